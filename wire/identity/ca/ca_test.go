@@ -1,0 +1,156 @@
+package ca
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func parse(t *testing.T, text []byte) *x509.Certificate {
+	t.Helper()
+	block, rest := pem.Decode(text)
+	if block == nil || len(rest) != 0 {
+		t.Fatalf("want exactly one PEM block, got %q", text)
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestIssueChainsToAuthority(t *testing.T) {
+	for _, alg := range []Algorithm{ECDSA, RSA} {
+		a, err := NewCA("cluster authority", Options{Algorithm: alg})
+		if err != nil {
+			t.Fatal(err)
+		}
+		certPEM, keyPEM, err := a.Issue("node1", []string{"node1.db.local", "10.0.0.1", "[2001:db8::1]", "under_score"}, Options{Algorithm: alg})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
+			t.Errorf("algorithm %d: key pair: %v", alg, err)
+		}
+		leaf := parse(t, certPEM)
+		roots := x509.NewCertPool()
+		roots.AddCert(a.Certificate)
+		for _, name := range []string{"node1.db.local", "10.0.0.1", "2001:db8::1"} {
+			if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: name}); err != nil {
+				t.Errorf("algorithm %d: verify as %s: %v", alg, name, err)
+			}
+		}
+		if leaf.NotAfter.After(a.Certificate.NotAfter) {
+			t.Errorf("algorithm %d: the node outlives its authority", alg)
+		}
+		opensslVerify(t, a.CertificatePEM(), certPEM)
+	}
+}
+
+func TestAuthorityRoundTrip(t *testing.T) {
+	a, err := NewCA("round trip", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyPEM, err := a.KeyPEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Load(a.CertificatePEM(), keyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certPEM, _, err := b.Issue("n", nil, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parse(t, certPEM).CheckSignatureFrom(a.Certificate); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	a, _ := NewCA("one", Options{})
+	b, _ := NewCA("two", Options{})
+	bKey, _ := b.KeyPEM()
+	nodeCert, nodeKey, _ := a.Issue("node", nil, Options{})
+	for _, tc := range []struct {
+		name      string
+		cert, key []byte
+		want      string
+	}{
+		{"foreign key", a.CertificatePEM(), bKey, "does not belong"},
+		{"no certificate", []byte("text"), bKey, "no certificate"},
+		{"no key", a.CertificatePEM(), []byte("text"), "no private key"},
+		{"node certificate", nodeCert, nodeKey, "not a CA"},
+	} {
+		if _, err := Load(tc.cert, tc.key); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: got %v, want text %q", tc.name, err, tc.want)
+		}
+	}
+}
+
+func TestIssueRefuses(t *testing.T) {
+	old := func() time.Time { return time.Now().Add(-20 * 365 * 24 * time.Hour) }
+	a, _ := NewCA("authority", Options{})
+	expired, _ := NewCA("expired", Options{Now: old})
+	for _, tc := range []struct {
+		name  string
+		a     *Authority
+		cn    string
+		names []string
+		o     Options
+		want  string
+	}{
+		{"common name of the authority", a, "authority", nil, Options{}, "the authority itself"},
+		{"empty common name", a, "", nil, Options{}, "1 to 64"},
+		{"long common name", a, strings.Repeat("x", 65), nil, Options{}, "1 to 64"},
+		{"blank in a name", a, "n", []string{"a b"}, Options{}, "character"},
+		{"zone", a, "n", []string{"fe80::1%eth0"}, Options{}, "zone"},
+		{"empty name", a, "n", []string{""}, Options{}, "1 to 253"},
+		{"negative lifetime", a, "n", nil, Options{Lifetime: -1}, "negative"},
+		{"unknown algorithm", a, "n", nil, Options{Algorithm: 9}, "unknown algorithm"},
+		{"expired authority", expired, "n", nil, Options{}, "expired on"},
+	} {
+		if _, _, err := tc.a.Issue(tc.cn, tc.names, tc.o); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: got %v, want text %q", tc.name, err, tc.want)
+		}
+	}
+}
+
+func TestSelfSignedIsItsOwnAnchor(t *testing.T) {
+	certPEM, keyPEM, err := SelfSigned("alone", []string{"alone.db.local"}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tls.X509KeyPair(certPEM, keyPEM); err != nil {
+		t.Error(err)
+	}
+	opensslVerify(t, certPEM, certPEM)
+}
+
+// opensslVerify asks the program that the replaced tools are built on.
+func opensslVerify(t *testing.T, caPEM, certPEM []byte) {
+	t.Helper()
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Log("openssl is not installed: its opinion is not asked")
+		return
+	}
+	dir := t.TempDir()
+	for name, text := range map[string][]byte{"ca.pem": caPEM, "cert.pem": certPEM} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("openssl", "verify", "-no-CApath", "-no-CAstore", "-CAfile", "ca.pem", "cert.pem")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("openssl verify: %v\n%s", err, out)
+	}
+}
