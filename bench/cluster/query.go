@@ -1,0 +1,146 @@
+package cluster
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+// DB is a connection pool to the node's socket as root; several statements in one call are allowed. It belongs to the node and is
+// closed by Stop, Kill and Destroy: ask for it again after a restart.
+func (n *Node) DB() (*sql.DB, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.db != nil {
+		return n.db, nil
+	}
+	config := mysql.NewConfig()
+	config.User, config.Net, config.Addr = "root", "unix", n.socket
+	config.MultiStatements, config.InterpolateParams = true, true
+	config.MaxAllowedPacket = 0 // ask the server
+	config.Params = map[string]string{"charset": "utf8mb4"}
+	config.Logger = &mysql.NopLogger{}
+	connector, err := mysql.NewConnector(config)
+	if err != nil {
+		return nil, fmt.Errorf("connect to node %d: %w", n.index, err)
+	}
+	n.db = sql.OpenDB(connector)
+	return n.db, nil
+}
+
+func (n *Node) closeDB() {
+	n.mu.Lock()
+	db := n.db
+	n.db = nil
+	n.mu.Unlock()
+	if db != nil {
+		_ = db.Close()
+	}
+}
+
+// Exec runs one or more statements on one connection. Session settings last for this call only as far as the statements undo
+// them: a pooled connection may be used again, reset by the driver's rules (transactions are rolled back, variables stay).
+func (n *Node) Exec(ctx context.Context, statements string) error {
+	db, err := n.DB()
+	if err != nil {
+		return err
+	}
+	if _, err := db.ExecContext(ctx, statements); err != nil {
+		return fmt.Errorf("run %s on node %d: %w", shorten(statements), n.index, err)
+	}
+	return nil
+}
+
+// Query runs statements and returns the rows of the last result set as text; NULL is the word NULL.
+func (n *Node) Query(ctx context.Context, statements string) ([][]string, error) {
+	db, err := n.DB()
+	if err != nil {
+		return nil, err
+	}
+	rows, err := db.QueryContext(ctx, statements)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s of node %d: %w", shorten(statements), n.index, err)
+	}
+	defer rows.Close()
+	var table [][]string
+	for {
+		if table, err = readRows(rows); err != nil {
+			return nil, fmt.Errorf("ask %s of node %d: %w", shorten(statements), n.index, err)
+		}
+		if !rows.NextResultSet() {
+			break
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("ask %s of node %d: %w", shorten(statements), n.index, err)
+	}
+	return table, nil
+}
+
+func readRows(rows *sql.Rows) ([][]string, error) {
+	columns, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	cells := make([]sql.NullString, len(columns))
+	into := make([]any, len(columns))
+	for i := range cells {
+		into[i] = &cells[i]
+	}
+	var table [][]string
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		row := make([]string, len(cells))
+		for i, c := range cells {
+			row[i] = c.String
+			if !c.Valid {
+				row[i] = "NULL"
+			}
+		}
+		table = append(table, row)
+	}
+	return table, rows.Err()
+}
+
+// Status reads status variables by name.
+func (n *Node) Status(ctx context.Context, names ...string) (map[string]string, error) {
+	rows, err := n.Query(ctx, "SHOW GLOBAL STATUS WHERE Variable_name IN ('"+strings.Join(names, "','")+"')")
+	if err != nil {
+		return nil, err
+	}
+	values := make(map[string]string, len(rows))
+	for _, r := range rows {
+		if len(r) == 2 {
+			values[r[0]] = r[1]
+		}
+	}
+	return values, nil
+}
+
+// Client feeds the mariadb client program with a script, for SQL in bulk and for DELIMITER.
+func (n *Node) Client(ctx context.Context, script io.Reader, args ...string) (string, error) {
+	argv := append([]string{"--defaults-file=" + n.OptionFile(), "--batch", "--default-character-set=utf8mb4"}, args...)
+	cmd := n.cluster.command(ctx, program("mariadb"), argv...)
+	cmd.Stdin = script
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("run client on node %d: %w; it said:\n%s", n.index, err, tail(string(out), tailLines))
+	}
+	return string(out), nil
+}
+
+// shorten makes a statement fit into an error.
+func shorten(statement string) string {
+	const most = 120
+	statement = strings.Join(strings.Fields(statement), " ")
+	if len(statement) > most {
+		statement = strings.ToValidUTF8(statement[:most], "") + "…"
+	}
+	return "\"" + statement + "\""
+}
