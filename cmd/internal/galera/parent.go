@@ -3,28 +3,166 @@ package galera
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// Parent is the server that started this program, held by something that survives the reuse of its pid.
-type Parent struct{}
+// parentSlice bounds one blocking wait, so that a context that is done is seen in time.
+const parentSlice = 100 * time.Millisecond
 
-// FindParent finds the server.
-func FindParent(pid int) (*Parent, error) { return nil, errors.ErrUnsupported }
+// Parent is the server that started this program, held by something that survives the reuse of its process number: a
+// pidfd where the kernel has them, and the start time always. It also knows the direct parent, which may be a shell in
+// between: whoever loses that has been abandoned, too. Alive may be called while Wait runs; Close must come last.
+type Parent struct {
+	pid    int
+	start  string
+	pidfd  int // -1 = the kernel has none
+	direct int // os.Getppid at the start
+}
+
+// FindParent finds the server: pid when it was given (--parent), else the nearest ancestor that is not a shell, because
+// a donor gets no --parent and sh may or may not have stepped aside (sst-contract 2.1). A server that is already gone is
+// an ExitError with ExitPipe. An orphan cannot know whose child it was: it finds the process that adopted it.
+func FindParent(pid int) (*Parent, error) {
+	p := &Parent{pid: pid, pidfd: -1, direct: os.Getppid()}
+	if pid == 0 {
+		p.pid = p.direct
+	}
+	for {
+		s, err := readProc(p.pid)
+		if err != nil || s.dead() {
+			return nil, exitf(ExitPipe, "find the server: process %d is gone", p.pid)
+		}
+		p.start = s.start
+		if pid != 0 || !isShell(s.comm) || s.ppid <= 0 {
+			break
+		}
+		p.pid = s.ppid
+	}
+	fd, err := unix.PidfdOpen(p.pid, 0)
+	if err == nil {
+		p.pidfd = fd
+		// The number may have changed hands between the two calls.
+		if err := p.Alive(); err != nil {
+			_ = p.Close()
+			return nil, err
+		}
+	} else if errors.Is(err, unix.ESRCH) {
+		return nil, p.gone()
+	}
+	return p, nil
+}
 
 // PID returns the server's process number.
-func (p *Parent) PID() int { return 0 }
+func (p *Parent) PID() int { return p.pid }
 
-// Alive returns nil while the server lives.
-func (p *Parent) Alive() error { return nil }
+// gone is the error of a server that is no longer there.
+func (p *Parent) gone() error {
+	return exitf(ExitPipe, "the server (process %d) is gone", p.pid)
+}
 
-// Wait blocks until the server is gone or ctx is done, and returns why.
-func (p *Parent) Wait(ctx context.Context) error { return errors.ErrUnsupported }
+// Alive returns nil while the server lives, and an ExitError with ExitPipe after that. It has the form that
+// LockerConfig.Parent wants.
+func (p *Parent) Alive() error {
+	if os.Getppid() != p.direct {
+		return p.gone()
+	}
+	s, err := readProc(p.pid)
+	if err != nil || s.dead() || s.start != p.start {
+		return p.gone()
+	}
+	return nil
+}
 
-// Close frees the handle.
-func (p *Parent) Close() error { return nil }
+// Wait blocks until the server is gone, which is an ExitError with ExitPipe, or ctx is done, which is its cause.
+func (p *Parent) Wait(ctx context.Context) error {
+	return p.wait(ctx, -1)
+}
 
-// WatchParent is FindParent, Wait and Close in one call.
-func WatchParent(ctx context.Context, pid int) error { return errors.ErrUnsupported }
+// WaitOrStdout is Wait that also ends when nobody reads out any more, which is how MariaDB 11.8 and PXC tell; out is
+// the standard output and is only polled. On MariaDB up to 10.11 the program itself holds the reading end, so there this
+// says nothing before CloseInheritedFDs has run (sst-contract 2.1).
+func (p *Parent) WaitOrStdout(ctx context.Context, out *os.File) error {
+	conn, err := out.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("watch standard output: %w", err)
+	}
+	var waitErr error
+	if err := conn.Control(func(fd uintptr) { waitErr = p.wait(ctx, int(fd)) }); err != nil {
+		return fmt.Errorf("watch standard output: %w", err)
+	}
+	return waitErr
+}
 
-// CloseInheritedFDs closes what the server leaked into this process and returns how many there were.
-func CloseInheritedFDs() int { return 0 }
+func (p *Parent) wait(ctx context.Context, out int) error {
+	// poll ignores entries with a negative descriptor; without events only errors of the pipe are reported.
+	fds := []unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}, {Fd: int32(out)}}
+	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := p.Alive(); err != nil {
+			return err
+		}
+		_, err := unix.Poll(fds, int(parentSlice/time.Millisecond))
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("watch the server: %w", err)
+		}
+		if err == nil && fds[0].Revents != 0 {
+			return p.gone()
+		}
+		if err == nil && fds[1].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
+			return exitf(ExitPipe, "the server (process %d) no longer reads our output", p.pid)
+		}
+	}
+}
+
+// Close frees the handle. It is an error to use the Parent after that.
+func (p *Parent) Close() error {
+	if p.pidfd < 0 {
+		return nil
+	}
+	fd := p.pidfd
+	p.pidfd = -1
+	return unix.Close(fd)
+}
+
+// WatchParent finds the server, waits for its end and returns why it stopped waiting: see FindParent and Wait.
+func WatchParent(ctx context.Context, pid int) error {
+	p, err := FindParent(pid)
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.Wait(ctx), p.Close())
+}
+
+// CloseInheritedFDs closes the files and sockets of the server that leaked into this process, and returns how many there
+// were. MariaDB up to 10.11 also leaves the reading end of our own standard output open, which hides the death of
+// the server (sst-contract 2.1). What this program opened itself is marked close-on-exec and stays; what came through
+// an exec never is. It must run before anything clears that mark, so early in main.
+func CloseInheritedFDs() int {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		// Without proc there is no list, and no way to know what is ours.
+		return 0
+	}
+	closed := 0
+	for _, entry := range entries {
+		fd, err := strconv.Atoi(entry.Name())
+		if err != nil || fd <= 2 {
+			continue
+		}
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err != nil || flags&unix.FD_CLOEXEC != 0 {
+			continue
+		}
+		if unix.Close(fd) == nil {
+			closed++
+		}
+	}
+	return closed
+}
