@@ -1,0 +1,293 @@
+package proto
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+
+	"trireme/engine/innodb"
+	"trireme/engine/tree"
+	"trireme/proto/msg"
+	"trireme/wire"
+)
+
+func autoStreams() int { return min(max(4, runtime.NumCPU()), 16) }
+
+// connect opens the data connections.
+func (d *donor) connect(n int) error {
+	c := d.c.Wire
+	c.Session = d.s.control.Session()
+	for i := range n {
+		conn, err := wire.Dial(d.s.ctx, d.c.Ticket, wire.Data, c)
+		if err != nil {
+			return d.s.cause(wireError(fmt.Sprintf("open data connection %d of %d", i+1, n), err))
+		}
+		d.s.own(conn)
+		d.workers = append(d.workers, newWorker(d, conn))
+	}
+	d.c.Note("%d data connections to %s", n, d.c.Ticket.Host)
+	return nil
+}
+
+func (d *donor) release() {
+	for _, w := range d.workers {
+		w.release()
+	}
+}
+
+// announcePass is a live pass that carries the catalogue and no data.
+func (d *donor) announcePass(df diff) error {
+	d.p.enter(PhaseLive)
+	return d.pass(msg.PassLive, df, nil)
+}
+
+// lockedPasses copies what differs, then verifies until a round finds nothing
+// (R-COPY-4).
+func (d *donor) lockedPasses() error {
+	d.p.enter(PhaseLocked)
+	slots := d.redoSlots()
+	t, err := d.scan()
+	if err != nil {
+		return err
+	}
+	df := d.cat.update(t, false)
+	d.count()
+	everything := func(*row) bool { return true }
+	if err := d.pass(msg.PassLocked, df, everything); err != nil {
+		return err
+	}
+	for range d.c.Rounds {
+		d.p.enter(PhaseVerifying)
+		moved := d.takeUnrest()
+		t, err := d.scan()
+		if err != nil {
+			return err
+		}
+		df := d.cat.update(t, false)
+		d.count()
+		still := len(moved) == 0 && len(df.announce) == 0
+		before := d.p.sent.Load() + d.p.holes.Load()
+		if err := d.pass(msg.PassVerify, df, d.suspect(t, df, moved)); err != nil {
+			return err
+		}
+		now := d.redoSlots()
+		if still && before == d.p.sent.Load()+d.p.holes.Load() && len(d.peekUnrest()) == 0 && now.Equal(slots) {
+			return nil
+		}
+		slots = now
+	}
+	return failf(CodeUnstable, "the donor's datadir did not hold still: %d verify rounds under the lock each found changes%s; look for something else that writes into it",
+		d.c.Rounds, d.restlessNames())
+}
+
+// suspect picks the files a verify round hashes again: the classes that are always
+// suspect, what the scan saw touched, what moved under a reader, and on file
+// systems whose times prove nothing everything that may have been written through
+// a mapping (R-COPY-2, R-COPY-10).
+func (d *donor) suspect(t *tree.Tree, df diff, moved map[uint32]string) func(*row) bool {
+	return func(r *row) bool {
+		if _, ok := moved[r.id]; ok || d.c.VerifyAll || df.touched[r.id] {
+			return true
+		}
+		if r.Class == tree.LogTable {
+			return false
+		}
+		if r.Class.Props().Suspect {
+			return true
+		}
+		// InnoDB writes its tablespaces with write calls only, which move the times
+		// on every file system; anything else is trusted only where stores through
+		// a mapping are known to show.
+		return r.Class != tree.Tablespace && !t.FS[r.Role].Trusted
+	}
+}
+
+func (d *donor) peekUnrest() map[uint32]string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.restless
+}
+
+func (d *donor) restlessNames() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, what := range d.restless {
+		return fmt.Sprintf(" (%s: %s)", d.cat.rows[id].Path, what)
+	}
+	return ""
+}
+
+// redoSlots reads the checkpoint slots; a redo log that is not there or not known
+// compares equal to itself and leaves the decision to its digests.
+func (d *donor) redoSlots() innodb.Checkpoint {
+	f, err := d.c.Dirs.OpenFile(tree.RoleRedo, "ib_logfile0", 0, 0)
+	if err != nil {
+		return innodb.Checkpoint{}
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return innodb.Checkpoint{}
+	}
+	cp, err := innodb.ReadCheckpoint(f, st.Size())
+	if err != nil {
+		return innodb.Checkpoint{}
+	}
+	return cp
+}
+
+// pass runs one pass: catalogue, jobs by order, flush, end. want nil means that no
+// data flows.
+func (d *donor) pass(kind msg.PassKind, df diff, want func(*row) bool) error {
+	d.passes++
+	clock := d.p.clock()
+	if err := d.s.tell(msg.TypePassBegin, msg.PassBegin{Number: d.passes, Kind: kind}); err != nil {
+		return err
+	}
+	if err := d.announce(df); err != nil {
+		return err
+	}
+	if want != nil {
+		if err := d.move(kind, df, want); err != nil {
+			return err
+		}
+	}
+	sent := d.p.sent.Load() - clock.sent
+	if err := d.s.tell(msg.TypePassEnd, msg.PassEnd{Number: d.passes, Differing: sent}); err != nil {
+		return err
+	}
+	f, err := d.s.next(msg.TypePassDone)
+	if err != nil {
+		return err
+	}
+	done, err := msg.ParsePassDone(f.body)
+	if err != nil {
+		return err
+	}
+	if done.Number != d.passes {
+		return failf(CodeProtocol, "the joiner ended pass %d, the present one is %d", done.Number, d.passes)
+	}
+	if want != nil {
+		st := d.p.finish(clock, d.passes, kind)
+		d.c.Note("%s pass %d: read %d MiB, sent %d KiB, %d KiB of holes, %.3f s", kind, d.passes, st.Read>>20, st.Sent>>10, st.Holes>>10, st.Seconds)
+	}
+	return nil
+}
+
+// announce sends the catalogue's changes and notes what the joiner holds. Batches
+// and answers travel at the same time.
+func (d *donor) announce(df diff) error {
+	var batches [][]msg.Entry
+	for at := 0; at < len(df.announce); at += msg.MaxEntries {
+		batches = append(batches, df.announce[at:min(at+msg.MaxEntries, len(df.announce))])
+	}
+	// Two frames may be under way: enough to hide a round trip, too few to fill the
+	// socket buffers of both directions and stand still.
+	const ahead = 2
+	ids := df.ids
+	for i := 0; i < len(batches)+ahead; i++ {
+		if i < len(batches) {
+			if err := d.s.tell(msg.TypeCatalog, msg.Catalog{Entries: batches[i]}); err != nil {
+				return err
+			}
+		}
+		if i < ahead {
+			continue
+		}
+		f, err := d.s.next(msg.TypeHave)
+		if err != nil {
+			return err
+		}
+		h, err := msg.ParseHave(f.body)
+		if err != nil {
+			return err
+		}
+		if len(h.Sizes) != len(batches[i-ahead]) {
+			return failf(CodeProtocol, "the joiner answered %d of %d entries", len(h.Sizes), len(batches[i-ahead]))
+		}
+		for k, n := range h.Sizes {
+			d.cat.rows[ids[k]].have = n
+		}
+		ids = ids[len(h.Sizes):]
+	}
+	return nil
+}
+
+// move compares and sends what want picks, order by order.
+func (d *donor) move(kind msg.PassKind, df diff, want func(*row) bool) error {
+	announced := make(map[uint32]bool, len(df.ids))
+	for _, id := range df.ids {
+		announced[id] = true
+	}
+	var wishes []wish
+	var total int64
+	for i := range d.cat.rows {
+		r := &d.cat.rows[i]
+		if r.gone || r.Dir || !want(r) {
+			continue
+		}
+		w := wish{id: r.id, class: r.Class, size: r.Size, have: r.have}
+		switch {
+		case kind == msg.PassVerify && !announced[r.id]:
+			// The joiner holds all of it by now.
+			w.have = r.Size
+		case kind != msg.PassVerify && d.c.NoDelta:
+			w.have = 0
+		}
+		total += w.size
+		wishes = append(wishes, w)
+	}
+	d.p.begin(total)
+	for _, q := range plan(wishes, len(d.workers)) {
+		if err := d.work(q); err != nil {
+			return err
+		}
+	}
+	return d.flush()
+}
+
+// work lets every worker take jobs off one queue and waits for all of them: the
+// next order must not begin before (R-COPY-4).
+func (d *donor) work(q []job) error {
+	var mu sync.Mutex
+	next := func() job {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(q) == 0 {
+			return nil
+		}
+		j := q[0]
+		q = q[1:]
+		return j
+	}
+	return d.each(func(w *worker) error {
+		for j := next(); j != nil; j = next() {
+			if err := w.do(j); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// flush waits until the joiner has applied everything sent so far.
+func (d *donor) flush() error {
+	return d.each(func(w *worker) error { return w.flush(uint64(d.passes)) })
+}
+
+// each runs f on all workers at the same time; the first failure ends the session.
+func (d *donor) each(f func(*worker) error) error {
+	var wg sync.WaitGroup
+	for _, w := range d.workers {
+		wg.Go(func() {
+			if err := f(w); err != nil {
+				d.s.fail(err)
+			}
+		})
+	}
+	wg.Wait()
+	if d.s.ctx.Err() != nil {
+		return d.s.cause(nil)
+	}
+	return nil
+}

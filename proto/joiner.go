@@ -1,0 +1,392 @@
+package proto
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"trireme/engine/block"
+	"trireme/engine/store"
+	"trireme/engine/tree"
+	"trireme/proto/msg"
+	"trireme/wire"
+)
+
+// Offer is what the donor said it will send, before anything is changed.
+type Offer struct {
+	ID        string // names the transfer
+	Node      string // the donor
+	Files     int64
+	Bytes     int64
+	Allocated int64
+}
+
+// JoinerConfig is what Receive needs.
+type JoinerConfig struct {
+	Listener *wire.Listener
+
+	// Store makes the joiner's copy. It is called once, when the donor has said that
+	// this is a full copy, and its error ends the transfer with nothing changed: the
+	// place to check space (R-JOIN-1).
+	Store func(o Offer) (*store.Store, error)
+	// CheckState looks at the coordinates before the copy is committed under them.
+	CheckState func(state string) error
+
+	Software, Node string
+	Facts          []msg.Fact
+
+	// Streams is the most data connections the donor may open; 0 means 16.
+	Streams int
+	// FirstContact is how long to wait for the donor; 0 means without limit.
+	FirstContact time.Duration
+
+	// Progress and Note as in DonorConfig.
+	Progress *Progress
+	Note     func(format string, args ...any)
+}
+
+// Receive plays the joiner on an open listener, which stays the caller's. It
+// returns when the copy is durable under its final names, or when the donor said
+// that IST follows (Summary.Bypass; then no file was touched), or with the first
+// cause of failure.
+func Receive(ctx context.Context, c JoinerConfig) (Summary, error) {
+	j := newJoiner(ctx, c)
+	sum, err := j.converse()
+	err = j.s.close(err)
+	if j.store != nil {
+		if err != nil {
+			j.store.Abort()
+		}
+		if cerr := j.store.Close(); err == nil && cerr != nil {
+			err = Fail(CodeIO, cerr)
+		}
+	}
+	if err != nil {
+		return Summary{}, err
+	}
+	return sum, nil
+}
+
+type joiner struct {
+	c     JoinerConfig
+	s     *session
+	p     *Progress
+	store *store.Store
+
+	key      block.Key
+	streams  int
+	kind     msg.PassKind
+	started  atomic.Bool // the donor's control connection is there
+	inPass   atomic.Bool // data frames are legal
+	finished atomic.Bool // data connections may close
+
+	mu   sync.Mutex
+	data int // data connections accepted
+}
+
+func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
+	if c.Progress == nil {
+		c.Progress = new(Progress)
+	}
+	if c.Note == nil {
+		c.Note = func(string, ...any) {}
+	}
+	if c.Streams <= 0 {
+		c.Streams = 16
+	}
+	j := &joiner{c: c, s: newSession(ctx), p: c.Progress}
+	j.p.countWire(j.s.wireBytes)
+	j.s.beats = j.p.done.Load
+	j.s.heard = j.p.remote.Store
+	return j
+}
+
+// converse is the joiner's side of SPEC.md from the first frame to the last.
+func (j *joiner) converse() (Summary, error) {
+	j.p.enter(PhaseWaiting)
+	conn, err := j.await()
+	if err != nil {
+		return Summary{}, err
+	}
+	j.s.attach(conn)
+	peer, err := j.hello()
+	if err != nil {
+		return Summary{}, err
+	}
+	f, err := j.s.next(msg.TypeMode)
+	if err != nil {
+		return Summary{}, err
+	}
+	mode, err := msg.ParseMode(f.body)
+	if err != nil {
+		return Summary{}, err
+	}
+	if mode.Bypass {
+		return j.bypass(mode)
+	}
+	// A bypass moves no data, so only a full copy needs both ends to match.
+	if err := checkFacts(peer.Facts, j.c.Facts); err != nil {
+		return Summary{}, err
+	}
+	if err := j.prepare(peer, mode); err != nil {
+		return Summary{}, err
+	}
+	return j.passes()
+}
+
+// await waits for the donor's control connection and then keeps accepting its data
+// connections.
+func (j *joiner) await() (*wire.Conn, error) {
+	first := make(chan *wire.Conn, 1)
+	j.s.run(func() error { return j.accept(first) })
+	var late <-chan time.Time
+	if j.c.FirstContact > 0 {
+		t := time.NewTimer(j.c.FirstContact)
+		defer t.Stop()
+		late = t.C
+	}
+	select {
+	case c := <-first:
+		return c, nil
+	case <-j.s.ctx.Done():
+		return nil, j.s.cause(nil)
+	case <-late:
+		return nil, failf(CodeTimeout, "no donor has come within %v; look into the donor's error log, and at firewalls between the nodes", j.c.FirstContact)
+	}
+}
+
+// accept takes connections until the session ends. The listener has authenticated
+// each; a donor that proved itself and cannot be used ends the session.
+func (j *joiner) accept(first chan<- *wire.Conn) error {
+	for {
+		c, err := j.c.Listener.Accept(j.s.ctx)
+		if err != nil {
+			if j.s.ctx.Err() != nil {
+				return nil
+			}
+			return wireError("wait for the donor", err)
+		}
+		j.s.own(c)
+		if c.Kind() == wire.Control {
+			if j.started.Swap(true) {
+				c.Close() // the listener lets only one in; never two sessions
+				continue
+			}
+			first <- c
+			continue
+		}
+		j.mu.Lock()
+		j.data++
+		n := j.data
+		j.mu.Unlock()
+		if n > j.c.Streams {
+			return failf(CodeProtocol, "the donor opened more than the %d data connections it was allowed", j.c.Streams)
+		}
+		j.s.run(func() error { return j.serve(c) })
+	}
+}
+
+func (j *joiner) hello() (msg.Hello, error) {
+	f, err := j.s.next(msg.TypeHello)
+	if err != nil {
+		return msg.Hello{}, err
+	}
+	peer, err := msg.ParseHello(f.body)
+	if err != nil {
+		return msg.Hello{}, err
+	}
+	j.c.Note("donor is %s, %s", printable(peer.Node), printable(peer.Software))
+	j.streams = min(int(peer.Streams), j.c.Streams)
+	own := msg.Hello{Streams: uint16(j.streams), Software: j.c.Software, Node: j.c.Node, Facts: j.c.Facts}
+	return peer, j.s.tell(msg.TypeHello, own)
+}
+
+func (j *joiner) bypass(m msg.Mode) (Summary, error) {
+	if err := j.checkState(m.State); err != nil {
+		return Summary{}, err
+	}
+	if err := j.s.tell(msg.TypeAccept, msg.Accept{Streams: 1}); err != nil {
+		return Summary{}, err
+	}
+	j.p.enter(PhaseDone)
+	return Summary{Bypass: true, State: m.State, Wire: j.s.wireBytes()}, j.untilClosed()
+}
+
+// untilClosed waits for the donor to hang up, so that our last message is read
+// before the connection goes.
+func (j *joiner) untilClosed() error {
+	j.finished.Store(true)
+	j.s.silence.Store(int64(lastWords))
+	for range j.s.in {
+	}
+	var e *Error
+	err := j.s.cause(nil)
+	if errors.As(err, &e) && (e.Code == CodeNetwork || e.Code == CodeTimeout) && !e.Remote {
+		return nil
+	}
+	return err
+}
+
+func (j *joiner) checkState(state string) error {
+	if j.c.CheckState == nil {
+		return nil
+	}
+	if err := j.c.CheckState(state); err != nil {
+		return failf(CodeProtocol, "coordinates from the donor: %w", err)
+	}
+	return nil
+}
+
+// prepare makes the store ready. From its first call on the datadir changes
+// (R-JOIN-1: the donor has said "full", over an authenticated connection).
+func (j *joiner) prepare(peer msg.Hello, m msg.Mode) error {
+	j.p.enter(PhaseScanning)
+	j.key = block.Key(m.Key)
+	o := Offer{
+		ID: hex.EncodeToString(m.ID[:]), Node: printable(peer.Node),
+		Files: int64(m.Files), Bytes: m.Bytes, Allocated: m.Allocated,
+	}
+	j.p.files.Store(o.Files)
+	j.p.bytes.Store(o.Bytes)
+	j.c.Note("about to receive %d files and directories, %d MiB, from %s", o.Files, o.Bytes>>20, o.Node)
+	st, err := j.c.Store(o)
+	if err != nil {
+		return Fail(CodeRefused, err)
+	}
+	j.store = st
+	if err := st.Prepare(j.s.ctx); err != nil {
+		return j.s.cause(Fail(CodeIO, fmt.Errorf("prepare the joiner's datadir: %w", err)))
+	}
+	return j.s.tell(msg.TypeAccept, msg.Accept{Streams: uint16(j.streams)})
+}
+
+// passes serves pass after pass until the donor commits.
+func (j *joiner) passes() (Summary, error) {
+	var number uint16
+	for {
+		f, err := j.s.next(msg.TypePassBegin, msg.TypeCommit)
+		if err != nil {
+			return Summary{}, err
+		}
+		if f.typ == msg.TypeCommit {
+			if j.kind != msg.PassVerify {
+				return Summary{}, failf(CodeProtocol, "the donor commits without a verify round")
+			}
+			return j.commit(f.body)
+		}
+		b, err := msg.ParsePassBegin(f.body)
+		if err != nil {
+			return Summary{}, err
+		}
+		number++
+		if b.Number != number {
+			return Summary{}, failf(CodeProtocol, "the donor began pass %d, %d was due", b.Number, number)
+		}
+		if err := j.pass(b); err != nil {
+			return Summary{}, err
+		}
+	}
+}
+
+func (j *joiner) pass(b msg.PassBegin) error {
+	j.kind = b.Kind
+	j.p.enter(map[msg.PassKind]Phase{msg.PassLive: PhaseLive, msg.PassLocked: PhaseLocked, msg.PassVerify: PhaseVerifying}[b.Kind])
+	clock := j.p.clock()
+	j.p.begin(0)
+	j.inPass.Store(true)
+	defer j.inPass.Store(false)
+	for {
+		f, err := j.s.next(msg.TypeCatalog, msg.TypePassEnd)
+		if err != nil {
+			return err
+		}
+		if f.typ == msg.TypeCatalog {
+			if err := j.catalog(f.body); err != nil {
+				return err
+			}
+			continue
+		}
+		e, err := msg.ParsePassEnd(f.body)
+		if err != nil {
+			return err
+		}
+		if e.Number != b.Number {
+			return failf(CodeProtocol, "the donor ended pass %d, the present one is %d", e.Number, b.Number)
+		}
+		break
+	}
+	if b.Kind != msg.PassLive {
+		// After a live pass files that got no data need not exist yet.
+		if err := j.store.EndPass(j.s.ctx); err != nil {
+			return j.s.cause(Fail(CodeIO, fmt.Errorf("end of pass %d: %w", b.Number, err)))
+		}
+	}
+	if st := j.p.finish(clock, b.Number, b.Kind); b.Kind != msg.PassLive || st.Sent > 0 {
+		j.c.Note("%s pass %d: hashed %d MiB, received %d KiB, %d KiB of holes, %.3f s", b.Kind, b.Number, st.Read>>20, st.Sent>>10, st.Holes>>10, st.Seconds)
+	}
+	return j.s.tell(msg.TypePassDone, msg.PassDone{Number: b.Number})
+}
+
+// catalog takes over one batch and answers what the joiner holds of it.
+func (j *joiner) catalog(body []byte) error {
+	c, err := msg.ParseCatalog(body)
+	if err != nil {
+		return err
+	}
+	h := msg.Have{Sizes: make([]int64, len(c.Entries))}
+	for i := range c.Entries {
+		e := &c.Entries[i]
+		if e.Gone {
+			err = j.store.Remove(e.ID)
+		} else {
+			h.Sizes[i], err = j.store.Upsert(store.Spec{
+				ID: e.ID, Role: tree.Role(e.Role), Path: e.Path, Dir: e.Dir,
+				Mode: uint32(e.Mode), Size: e.Size, Sparse: e.Sparse,
+			})
+		}
+		if err != nil {
+			return Fail(CodeIO, fmt.Errorf("take over entry %d of the donor's catalogue: %w", e.ID, err))
+		}
+	}
+	return j.s.tell(msg.TypeHave, h)
+}
+
+// commit seals the tree and makes it durable; only then the donor is told.
+func (j *joiner) commit(body []byte) (Summary, error) {
+	m, err := msg.ParseCommit(body)
+	if err != nil {
+		return Summary{}, err
+	}
+	if err := j.checkState(m.State); err != nil {
+		return Summary{}, err
+	}
+	j.p.enter(PhaseCommit)
+	seal, err := j.store.Seal(j.s.ctx)
+	if err != nil {
+		return Summary{}, j.s.cause(Fail(CodeIO, fmt.Errorf("compare the joiner's tree with the donor's: %w", err)))
+	}
+	if uint32(seal.Entries) != m.Entries || seal.Bytes != m.Bytes {
+		return Summary{}, failf(CodeInternal, "the donor committed %d entries of %d bytes, the joiner holds %d of %d", m.Entries, m.Bytes, seal.Entries, seal.Bytes)
+	}
+	j.c.Note("%d files and directories in place, making them durable", seal.Entries)
+	if err := j.store.Commit(j.s.ctx); err != nil {
+		return Summary{}, j.s.cause(Fail(CodeIO, fmt.Errorf("make the copy durable: %w", err)))
+	}
+	j.finished.Store(true)
+	sum := Summary{State: m.State, Files: m.Entries, Bytes: m.Bytes, Passes: j.p.Passes(), Wire: j.s.wireBytes()}
+	if err := j.s.tell(msg.TypeCommitted, msg.Committed{}); err != nil {
+		// The copy is complete and durable; that the donor did not hear it does not
+		// make it worse.
+		j.c.Note("the donor could not be told that the copy is complete: %v", err)
+		return sum, nil
+	}
+	j.p.enter(PhaseDone)
+	if err := j.untilClosed(); err != nil {
+		j.c.Note("after the copy was complete: %v", err)
+	}
+	return sum, nil
+}

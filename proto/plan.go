@@ -1,0 +1,135 @@
+package proto
+
+import (
+	"sort"
+
+	"trireme/engine/tree"
+	"trireme/proto/msg"
+)
+
+const (
+	// lease is the most one worker takes from the queue at a time: large enough
+	// that a job's round trips vanish behind its hashing, small enough that workers
+	// end together and a cancelled one is back within a second.
+	lease = 16 << 20
+	// bundle is how many small files make one job at most.
+	bundle = 256
+)
+
+// item is a range of one file: to be compared, or to be sent as it is.
+type item struct {
+	id      uint32
+	off, n  int64
+	compare bool
+}
+
+// job is what one worker does in one go.
+type job []item
+
+func (j job) bytes() (n int64) {
+	for _, it := range j {
+		n += it.n
+	}
+	return n
+}
+
+// wish says what a pass shall do with one file: compare the first have bytes and
+// send the rest.
+type wish struct {
+	id    uint32
+	class tree.Class
+	size  int64
+	have  int64
+}
+
+// plan cuts wishes into jobs, one queue for each order of R-COPY-4. Big files come
+// first, as leases of several files in turn so that workers do not meet on one
+// inode; small ones are bundled.
+func plan(wishes []wish, workers int) [][]job {
+	byOrder := map[uint8][]wish{}
+	var orders []int
+	for _, w := range wishes {
+		if w.size == 0 {
+			continue
+		}
+		o := w.class.Props().Order
+		if _, ok := byOrder[o]; !ok {
+			orders = append(orders, int(o))
+		}
+		byOrder[o] = append(byOrder[o], w)
+	}
+	sort.Ints(orders)
+	queues := make([][]job, 0, len(orders))
+	for _, o := range orders {
+		queues = append(queues, cut(byOrder[uint8(o)], workers))
+	}
+	return queues
+}
+
+func cut(ws []wish, workers int) []job {
+	var jobs []job
+	var big []wish
+	var small job
+	var smallBytes int64
+	for _, w := range ws {
+		if w.size > lease {
+			big = append(big, w)
+			continue
+		}
+		for _, it := range w.items(0, w.size) {
+			small = append(small, it)
+			smallBytes += it.n
+		}
+		if smallBytes >= lease || len(small) >= bundle {
+			jobs = append(jobs, small)
+			small, smallBytes = nil, 0
+		}
+	}
+	if len(small) > 0 {
+		jobs = append(jobs, small)
+	}
+	sort.SliceStable(big, func(i, j int) bool { return big[i].size > big[j].size })
+	return append(interleave(big, workers), jobs...)
+}
+
+// interleave takes one lease of each of the first files in turn; a file that is
+// used up is replaced by the next.
+func interleave(big []wish, workers int) []job {
+	var jobs []job
+	open := make([]int64, len(big)) // next offset
+	first, window := 0, max(workers, 1)
+	for first < len(big) {
+		used := 0
+		for i := first; i < len(big) && used < window; i++ {
+			if open[i] >= big[i].size {
+				continue
+			}
+			n := min(lease, big[i].size-open[i])
+			jobs = append(jobs, big[i].items(open[i], n))
+			open[i] += n
+			used++
+		}
+		for first < len(big) && open[first] >= big[first].size {
+			first++
+		}
+	}
+	return jobs
+}
+
+// items cuts the range at the end of what the joiner holds, on a group border so
+// that the part to send starts where a compared group ends.
+func (w wish) items(off, n int64) job {
+	border := min(w.have, w.size)
+	if border < w.size {
+		border -= border % msg.GroupSize
+	}
+	var j job
+	if c := min(off+n, border) - off; c > 0 {
+		j = append(j, item{w.id, off, c, true})
+		off, n = off+c, n-c
+	}
+	if n > 0 {
+		j = append(j, item{w.id, off, n, false})
+	}
+	return j
+}

@@ -1,0 +1,127 @@
+package proto
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"trireme/proto/msg"
+)
+
+// Phase is where a transfer stands.
+type Phase uint8
+
+// The phases, in the order they are passed through.
+const (
+	PhaseWaiting   Phase = iota // joiner: for the donor; donor: connecting
+	PhaseScanning               // donor looks at its files, joiner prepares
+	PhaseLive                   // data flows, the donor's server works
+	PhaseLocking                // waiting for the server's lock
+	PhaseLocked                 // data flows under the lock
+	PhaseVerifying              // under the lock: looking for anything left
+	PhaseCommit                 // the joiner makes its copy durable
+	PhaseDone
+)
+
+func (p Phase) String() string {
+	return [...]string{"waiting", "scanning", "live copy", "waiting for the lock", "locked copy", "verifying", "committing", "done"}[p]
+}
+
+// Progress is where a transfer's figures are kept while it runs. The zero value is
+// ready. Reading is safe at any time from any goroutine.
+type Progress struct {
+	phase  atomic.Uint32
+	total  atomic.Int64 // bytes this pass will look at
+	done   atomic.Int64 // bytes it has looked at
+	sent   atomic.Int64 // content bytes that travelled, whole transfer
+	read   atomic.Int64 // bytes read from this end's files, whole transfer
+	holes  atomic.Int64 // bytes that travelled as zeroes, whole transfer
+	files  atomic.Int64 // entries of the catalogue
+	bytes  atomic.Int64 // their content
+	remote atomic.Int64 // what the peer's heartbeat said
+	wire   func() int64
+
+	mu     sync.Mutex
+	passes []PassStats
+}
+
+// Snapshot is a Progress at one moment.
+type Snapshot struct {
+	Phase Phase
+	// Total and Done are bytes of the present pass: to look at and looked at.
+	Total, Done int64
+	// Sent, Read and Holes count the whole transfer.
+	Sent, Read, Holes int64
+	Files, Bytes      int64
+	Wire              int64 // bytes on the wire in both directions
+}
+
+// PassStats is one finished pass.
+type PassStats struct {
+	Number  int           `json:"number"`
+	Kind    string        `json:"kind"`
+	Read    int64         `json:"bytes_read"`
+	Sent    int64         `json:"bytes_sent"`
+	Holes   int64         `json:"bytes_holes"`
+	Skipped int64         `json:"bytes_skipped"`
+	Took    time.Duration `json:"-"`
+	Seconds float64       `json:"seconds"`
+}
+
+// Snapshot returns the present figures.
+func (p *Progress) Snapshot() Snapshot {
+	s := Snapshot{
+		Phase: Phase(p.phase.Load()), Total: p.total.Load(), Done: p.done.Load(), Sent: p.sent.Load(),
+		Read: p.read.Load(), Holes: p.holes.Load(), Files: p.files.Load(), Bytes: p.bytes.Load(),
+	}
+	p.mu.Lock()
+	wire := p.wire
+	p.mu.Unlock()
+	if wire != nil {
+		s.Wire = wire()
+	}
+	return s
+}
+
+// Passes returns the passes that have ended. The caller owns the slice.
+func (p *Progress) Passes() []PassStats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]PassStats(nil), p.passes...)
+}
+
+func (p *Progress) enter(ph Phase) { p.phase.Store(uint32(ph)) }
+
+func (p *Progress) begin(total int64) {
+	p.done.Store(0)
+	p.total.Store(total)
+}
+
+func (p *Progress) countWire(f func() int64) {
+	p.mu.Lock()
+	p.wire = f
+	p.mu.Unlock()
+}
+
+// passClock remembers the counters at a pass's start.
+type passClock struct {
+	start             time.Time
+	read, sent, holes int64
+}
+
+func (p *Progress) clock() passClock {
+	return passClock{time.Now(), p.read.Load(), p.sent.Load(), p.holes.Load()}
+}
+
+func (p *Progress) finish(c passClock, number uint16, kind msg.PassKind) PassStats {
+	took := time.Since(c.start)
+	s := PassStats{
+		Number: int(number), Kind: kind.String(), Took: took, Seconds: took.Seconds(),
+		Read: p.read.Load() - c.read, Sent: p.sent.Load() - c.sent, Holes: p.holes.Load() - c.holes,
+	}
+	s.Skipped = max(0, s.Read-s.Sent-s.Holes)
+	p.mu.Lock()
+	p.passes = append(p.passes, s)
+	p.mu.Unlock()
+	return s
+}

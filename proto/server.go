@@ -1,0 +1,155 @@
+package proto
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"trireme/engine/block"
+	"trireme/proto/msg"
+	"trireme/wire"
+)
+
+// server answers one data connection of the donor: it applies chunks and computes
+// digests, one frame after another.
+type server struct {
+	j    *joiner
+	conn *wire.Conn
+	hash *block.Hasher
+
+	in   []byte // frames coming in
+	unit []byte // file content for digests
+	out  []byte
+
+	runs   []msg.Run
+	blocks []block.Run
+	segs   []msg.Segment
+	groups []block.Digest
+	leaves []block.Digest
+	starts []int // where each group's leaves begin in leaves
+	asked  []uint16
+	list   []block.Digest
+}
+
+// serve handles one data connection until the donor closes it.
+func (j *joiner) serve(c *wire.Conn) error {
+	v := &server{
+		j: j, conn: c, hash: block.NewHasher(j.key),
+		in: make([]byte, msg.MaxBody), unit: make([]byte, block.Unit),
+	}
+	for {
+		typ, body, err := c.Recv(v.in)
+		if err != nil {
+			if j.finished.Load() && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) || j.s.closing.Load() {
+				return nil
+			}
+			return j.s.lost("data connection", err)
+		}
+		if err := v.handle(msg.Type(typ), body); err != nil {
+			return err
+		}
+	}
+}
+
+func (v *server) handle(t msg.Type, body []byte) error {
+	if v.j.s.ctx.Err() != nil {
+		return v.j.s.cause(nil)
+	}
+	if !v.j.inPass.Load() && !t.Skippable() {
+		return failf(CodeProtocol, "the donor sent %v on a data connection outside a pass", t)
+	}
+	switch t {
+	case msg.TypeChunk:
+		return v.chunk(body)
+	case msg.TypeCompare:
+		return v.compare(body)
+	case msg.TypeAsk:
+		return v.ask(body)
+	case msg.TypeFlush:
+		f, err := msg.ParseFlush(t, body)
+		if err != nil {
+			return err
+		}
+		return v.reply(msg.TypeFlushed, f)
+	}
+	if t.Skippable() {
+		return nil
+	}
+	return failf(CodeProtocol, "the donor sent %v on a data connection", t)
+}
+
+// chunk writes a piece of a file. The tag is checked before the disk is touched.
+func (v *server) chunk(body []byte) error {
+	c, err := msg.ParseChunk(v.runs, body)
+	if err != nil {
+		return err
+	}
+	v.runs = c.Runs
+	if tag := block.Tag(tagSeed(c.ID, c.Offset), c.Payload); tag != c.Tag {
+		return failf(CodeInternal, "content of file %d at %d arrived with tag %016x, the donor sent %016x: memory of one of the hosts or the program is faulty", c.ID, c.Offset, tag, c.Tag)
+	}
+	v.blocks = v.blocks[:0]
+	for _, r := range c.Runs {
+		v.blocks = append(v.blocks, block.Run{Len: r.Len, Zero: r.Zero})
+	}
+	if err := v.j.store.Apply(c.ID, c.Offset, v.blocks, c.Payload); err != nil {
+		return Fail(CodeIO, fmt.Errorf("write what the donor sent: %w", err))
+	}
+	n := int64(len(c.Payload))
+	v.j.p.sent.Add(n)
+	v.j.p.holes.Add(int64(c.Span()) - n)
+	v.j.p.done.Add(int64(c.Span()))
+	return nil
+}
+
+// compare hashes the asked ranges of the joiner's files and answers with their
+// group digests; the leaves are kept for the Ask that may follow.
+func (v *server) compare(body []byte) error {
+	var err error
+	if v.segs, err = msg.ParseCompare(v.segs, body); err != nil {
+		return err
+	}
+	v.groups, v.leaves, v.starts = v.groups[:0], v.leaves[:0], v.starts[:0]
+	for _, s := range v.segs {
+		for off, end := s.Offset, s.Offset+int64(s.Length); off < end; off += msg.GroupSize {
+			n := min(msg.GroupSize, end-off)
+			v.starts = append(v.starts, len(v.leaves))
+			v.groups, v.leaves, err = v.j.store.Digests(v.j.s.ctx, v.hash, s.ID, off, n, v.groups, v.leaves, v.unit)
+			if err != nil {
+				return v.j.s.cause(Fail(CodeIO, fmt.Errorf("hash the joiner's copy: %w", err)))
+			}
+			if len(v.groups) != len(v.starts) {
+				panic("proto: internal error: a group has not one digest")
+			}
+			v.j.p.read.Add(n)
+			v.j.p.done.Add(n)
+		}
+	}
+	v.starts = append(v.starts, len(v.leaves))
+	return v.reply(msg.TypeGroups, msg.Digests{List: v.groups})
+}
+
+// ask answers with the leaves of some groups of the preceding Compare.
+func (v *server) ask(body []byte) error {
+	var err error
+	if v.asked, err = msg.ParseAsk(v.asked, body, len(v.groups)); err != nil {
+		return err
+	}
+	v.list = v.list[:0]
+	for _, g := range v.asked {
+		v.list = append(v.list, v.leaves[v.starts[g]:v.starts[g+1]]...)
+	}
+	return v.reply(msg.TypeLeaves, msg.Digests{List: v.list})
+}
+
+func (v *server) reply(t msg.Type, m appender) error {
+	v.out = m.Append(v.out[:0])
+	err := v.conn.Send(uint8(t), v.out, nil)
+	if err == nil {
+		err = v.conn.Flush()
+	}
+	if err != nil {
+		return v.j.s.lost(fmt.Sprintf("answer with %v", t), err)
+	}
+	return nil
+}
