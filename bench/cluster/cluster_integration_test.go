@@ -57,7 +57,7 @@ func boot(ctx context.Context, t *testing.T, c *Cluster) *Node {
 func TestJoinByStockMethod(t *testing.T) {
 	ctx, c := newTest(t, Config{})
 	one := boot(ctx, t, c)
-	must(t, one.Exec(ctx, "CREATE DATABASE d; CREATE TABLE d.t (id INT PRIMARY KEY, v TEXT); INSERT INTO d.t SELECT seq, REPEAT('x', seq) FROM seq_1_to_100"))
+	must(t, one.Exec(ctx, "CREATE DATABASE d; USE d; CREATE TABLE d.t (id INT PRIMARY KEY, v TEXT); INSERT INTO d.t SELECT seq, REPEAT('x', seq) FROM seq_1_to_100"))
 	two := c.Node(2)
 	must(t, two.Start(ctx, false))
 	must(t, two.WaitSynced(ctx))

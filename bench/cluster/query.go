@@ -22,8 +22,10 @@ func (n *Node) DB() (*sql.DB, error) {
 	config.User, config.Net, config.Addr = "root", "unix", n.socket
 	config.MultiStatements, config.InterpolateParams = true, true
 	config.MaxAllowedPacket = 0 // ask the server
-	config.Params = map[string]string{"charset": "utf8mb4"}
 	config.Logger = &mysql.NopLogger{}
+	if err := config.Apply(mysql.Charset("utf8mb4", "utf8mb4_bin")); err != nil {
+		return nil, fmt.Errorf("connect to node %d: %w", n.index, err)
+	}
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
 		return nil, fmt.Errorf("connect to node %d: %w", n.index, err)
