@@ -35,6 +35,7 @@ const (
 	Private                       // belongs to this node: identity, keys, provider state, logs, sockets
 	Kept                          // protected by Layout.Keep
 	RootDir                       // the directory of another role, walked in its own right
+	Special                       // a symbolic link, device, socket or pipe among tables
 	Unsupported                   // data of an engine that cannot be copied as files
 	Foreign                       // a top-level file that nothing here knows
 	numClasses
@@ -119,24 +120,21 @@ var table = [numClasses]Props{
 	Private:      {Name: "private file", Send: Never, Joiner: Keep},
 	Kept:         {Name: "kept file", Send: Never, Joiner: Keep},
 	RootDir:      {Name: "directory of another role", Send: Never, Joiner: Keep},
+	Special:      {Name: "special file", Send: Never, Joiner: Remove},
 	Unsupported:  {Name: "unsupported engine", Send: Never, Joiner: Keep},
 	Foreign:      {Name: "foreign file", Send: Never, Joiner: Keep},
-}
-
-func init() {
-	for c := range table {
-		if table[c].Leaf == 0 {
-			table[c].Leaf = leafOther
-		}
-	}
 }
 
 // Props returns the properties of c. A number that is no class has those of Foreign: never sent, never touched.
 func (c Class) Props() Props {
 	if c == 0 || c >= numClasses {
-		return table[Foreign]
+		c = Foreign
 	}
-	return table[c]
+	p := table[c]
+	if p.Leaf == 0 {
+		p.Leaf = leafOther
+	}
+	return p
 }
 
 // String returns the name of the class.

@@ -1,0 +1,78 @@
+package tree
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxIndex bounds the binary log index that is read into memory: some 100 000 names.
+const maxIndex = 16 << 20
+
+// ParseIndex returns the file names in a binary log index, oldest first, without their directories. Lines that are no
+// usable names are skipped.
+func ParseIndex(index []byte) []string {
+	var names []string
+	for line := range bytes.Lines(index) {
+		name := path.Base(string(bytes.TrimSpace(line)))
+		if name != "." && ValidPath(name) == nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// readIndex reads the index of this node, if there is one, from the open binlog directory.
+func (s *scanner) readIndex(dir int) error {
+	l := &s.d.resolved
+	name := l.BinlogIndex
+	if name == "" && l.BinlogBase != "" {
+		name = l.BinlogBase + ".index"
+	}
+	if name == "" {
+		return nil
+	}
+	full := func() string { return s.d.Path(RoleBinlog, name) }
+	f, err := openRegular(dir, name, unix.O_RDONLY, 0, full)
+	if err != nil {
+		return s.vanished("open", RoleBinlog, name, err)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxIndex+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return s.d.fail("read", RoleBinlog, name, err)
+	}
+	if len(data) > maxIndex {
+		return s.d.fail("read", RoleBinlog, name, fmt.Errorf("binary log index is larger than %d bytes", maxIndex))
+	}
+	s.index = ParseIndex(data)
+	s.rules.indexed = make(map[string]bool, len(s.index))
+	for _, n := range s.index {
+		// The index must not turn any other file into a binary log.
+		if sequenceExt.MatchString(n) && !l.isRelay(n) && !ariaLogName.MatchString(n) {
+			s.rules.indexed[n] = true
+		}
+	}
+	return nil
+}
+
+// chooseBinlogs leaves only the newest MaxBinlogs of the index as Binlog; without an index none is sent.
+func (s *scanner) chooseBinlogs() {
+	limit := s.d.resolved.MaxBinlogs
+	if limit < 0 {
+		return
+	}
+	newest := set(s.index[max(0, len(s.index)-limit):]...)
+	for i := range s.tree.Entries {
+		e := &s.tree.Entries[i]
+		switch {
+		case e.Class == Binlog && !newest[e.Path]:
+			e.Class = OldBinlog
+		case e.Class == BinlogIndex && limit == 0:
+			e.Class = OldBinlog // an index without logs would stop the joiner's server
+		}
+	}
+}

@@ -1,0 +1,329 @@
+package tree
+
+import (
+	"path"
+	"strings"
+)
+
+// rules is a Layout prepared for many questions: the directories compared once, the names put into maps.
+type rules struct {
+	l *Layout
+	// paths are the configured directories, for Layout.Keep.
+	paths [RoleBinlog + 1]string
+	// at[r] has a bit for every role whose directory is that of r; home[r] is the smallest of them.
+	at   [RoleBinlog + 1]uint8
+	home [RoleBinlog + 1]Role
+	// system and systemDirs hold the system tablespace files and the directories in their names.
+	system, systemDirs map[string]bool
+	// nested maps directories below the datadir that are, or lead to, the directory of another role.
+	nested map[string]bool
+	// indexed holds the binary logs that the index on disk names; Scan fills it.
+	indexed map[string]bool
+}
+
+func bit(r Role) uint8 { return 1 << r }
+
+// newRules compares directories as resolved, after symbolic links, and remembers them as configured, for messages and
+// patterns. Callers without a resolved layout pass the same one twice.
+func newRules(configured, resolved *Layout) *rules {
+	c := &rules{l: resolved, system: map[string]bool{}, systemDirs: map[string]bool{}, nested: map[string]bool{}}
+	var dirs [RoleBinlog + 1]string
+	for _, r := range Roles {
+		dirs[r], c.paths[r] = resolved.Dir(r), configured.Dir(r)
+	}
+	for _, r := range Roles {
+		for _, o := range Roles {
+			if dirs[r] != "" && dirs[r] == dirs[o] {
+				c.at[r] |= bit(o)
+				if c.home[r] == 0 {
+					c.home[r] = o
+				}
+			}
+		}
+		c.nest(dirs[RoleData], dirs[r])
+		c.nest(c.paths[RoleData], c.paths[r])
+	}
+	for _, l := range []*Layout{configured, resolved} {
+		for _, name := range l.systemNames() {
+			c.system[name] = true
+			for d := path.Dir(name); d != "."; d = path.Dir(d) {
+				c.systemDirs[d] = true
+			}
+		}
+	}
+	return c
+}
+
+func (c *rules) nest(data, dir string) {
+	rel, ok := below(data, dir)
+	for ; ok && rel != "."; rel = path.Dir(rel) {
+		c.nested[rel] = true
+	}
+}
+
+func (c *rules) shares(dir, role Role) bool { return c.at[dir]&bit(role) != 0 }
+
+// Classify returns the home role and the class of the file or directory rel in the directory of role dir. Several roles
+// may share one directory: the home role then says whose file it is, and a peer that names another role for it is
+// wrong. A file whose class has a home elsewhere is Foreign, so a redo log that lies in the datadir of a server with a
+// separate log directory is neither sent nor removed. Paths that ValidPath refuses are Foreign.
+//
+// It is a pure function of the layout and the name, safe for concurrent use. Dirs.Classify gives the same answers
+// faster and sees through symbolic links between the configured directories.
+func (l *Layout) Classify(dir Role, rel string, isDir bool) (Role, Class) {
+	return newRules(l, l).classify(dir, rel, isDir)
+}
+
+func (c *rules) classify(dir Role, rel string, isDir bool) (Role, Class) {
+	if !dir.Valid() || c.at[dir] == 0 || ValidPath(rel) != nil {
+		return dir, Foreign
+	}
+	role, class := c.byName(dir, rel, isDir)
+	if len(c.l.Keep) > 0 && keepable(class) && c.kept(role, rel) {
+		class = Kept
+	}
+	return role, class
+}
+
+// keepable limits Layout.Keep to what a server can live with: see there.
+func keepable(class Class) bool {
+	switch class {
+	case Database, Directory, Table, Tablespace, AriaData, MyISAMData, MyISAMMapped, LogTable, Debris, Special:
+		return true
+	}
+	return false
+}
+
+// kept matches the path and every directory above it, so that keeping a directory keeps what lies in it.
+func (c *rules) kept(role Role, rel string) bool {
+	for ; rel != "."; rel = path.Dir(rel) {
+		abs := path.Join(c.paths[role], rel)
+		for _, re := range c.l.Keep {
+			if re.MatchString(abs) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (c *rules) byName(dir Role, rel string, isDir bool) (Role, Class) {
+	home := c.home[dir]
+	if c.shares(dir, RoleInnoDBHome) {
+		if !isDir && c.system[rel] {
+			return RoleInnoDBHome, System
+		}
+		// The datadir lists the same directory under its own role; the system tablespace needs it under this one, or
+		// a joiner with another layout would have no place to put the file.
+		if isDir && c.systemDirs[rel] && (dir == RoleInnoDBHome || home != RoleData) {
+			return RoleInnoDBHome, Directory
+		}
+	}
+	first, rest, deep := strings.Cut(rel, "/")
+	if c.shares(dir, RoleRedo) && first == "#innodb_redo" {
+		return RoleRedo, redoDirClass(rest, deep, isDir)
+	}
+	if !deep {
+		return c.top(dir, rel, isDir)
+	}
+	if home != RoleData {
+		return home, Foreign
+	}
+	if c.nested[rel] {
+		return RoleData, RootDir
+	}
+	switch _, parent := c.top(dir, first, true); parent {
+	case Database:
+		return RoleData, c.inDatabase(first, rest, isDir)
+	default:
+		return RoleData, parent
+	}
+}
+
+func redoDirClass(rest string, deep, isDir bool) Class {
+	switch {
+	case !deep && isDir:
+		return RedoDir
+	case !deep:
+		return Foreign
+	case !isDir && redoDirName.MatchString(rest):
+		return Redo
+	}
+	// Spare logs (#ib_redoN_tmp) and anything else in the server's own directory: it makes new ones.
+	return Stale
+}
+
+// top classifies a name directly in the directory of role dir.
+func (c *rules) top(dir Role, name string, isDir bool) (Role, Class) {
+	home := c.home[dir]
+	if !isDir {
+		if role, class := c.logs(dir, name); class != 0 {
+			return role, class
+		}
+		innodb := c.shares(dir, RoleData) || c.shares(dir, RoleInnoDBHome)
+		switch {
+		case dblwrName.MatchString(name) && innodb:
+			return home, Doublewrite
+		case strings.HasSuffix(name, ".ibu") && (innodb || c.shares(dir, RoleUndo)):
+			return home, UndoSpace
+		}
+	}
+	if home != RoleData {
+		if class := Stale; !isDir && c.isPart(dir, name) {
+			return home, class
+		}
+		return home, Foreign
+	}
+	if unsupportedName(name, isDir) != "" {
+		return RoleData, Unsupported
+	}
+	if isDir {
+		return RoleData, c.topDir(name)
+	}
+	return RoleData, c.topFile(name)
+}
+
+// logs classifies the files that have a role of their own; class 0 means that name is none of them here.
+func (c *rules) logs(dir Role, name string) (Role, Class) {
+	switch {
+	case c.shares(dir, RoleUndo) && undoName.MatchString(name):
+		return RoleUndo, Undo
+	case c.shares(dir, RoleRedo) && name == redoResizeName:
+		return RoleRedo, Stale
+	case c.shares(dir, RoleRedo) && redoName.MatchString(name):
+		return RoleRedo, Redo
+	case c.shares(dir, RoleRedo) && truncateName.MatchString(name):
+		return RoleRedo, TruncateLog
+	case c.shares(dir, RoleAria) && name == "aria_log_control":
+		return RoleAria, AriaControl
+	case c.shares(dir, RoleAria) && ariaLogName.MatchString(name):
+		return RoleAria, AriaLog
+	case c.shares(dir, RoleBinlog):
+		if class := c.binlogClass(name, dir == RoleBinlog); class != 0 {
+			return RoleBinlog, class
+		}
+	}
+	return 0, 0
+}
+
+// binlogClass knows this node's own names, whatever the index on disk names, and, where the peer said that the file is
+// a binary log, any name of that form: files keep the donor's base name (sst-contract 8.4). Without such a word
+// "dump.20240101" in a datadir is somebody's file.
+func (c *rules) binlogClass(name string, asked bool) Class {
+	l := c.l
+	index := l.BinlogIndex
+	if index == "" && l.BinlogBase != "" {
+		index = l.BinlogBase + ".index"
+	}
+	if index != "" {
+		switch {
+		case name == index:
+			return BinlogIndex
+		case strings.HasPrefix(name, index+"_"): // index_crash_safe and its kin
+			return Stale
+		}
+	}
+	if c.indexed[name] {
+		return Binlog
+	}
+	if base := l.BinlogBase; base != "" && strings.HasPrefix(name, base+".") {
+		ext := name[len(base):]
+		switch {
+		case sequenceExt.MatchString("x" + ext):
+			return Binlog
+		case ext == ".state" || ext == ".~rec~" || sequenceExt.MatchString("x"+strings.TrimSuffix(ext, ".idx")):
+			return Stale // GTID state and indexes that the server makes again from the logs
+		}
+	}
+	if !asked || l.isRelay(name) || ariaLogName.MatchString(name) || name[0] == '.' {
+		return 0
+	}
+	switch {
+	case sequenceExt.MatchString(name):
+		return Binlog
+	case strings.HasSuffix(name, ".index"):
+		return BinlogIndex
+	}
+	return 0
+}
+
+func (c *rules) topDir(name string) Class {
+	switch {
+	case c.nested[name]:
+		return RootDir
+	case name[0] == '.' || hostDirs[name]:
+		return Private
+	case name == "#innodb_temp":
+		return Temp
+	case name[0] == '#':
+		return Foreign // a database's directory never starts so: the server writes @0023 for a number sign
+	}
+	return Database
+}
+
+func (c *rules) topFile(name string) Class {
+	switch {
+	case name == MarkerName || name == JournalName:
+		return Marker
+	case name == "mysql.ibd":
+		return Dictionary
+	case staleNames[name] || stalePattern.MatchString(name) || strings.HasSuffix(name, PartSuffix):
+		return Stale
+	case strings.HasPrefix(name, "ibtmp") || strings.HasPrefix(name, "#sql"):
+		return Temp
+	case name[0] == '.' || privateNames[name] || c.l.isRelay(name) || privatePattern.MatchString(name):
+		return Private
+	case strings.HasSuffix(name, ".ibd"):
+		return Tablespace
+	}
+	return Foreign
+}
+
+// isPart reports whether name is the unfinished form of a keystone that belongs here.
+func (c *rules) isPart(dir Role, name string) bool {
+	real, ok := strings.CutSuffix(name, PartSuffix)
+	if !ok || ValidPath(real) != nil {
+		return false
+	}
+	_, class := c.byName(dir, real, false)
+	return class.Props().Keystone
+}
+
+// inDatabase classifies rest inside the directory of a database.
+func (c *rules) inDatabase(db, rest string, isDir bool) Class {
+	parents, base := path.Split(rest)
+	switch {
+	case strings.HasPrefix(parents, ".") || strings.Contains(parents, "/."), isDir && base[0] == '.':
+		return Private
+	case isDir:
+		return Directory
+	case strings.HasSuffix(base, PartSuffix):
+		return Stale
+	case strings.HasPrefix(base, ".nfs"), strings.HasPrefix(base, ".fuse_hidden"), c.l.isRelay(base):
+		return Private
+	case strings.HasPrefix(base, "#sql-temptable"), strings.HasPrefix(base, "#sql_"):
+		return Temp
+	case strings.HasPrefix(base, "#sql"):
+		return Debris
+	case unsupportedName(base, false) != "":
+		return Unsupported
+	case db == "mysql" && (strings.HasPrefix(base, "general_log.") || strings.HasPrefix(base, "slow_log.")):
+		return LogTable
+	}
+	switch path.Ext(base) {
+	case ".ibd":
+		return Tablespace
+	case ".ibu":
+		return UndoSpace
+	case ".MAI", ".MAD":
+		return AriaData
+	case ".MYD":
+		if c.l.MyISAMMmap {
+			return MyISAMMapped
+		}
+		return MyISAMData
+	case ".MYI":
+		return MyISAMData
+	}
+	return Table
+}

@@ -1,0 +1,42 @@
+package tree
+
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+type fsKind struct {
+	name                   string
+	trusted, punch, cloned bool
+}
+
+// fsKinds are the file systems that are known by name. Trust in time stamps is given only where they were measured or
+// specified to move with every write (consistency 2.1, 2.3); network and overlay file systems have none.
+var fsKinds = map[int64]fsKind{
+	unix.EXT4_SUPER_MAGIC:      {"ext4", true, true, false},
+	unix.XFS_SUPER_MAGIC:       {"xfs", true, true, true},
+	unix.BTRFS_SUPER_MAGIC:     {"btrfs", true, true, true},
+	0x2fc12fc1:                 {"zfs", true, true, false},
+	unix.TMPFS_MAGIC:           {"tmpfs", false, true, false},
+	unix.OVERLAYFS_SUPER_MAGIC: {"overlay", false, true, false},
+	unix.F2FS_SUPER_MAGIC:      {"f2fs", false, true, false},
+	unix.NFS_SUPER_MAGIC:       {"nfs", false, false, false},
+	unix.FUSE_SUPER_MAGIC:      {"fuse", false, false, false},
+	unix.RAMFS_MAGIC:           {"ramfs", false, false, false},
+}
+
+// fsInfo asks for the file system behind fd.
+func fsInfo(fd int, dev uint64) (FSInfo, error) {
+	var st unix.Statfs_t
+	if err := retry(func() error { return unix.Fstatfs(fd, &st) }); err != nil {
+		return FSInfo{}, err
+	}
+	kind := int64(st.Type)
+	info := FSInfo{Type: kind, Name: "0x" + strconv.FormatInt(kind, 16), Dev: dev}
+	if k, ok := fsKinds[kind]; ok {
+		info.Name, info.Trusted, info.CanPunch, info.CanClone = k.name, k.trusted, k.punch, k.cloned
+	}
+	info.Free, info.Total = int64(st.Bavail)*int64(st.Bsize), int64(st.Blocks)*int64(st.Bsize)
+	return info, nil
+}

@@ -1,0 +1,85 @@
+package tree
+
+import (
+	"regexp"
+	"strings"
+)
+
+// The names at the top of a role's directory. Exact names and patterns stand apart because the lists are long and are
+// looked up for every file there; files inside databases never reach them.
+var (
+	undoName     = regexp.MustCompile(`^undo_?\d{3}$`)
+	redoName     = regexp.MustCompile(`^ib_logfile(0|[1-9]\d{0,2})$`)
+	redoDirName  = regexp.MustCompile(`^#ib_redo\d{1,19}$`)
+	truncateName = regexp.MustCompile(`^(undo|ib)_\d+(_\d+)?_trunc\.log$`)
+	dblwrName    = regexp.MustCompile(`^#ib_\d+_\d+\.b?dblwr$`)
+	ariaLogName  = regexp.MustCompile(`^aria_log\.\d{8}$`)
+	sequenceExt  = regexp.MustCompile(`^(.+)\.\d{6,10}$`)
+	systemLike   = regexp.MustCompile(`^ibdata\d+$`)
+)
+
+// redoResizeName is the log that a server is resizing into (10.9+) or creating; startup deletes it (consistency 1.3).
+const redoResizeName = "ib_logfile101"
+
+// staleNames harm data they do not belong to: recovery replays ddl_recovery.log, tc.log and ddl_log.log onto it, the
+// upgrade notes hide a needed upgrade, and notes of earlier transfers mislead scripts (R-JOIN-4, sst-contract 8.3, 8.6).
+var staleNames = set(
+	"ddl_recovery.log", "ddl_recovery-backup.log", "ddl_log.log", "tc.log",
+	"sst_error", "wsrep_sst_binlog.tar",
+	"xtrabackup_galera_info", "xtrabackup_ist", "donor_galera_info", "mariadb_backup_galera_info",
+	"rsync_sst.pid", "rsync_sst.conf",
+)
+
+var stalePattern = regexp.MustCompile(`^tables_flushed|upgrade_info$|_sst_complete$`)
+
+// privateNames and privatePattern belong to this node alone: its identity, the provider's state, keys and
+// certificates, logs and sockets of running processes, replication set-up (consistency 1.5, sst-contract 8.3).
+var privateNames = set(
+	"auto.cnf", "mysqld-auto.cnf", "grastate.dat", "gvwstate.dat", "galera.cache",
+	"master.info", "relay-log.info", "multi-master.info", "wsrep_sst.pid", "donor-keyring", "keyring",
+	"ib_lru_dump", "RPM_UPGRADE_MARKER", "RPM_UPGRADE_HISTORY", "mysql_upgrade_history", "lost+found", "sst-xb-tmpdir",
+)
+
+var privatePattern = regexp.MustCompile(`^(gcache\.page\.|master-.*\.info$|relay-log-.*\.info$|ib_buffer_pool|innodb_status\.|` +
+	`wsrep_recovery|debian-.*\.flag$|keyring|component_keyring|keyring-|aws-kms-key)|` +
+	`\.(pem|key|crt|csr|srl|p12|pid|sock|lock|err|log|cnf|conf)$|\.(err|log)[.-]`)
+
+// hostDirs are directories at the top of a datadir that are no databases although their names could be.
+var hostDirs = set("lost+found", "sst-xb-tmpdir")
+
+func set(names ...string) map[string]bool {
+	m := make(map[string]bool, len(names))
+	for _, n := range names {
+		m[n] = true
+	}
+	return m
+}
+
+// isRelay reports whether name is a relay log or a file beside one.
+func (l *Layout) isRelay(name string) bool {
+	if l.RelayBase != "" {
+		if rest, ok := strings.CutPrefix(name, l.RelayBase); ok && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "-")) {
+			return true
+		}
+	}
+	i := strings.Index(name, "-relay-bin")
+	if i <= 0 {
+		return false
+	}
+	rest := name[i+len("-relay-bin"):]
+	return strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "-")
+}
+
+// unsupportedName returns the engine whose data a name gives away, or "".
+func unsupportedName(name string, isDir bool) string {
+	switch {
+	case isDir && (name == "#rocksdb" || name == ".rocksdb"):
+		return "MyRocks"
+	case strings.HasPrefix(name, "tokudb.") || strings.HasSuffix(name, ".tokudb") || strings.Contains(name, ".tokulog") ||
+		strings.HasPrefix(name, "__tokudb_lock"):
+		return "TokuDB"
+	case !isDir && (strings.HasSuffix(name, ".mrn") || strings.Contains(name, ".mrn.")):
+		return "Mroonga"
+	}
+	return ""
+}

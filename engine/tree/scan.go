@@ -1,0 +1,305 @@
+package tree
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxDepth bounds the descent below a datadir; servers need two levels.
+const maxDepth = 32
+
+// checkEvery is the number of files between two looks at the context: some milliseconds on a cold disk.
+const checkEvery = 256
+
+// scanner is the state of one Scan. It is used by one goroutine.
+type scanner struct {
+	ctx   context.Context
+	d     *Dirs
+	rules *rules
+	tree  *Tree
+	notes notes
+	steps int
+	links map[string]bool
+	index []string // binary logs in the order of the index on disk
+}
+
+// Scan lists everything in the directories of the layout. Files that vanish while it walks are left out silently, since
+// a running server drops and renames tables at any time; a directory that cannot be read is an error that names it. The
+// list holds private and foreign files too: a donor sends only entries for which Sent is true. Directories whose class
+// is neither Database, Directory nor RedoDir are listed but not entered.
+//
+// What cannot be transferred is returned in Tree.Refusals, not as an error, so that a caller can show all of it at once.
+func (d *Dirs) Scan(ctx context.Context) (*Tree, error) {
+	d.life.RLock()
+	defer d.life.RUnlock()
+	if _, err := d.base("scan", RoleData); err != nil {
+		return nil, err
+	}
+	rules := *d.rules
+	s := &scanner{
+		ctx: ctx, d: d, rules: &rules, links: map[string]bool{},
+		tree: &Tree{FS: map[Role]FSInfo{}, Devs: map[uint64]FSInfo{}},
+	}
+	s.checkLayout()
+	for _, r := range Roles {
+		if d.roots[r].fd < 0 || rules.home[r] != r {
+			continue
+		}
+		if err := s.root(r); err != nil {
+			return nil, err
+		}
+	}
+	d.keepLinks(s.links)
+	s.chooseBinlogs()
+	t := s.tree
+	slices.SortFunc(t.Entries, compareEntries)
+	// A directory that changes while it is read may show a name twice.
+	t.Entries = slices.CompactFunc(t.Entries, func(a, b Entry) bool { return compareEntries(a, b) == 0 })
+	slices.SortFunc(t.Refusals, func(a, b Refusal) int { return strings.Compare(a.Path, b.Path) })
+	t.Warnings = s.notes.lines()
+	return t, nil
+}
+
+// root walks the directory of r, which is the smallest role there.
+func (s *scanner) root(r Role) error {
+	fd, err := s.d.openDir(r, ".")
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	info, err := s.device(fd, s.d.roots[r].id.dev)
+	if err != nil {
+		return s.d.fail("statfs", r, "", err)
+	}
+	for _, o := range Roles {
+		if s.rules.shares(r, o) {
+			s.tree.FS[o] = info
+		}
+	}
+	if s.rules.shares(r, RoleBinlog) {
+		if err := s.readIndex(fd); err != nil {
+			return err
+		}
+	}
+	if err := s.walk(fd, r, "", 0); err != nil {
+		return err
+	}
+	if s.rules.shares(r, RoleInnoDBHome) {
+		return s.systemBelow(r)
+	}
+	return nil
+}
+
+// walk visits everything in the open directory fd, whose path is prefix without its last slash.
+func (s *scanner) walk(fd int, r Role, prefix string, depth int) error {
+	if depth > maxDepth {
+		return s.d.fail("scan", r, prefix, fmt.Errorf("directories are nested more than %d deep", maxDepth))
+	}
+	names, err := readNames(fd)
+	if err != nil {
+		return s.d.fail("read directory", r, prefix, err)
+	}
+	for _, name := range names {
+		if s.steps++; s.steps%checkEvery == 0 && s.ctx.Err() != nil {
+			return context.Cause(s.ctx)
+		}
+		if err := s.visit(fd, r, prefix, name, depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// classify adds to rules.classify that an unfinished keystone stands for the finished one.
+func (s *scanner) classify(r Role, rel string, isDir bool) (home Role, class Class, real string, part bool) {
+	if real, ok := strings.CutSuffix(rel, PartSuffix); ok && !isDir {
+		if home, class := s.rules.classify(r, real, false); class.Props().Keystone {
+			return home, class, real, true
+		}
+	}
+	home, class = s.rules.classify(r, rel, isDir)
+	return home, class, rel, false
+}
+
+func (s *scanner) visit(dir int, r Role, prefix, name string, depth int) error {
+	rel := prefix + name
+	if ValidPath(rel) != nil {
+		s.notes.add("names that cannot be sent", s.d.Path(r, rel))
+		return nil
+	}
+	if r != RoleData {
+		// Nothing but the role's own files matters here, and asking for the others may be forbidden.
+		if _, class, _, _ := s.classify(r, rel, false); class == Foreign {
+			if _, class, _, _ = s.classify(r, rel, true); class == Foreign {
+				s.misplaced(r, rel)
+				return nil
+			}
+		}
+	}
+	var st stat
+	if err := st.at(dir, name); err != nil {
+		return s.vanished("stat", r, rel, err)
+	}
+	if st.isLink() && depth == 0 {
+		return s.link(dir, r, name, &st)
+	}
+	home, class, real, part := s.classify(r, rel, st.isDir())
+	if st.isDir() && s.isRoot(st.dirID()) {
+		class = RootDir // mounted here and there
+	}
+	if !st.isDir() && !st.isFile() {
+		s.special(home, rel, class, &st, part)
+		return nil
+	}
+	if r != RoleData && class == Foreign {
+		return nil
+	}
+	e := st.entry()
+	e.Role, e.Path, e.Class, e.Part = home, real, class, part
+	s.add(e, &st)
+	if !e.Dir || !descend(class) {
+		return nil
+	}
+	sub, err := openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err == unix.ENOTDIR || err == unix.ELOOP {
+		return nil // replaced since: the same as vanished
+	}
+	if err != nil {
+		return s.vanished("open", r, rel, err)
+	}
+	defer unix.Close(sub)
+	if _, err := s.device(sub, st.dev()); err != nil {
+		return s.d.fail("statfs", r, rel, err)
+	}
+	return s.walk(sub, r, rel+"/", depth+1)
+}
+
+func descend(class Class) bool { return class == Database || class == Directory || class == RedoDir }
+
+// link follows a symbolic link at the top of the datadir when it leads to a directory and would be a database.
+func (s *scanner) link(dir int, r Role, name string, st *stat) error {
+	var target unix.Stat_t
+	err := retry(func() error { return unix.Fstatat(dir, name, &target, 0) })
+	isDir := err == nil && target.Mode&unix.S_IFMT == unix.S_IFDIR
+	home, class, _, part := s.classify(r, name, isDir)
+	if err != nil || r != RoleData || class != Database {
+		if class == Database || class == RedoDir || class.Props().Joiner == Mirror {
+			s.special(home, name, class, st, part)
+		}
+		return nil
+	}
+	fd, err := openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return s.vanished("open", r, name, err)
+	}
+	defer unix.Close(fd)
+	var real stat
+	if err := real.at(fd, ""); err != nil {
+		return s.d.fail("stat", r, name, err)
+	}
+	e := real.entry()
+	e.Role, e.Path, e.Class = home, name, class
+	if s.isRoot(real.dirID()) {
+		// Another way to a directory that is walked in its own right, or to the datadir itself.
+		e.Class = RootDir
+		s.add(e, &real)
+		return nil
+	}
+	held, err := openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return s.d.fail("open", r, name, err)
+	}
+	s.d.setLink(name, held, real.dirID())
+	s.links[name] = true
+	s.add(e, &real)
+	if _, err := s.device(fd, real.dev()); err != nil {
+		return s.d.fail("statfs", r, name, err)
+	}
+	return s.walk(fd, r, name+"/", 1)
+}
+
+// systemBelow lists system tablespace files in directories below InnoDBHome, and those directories under that role.
+func (s *scanner) systemBelow(home Role) error {
+	add := func(rel, real string, part bool) error {
+		e, err := s.d.Lstat(RoleInnoDBHome, rel)
+		if err != nil {
+			return s.vanished("stat", RoleInnoDBHome, rel, errors.Unwrap(err))
+		}
+		if e.Class = System; e.Dir {
+			e.Class = Directory
+		}
+		e.Path, e.Part = real, part
+		e.Suspect = !e.Dir
+		s.tree.Entries = append(s.tree.Entries, e)
+		return nil
+	}
+	for dir := range s.rules.systemDirs {
+		if err := add(dir, dir, false); err != nil {
+			return err
+		}
+	}
+	for name := range s.rules.system {
+		if path.Dir(name) == "." || home == RoleData {
+			continue // the walk has met it
+		}
+		if err := errors.Join(add(name, name, false), add(name+PartSuffix, name, true)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *scanner) add(e Entry, st *stat) {
+	if !e.Dir {
+		e.Suspect = e.Class.Props().Suspect || e.Size < SmallFile || st.direct() ||
+			!s.tree.Devs[e.ID.Dev].Trusted || e.Role == RoleData && strings.HasPrefix(e.Path, "mysql/")
+	}
+	s.judge(&e, st)
+	s.tree.Entries = append(s.tree.Entries, e)
+}
+
+// device notes the file system of a directory when its device is new.
+func (s *scanner) device(fd int, dev uint64) (FSInfo, error) {
+	if info, ok := s.tree.Devs[dev]; ok {
+		return info, nil
+	}
+	info, err := fsInfo(fd, dev)
+	if err == nil {
+		s.tree.Devs[dev] = info
+	}
+	return info, err
+}
+
+func (s *scanner) isRoot(id dirID) bool {
+	for _, r := range s.d.roots {
+		if r.fd >= 0 && r.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+// vanished lets a file disappear (R-COPY-6) and reports everything else.
+func (s *scanner) vanished(op string, r Role, rel string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return s.d.fail(op, r, rel, err)
+}
+
+// owner warns when files made here would not belong to the server.
+func (s *scanner) owner() {
+	var st unix.Stat_t
+	if fstat(s.d.roots[RoleData].fd, &st) == nil && int(st.Uid) != os.Geteuid() {
+		s.notes.add(fmt.Sprintf("datadir belongs to user %d, this program runs as user %d, the server may not be able to "+
+			"open what is written here", st.Uid, os.Geteuid()), s.d.Path(RoleData, ""))
+	}
+}

@@ -1,0 +1,117 @@
+package tree
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// retry repeats a system call that a signal interrupted; Go's own signals make that common on slow file systems.
+func retry(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+func openat(dir int, name string, flag int, perm uint32) (int, error) {
+	for {
+		fd, err := unix.Openat(dir, name, flag|unix.O_CLOEXEC, perm)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+func fstat(fd int, st *unix.Stat_t) error { return retry(func() error { return unix.Fstat(fd, st) }) }
+
+func identify(fd int) (dirID, error) {
+	var st unix.Stat_t
+	if err := fstat(fd, &st); err != nil {
+		return dirID{}, err
+	}
+	return dirID{st.Dev, st.Ino}, nil
+}
+
+// stat is one statx answer. Every identity in this package comes from it, so that they can be compared.
+type stat struct{ x unix.Statx_t }
+
+// at describes name in dir without following it; an empty name describes dir itself.
+func (s *stat) at(dir int, name string) error {
+	flags := unix.AT_SYMLINK_NOFOLLOW
+	if name == "" {
+		flags |= unix.AT_EMPTY_PATH
+	}
+	for {
+		err := unix.Statx(dir, name, flags, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &s.x)
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+func (s *stat) kind() uint16  { return s.x.Mode & unix.S_IFMT }
+func (s *stat) isDir() bool   { return s.kind() == unix.S_IFDIR }
+func (s *stat) isFile() bool  { return s.kind() == unix.S_IFREG }
+func (s *stat) isLink() bool  { return s.kind() == unix.S_IFLNK }
+func (s *stat) dev() uint64   { return unix.Mkdev(s.x.Dev_major, s.x.Dev_minor) }
+func (s *stat) dirID() dirID  { return dirID{s.dev(), s.x.Ino} }
+func (s *stat) direct() bool  { return s.x.Attributes&unix.STATX_ATTR_DAX != 0 }
+func (s *stat) links() uint32 { return s.x.Nlink }
+
+func (s *stat) entry() Entry {
+	e := Entry{
+		Dir:   s.isDir(),
+		Mode:  uint32(s.x.Mode) & 0o777,
+		ID:    FileID{Dev: s.dev(), Ino: s.x.Ino},
+		Mtime: nanos(s.x.Mtime),
+		Ctime: nanos(s.x.Ctime),
+	}
+	if s.x.Mask&unix.STATX_BTIME != 0 {
+		e.ID.Birth = nanos(s.x.Btime)
+	}
+	if !e.Dir {
+		e.Size, e.Allocated = int64(s.x.Size), int64(s.x.Blocks)*512
+	}
+	return e
+}
+
+func nanos(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
+
+// StatFile describes an open file or directory in the same terms as Scan, so that what was read can be compared with
+// what was listed. Role, Path, Class and Suspect are not set. gone says that no directory names the file any more.
+func StatFile(f *os.File) (e Entry, gone bool, err error) {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return Entry{}, false, err
+	}
+	var st stat
+	var inner error
+	if err := conn.Control(func(fd uintptr) { inner = st.at(int(fd), "") }); err != nil {
+		return Entry{}, false, err
+	}
+	if inner != nil {
+		return Entry{}, false, &os.PathError{Op: "statx", Path: f.Name(), Err: inner}
+	}
+	return st.entry(), st.links() == 0, nil
+}
+
+// dirBuffer is the size of one read of a directory: some 1000 names of tables.
+const dirBuffer = 64 << 10
+
+// readNames returns all names in the directory, in the order of the file system. fd must be at its beginning.
+func readNames(fd int) ([]string, error) {
+	buf := make([]byte, dirBuffer)
+	var names []string
+	for {
+		n, err := unix.ReadDirent(fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n <= 0 {
+			return names, err
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
+	}
+}
