@@ -191,4 +191,3 @@ func (m *Material) selfCheck(f Files) error {
 func (m *Material) warn(format string, args ...any) {
 	m.Warnings = append(m.Warnings, fmt.Sprintf(format, args...))
 }
-

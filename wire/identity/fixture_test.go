@@ -1,0 +1,150 @@
+package identity
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// pair is a certificate with its key, made for tests.
+type pair struct {
+	cert *x509.Certificate
+	key  crypto.Signer
+}
+
+// spec describes a test certificate. Defaults: an end-entity certificate that is valid now.
+type spec struct {
+	cn       string
+	dns      []string
+	ips      []string
+	by       *pair // nil: self-signed
+	ca       bool
+	noBasic  bool // leave basic constraints out
+	noKeyID  bool
+	usage    x509.KeyUsage
+	ext      []x509.ExtKeyUsage
+	from, to time.Time
+	key      crypto.Signer
+	pathLen0 bool
+}
+
+func mint(t testing.TB, s spec) *pair {
+	t.Helper()
+	key := s.key
+	if key == nil {
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key = k
+	}
+	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.from.IsZero() {
+		s.from = time.Now().Add(-time.Hour)
+	}
+	if s.to.IsZero() {
+		s.to = time.Now().Add(365 * 24 * time.Hour)
+	}
+	tpl := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: s.cn}, NotBefore: s.from, NotAfter: s.to,
+		DNSNames: s.dns, KeyUsage: s.usage, ExtKeyUsage: s.ext,
+		BasicConstraintsValid: !s.noBasic, IsCA: s.ca, MaxPathLenZero: s.pathLen0,
+	}
+	for _, ip := range s.ips {
+		tpl.IPAddresses = append(tpl.IPAddresses, net.ParseIP(ip))
+	}
+	parent, signer := tpl, key
+	if s.by != nil {
+		parent, signer = s.by.cert, s.by.key
+		if s.noKeyID {
+			stripped := *parent
+			stripped.SubjectKeyId = nil
+			parent = &stripped
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tpl, parent, key.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &pair{c, key}
+}
+
+func (p *pair) certPEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.cert.Raw})
+}
+
+func (p *pair) keyPEM(t testing.TB) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(p.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
+func certsPEM(certs ...*x509.Certificate) []byte {
+	var text []byte
+	for _, c := range certs {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+	}
+	return text
+}
+
+func write(t testing.TB, dir, name string, parts ...[]byte) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	var all []byte
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	if err := os.WriteFile(path, all, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// needOpenSSL runs the openssl program in dir.
+func needOpenSSL(t testing.TB, dir string, args ...string) {
+	t.Helper()
+	out, err := openssl(t, dir, args...)
+	if err != nil {
+		t.Fatalf("openssl %v: %v\n%s", args, err, out)
+	}
+}
+
+func openssl(t testing.TB, dir string, args ...string) ([]byte, error) {
+	t.Helper()
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Skip("the openssl program is not installed; it is the reference of this test")
+	}
+	cmd := exec.Command("openssl", args...)
+	cmd.Dir = dir
+	return cmd.CombinedOutput()
+}
+
+func readCert(t testing.TB, path string) *x509.Certificate {
+	t.Helper()
+	p, err := readPEM(Source{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.certs[0]
+}
