@@ -1,0 +1,16 @@
+TYPE=VIEW
+query=select `d1`.`t_innodb`.`a` AS `a`,`d1`.`t_innodb`.`b` AS `b` from `d1`.`t_innodb`
+md5=21184dd78d1133ef46ebdd2512244837
+updatable=1
+algorithm=0
+definer_user=
+definer_host=
+suid=2
+with_check_option=0
+timestamp=0001795367603973249
+create-version=2
+source=select * from t_innodb;
+client_cs_name=latin1
+connection_cl_name=latin1_swedish_ci
+view_body_utf8=select `d1`.`t_innodb`.`a` AS `a`,`d1`.`t_innodb`.`b` AS `b` from `d1`.`t_innodb`
+mariadb-version=101119
