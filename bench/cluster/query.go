@@ -44,8 +44,8 @@ func (n *Node) closeDB() {
 	}
 }
 
-// Exec runs one or more statements on one connection. Session settings last for this call only as far as the statements undo
-// them: a pooled connection may be used again, reset by the driver's rules (transactions are rolled back, variables stay).
+// Exec runs one or more statements on one connection of the pool. The connection is used again as they leave it: statements that
+// set session variables or open a transaction should undo that.
 func (n *Node) Exec(ctx context.Context, statements string) error {
 	db, err := n.DB()
 	if err != nil {
