@@ -77,12 +77,14 @@ type joiner struct {
 	p     *Progress
 	store *store.Store
 
-	key      block.Key
-	streams  int
-	kind     msg.PassKind
-	started  atomic.Bool // the donor's control connection is there
-	inPass   atomic.Bool // data frames are legal
-	finished atomic.Bool // data connections may close
+	key     block.Key
+	streams int
+	kind    msg.PassKind // of the last pass
+	// differing is what the last pass sent, as the donor counts it.
+	differing int64
+	started   atomic.Bool // the donor's control connection is there
+	inPass    atomic.Bool // data frames are legal
+	finished  atomic.Bool // data connections may close
 
 	mu   sync.Mutex
 	data int // data connections accepted
@@ -273,8 +275,8 @@ func (j *joiner) passes() (Summary, error) {
 			return Summary{}, err
 		}
 		if f.typ == msg.TypeCommit {
-			if j.kind != msg.PassVerify {
-				return Summary{}, failf(CodeProtocol, "the donor commits without a verify round")
+			if j.kind != msg.PassVerify || j.differing != 0 {
+				return Summary{}, failf(CodeProtocol, "the donor commits without a verify round that found nothing")
 			}
 			return j.commit(f.body)
 		}
@@ -317,6 +319,7 @@ func (j *joiner) pass(b msg.PassBegin) error {
 		if e.Number != b.Number {
 			return failf(CodeProtocol, "the donor ended pass %d, the present one is %d", e.Number, b.Number)
 		}
+		j.differing = e.Differing
 		break
 	}
 	if b.Kind != msg.PassLive {

@@ -59,15 +59,12 @@ type Abort struct {
 }
 
 // Len is the length of the encoded message.
-func (a Abort) Len() int { return 4 + len(a.Text) }
+func (a Abort) Len() int { return 4 + min(len(a.Text), MaxText) }
 
 // Append adds the encoded message to b. A text over MaxText is cut.
 func (a Abort) Append(b []byte) []byte {
-	if len(a.Text) > MaxText {
-		a.Text = a.Text[:MaxText]
-	}
 	b = append(b, a.Code, 0)
-	return appendText(b, a.Text)
+	return appendText(b, a.Text[:min(len(a.Text), MaxText)])
 }
 
 // ParseAbort reads the body of an Abort frame.
