@@ -1,0 +1,92 @@
+package innodb
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Offsets in the first page of a tablespace: the 38 bytes of the page header, then the space header.
+const (
+	offPageNo  = 4
+	offPageLSN = 16
+	offSize    = 46 // pages in the tablespace
+	offFlags   = 54
+	// HeaderSize is how much of the first page PageSize needs.
+	HeaderSize = 58
+)
+
+// MinPageSize is the smallest unit InnoDB writes: a page with ROW_FORMAT=COMPRESSED and KEY_BLOCK_SIZE=1.
+const MinPageSize = 1 << 10
+
+// Space flags. MariaDB's full_crc32 format (default since 10.5) is marked by bit 4, which the older layout would need
+// for a compressed page size that does not exist.
+const (
+	flagFullCRC32  = 1 << 4
+	fullSizeMask   = 1<<4 - 1
+	oldZipShift    = 1
+	oldZipMask     = 1<<4 - 1
+	oldSizeShift   = 6
+	oldSizeMask    = 1<<4 - 1
+	defaultLogical = 16 << 10
+)
+
+// PageSize decodes the flags in the first page of a tablespace. logical is innodb_page_size, physical the size of a page
+// in the file, which is smaller with ROW_FORMAT=COMPRESSED. page0 needs HeaderSize bytes; page 0 is never encrypted or
+// compressed. It is an error when page0 is not the first page of a tablespace, as in the second file of a system
+// tablespace or in a file that was just created.
+func PageSize(page0 []byte) (logical, physical int, fullCRC32 bool, err error) {
+	if len(page0) < HeaderSize {
+		return 0, 0, false, fmt.Errorf("decode space header: have %d bytes, need %d", len(page0), HeaderSize)
+	}
+	be := binary.BigEndian
+	if n := be.Uint32(page0[offPageNo:]); n != 0 {
+		return 0, 0, false, fmt.Errorf("decode space header: this is page %d, expected page 0", n)
+	}
+	if be.Uint32(page0[offSize:]) == 0 {
+		return 0, 0, false, errors.New("decode space header: the tablespace has no pages yet")
+	}
+	flags := be.Uint32(page0[offFlags:])
+	if flags&flagFullCRC32 != 0 {
+		logical = 512 << (flags & fullSizeMask)
+		physical, fullCRC32 = logical, true
+	} else {
+		logical = defaultLogical
+		if shift := flags >> oldSizeShift & oldSizeMask; shift != 0 {
+			logical = 512 << shift
+		}
+		physical = logical
+		if shift := flags >> oldZipShift & oldZipMask; shift != 0 {
+			physical = 512 << shift
+		}
+	}
+	if logical < 4<<10 || logical > 64<<10 || physical < MinPageSize || physical > logical {
+		return 0, 0, false, fmt.Errorf("decode space header: flags %#x give a page of %d bytes stored in %d", flags, logical, physical)
+	}
+	return logical, physical, fullCRC32, nil
+}
+
+// PageLSN returns the log sequence number of the last change of a page, 0 for a page that was never written or was
+// freed, and for a slice too short to hold one. It is readable in encrypted pages too.
+func PageLSN(page []byte) uint64 {
+	if len(page) < offPageLSN+8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(page[offPageLSN:])
+}
+
+// PageZero reports whether every byte of page is zero: never written, or freed and scrubbed.
+func PageZero(page []byte) bool {
+	for len(page) >= 8 {
+		if binary.NativeEndian.Uint64(page) != 0 {
+			return false
+		}
+		page = page[8:]
+	}
+	for _, b := range page {
+		if b != 0 {
+			return false
+		}
+	}
+	return true
+}

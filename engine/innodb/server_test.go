@@ -1,0 +1,125 @@
+package innodb
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// server makes datadirs with the installed MariaDB and runs statements in them without a network.
+type server struct {
+	t    *testing.T
+	dir  string
+	args []string
+}
+
+func newServer(t *testing.T, args ...string) *server {
+	t.Helper()
+	for _, program := range []string{"mariadb-install-db", "mariadbd"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("%s is not installed: nothing proves these formats against a real server", program)
+		}
+	}
+	s := &server{t: t, dir: filepath.Join(t.TempDir(), "data"), args: append(args, "--innodb-log-file-size=8M",
+		"--innodb-buffer-pool-size=24M", "--innodb-fast-shutdown=1", "--performance-schema=off", "--loose-user=root")}
+	s.run("mariadb-install-db", append([]string{"--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db",
+		"--skip-name-resolve", "--datadir=" + s.dir}, s.args...), "")
+	return s
+}
+
+func (s *server) run(program string, args []string, input string) string {
+	s.t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Stdin = strings.NewReader(input)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("%s: %v\n%s", program, err, out[max(0, len(out)-3000):])
+	}
+	return string(out)
+}
+
+// sql runs one statement per line and returns the server's log.
+func (s *server) sql(lines ...string) string {
+	s.t.Helper()
+	return s.run("mariadbd", append([]string{"--no-defaults", "--bootstrap", "--datadir=" + s.dir}, s.args...), strings.Join(lines, "\n")+"\n")
+}
+
+func (s *server) pageSizes(name string) (logical, physical int, full bool) {
+	s.t.Helper()
+	b, err := os.ReadFile(filepath.Join(s.dir, name))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	logical, physical, full, err = PageSize(b)
+	if err != nil {
+		s.t.Fatalf("%s: %v", name, err)
+	}
+	if len(b)%physical != 0 || PageLSN(b) == 0 {
+		s.t.Errorf("%s: %d bytes in pages of %d, LSN of page 0 is %d", name, len(b), physical, PageLSN(b))
+	}
+	return logical, physical, full
+}
+
+func (s *server) checkpoint() Checkpoint {
+	s.t.Helper()
+	b, err := os.ReadFile(filepath.Join(s.dir, "ib_logfile0"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	c, err := ReadCheckpoint(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+func TestRealServer(t *testing.T) {
+	for _, c := range []struct {
+		page int
+		args []string
+		full bool
+	}{
+		{4 << 10, []string{"--innodb-checksum-algorithm=crc32"}, false},
+		{16 << 10, nil, true},
+		{64 << 10, nil, true},
+	} {
+		t.Run(fmt.Sprintf("page=%dKiB", c.page>>10), func(t *testing.T) {
+			s := newServer(t, append(c.args, fmt.Sprintf("--innodb-page-size=%d", c.page))...)
+			first := s.checkpoint()
+			lines := []string{"create database d;", "use d;", "create table t(a int primary key, b varchar(100));",
+				"insert into t select seq, repeat('x',100) from seq_1_to_2000;"}
+			if c.page <= 16<<10 { // larger pages cannot be compressed
+				lines = append(lines, "create table z(a int primary key, b text) row_format=compressed key_block_size=2;")
+			}
+			s.sql(lines...)
+			second := s.checkpoint()
+			if second.Equal(first) || second.LSN <= first.LSN || !strings.HasPrefix(second.Format, "mariadb-") {
+				t.Errorf("checkpoint after work %v, before %v", second, first)
+			}
+			// A server that only starts and stops says itself where the log ended: after a clean shutdown one short record
+			// behind the checkpoint.
+			log := s.sql("select 1;")
+			if m := regexp.MustCompile(`End of log at LSN=(\d+)`).FindStringSubmatch(log); m == nil {
+				t.Errorf("the server does not say where the log ended:\n%s", log)
+			} else if end, _ := strconv.ParseUint(m[1], 10, 64); end < second.LSN || end > second.LSN+64 {
+				t.Errorf("the server found the end of the log at %d, the checkpoint is at %d", end, second.LSN)
+			}
+			for _, name := range []string{"ibdata1", "mysql/innodb_table_stats.ibd", "d/t.ibd"} {
+				if l, p, full := s.pageSizes(name); l != c.page || p != c.page || full != c.full {
+					t.Errorf("%s: pages of %d stored in %d, full_crc32 %v", name, l, p, full)
+				}
+			}
+			if c.page <= 16<<10 {
+				if l, p, full := s.pageSizes("d/z.ibd"); l != c.page || p != 2<<10 || full {
+					t.Errorf("compressed: pages of %d stored in %d, full_crc32 %v", l, p, full)
+				}
+			}
+		})
+	}
+}
