@@ -1,0 +1,100 @@
+# Trireme's build. `make help` lists the targets; `make demo` and `make test` are the two that matter.
+
+GO       ?= go
+PREFIX   ?= /usr
+DESTDIR  ?=
+BINDIR    = $(DESTDIR)$(PREFIX)/bin
+FUZZTIME ?= 30s
+SHELL     = /bin/bash
+.SHELLFLAGS = -eu -o pipefail -c
+.DEFAULT_GOAL = help
+
+# What tests, demo and races need beside Go, as command:package. The provider is a file, not a command.
+NEED = mariadbd:mariadb-server mariadb-install-db:mariadb-server galera_recovery:mariadb-server mariadb:mariadb-client \
+       mariabackup:mariadb-backup rsync:rsync socat:socat stunnel4:stunnel4 ip:iproute2 ss:iproute2 openssl:openssl gcc:gcc
+PROVIDER = /usr/lib/galera/libgalera_smm.so
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+.PHONY: build
+build: ## build/trireme and its second name build/wsrep_sst_trireme
+	@mkdir -p build
+	CGO_ENABLED=0 $(GO) build -trimpath -o build/trireme ./cmd/trireme
+	@ln -sf trireme build/wsrep_sst_trireme
+
+.PHONY: install
+install: build ## install to $(DESTDIR)$(PREFIX)/bin as trireme and wsrep_sst_trireme
+	install -D -m 0755 build/trireme $(BINDIR)/trireme
+	ln -sf trireme $(BINDIR)/wsrep_sst_trireme
+
+.PHONY: uninstall
+uninstall: ## remove what install put there
+	rm -f $(BINDIR)/trireme $(BINDIR)/wsrep_sst_trireme
+
+# Packages must not bring up a server of the system. Where no policy-rc.d forbids it already, one does for the time of the install.
+.PHONY: deps
+deps: ## install what tests and demo need (root), or name it
+	@export PATH="$$PATH:/usr/sbin:/sbin"; missing=; \
+	for n in $(NEED); do \
+	  command -v "$${n%%:*}" >/dev/null || case " $$missing " in *" $${n#*:} "*) ;; *) missing="$$missing $${n#*:}" ;; esac; \
+	done; \
+	[ -e $(PROVIDER) ] || missing="$$missing galera-4"; \
+	case " $$missing " in *" gcc "*) missing="$$missing libc6-dev" ;; esac; \
+	if [ -z "$$missing" ]; then echo "deps: nothing is missing"; exit 0; fi; \
+	if [ "$$(id -u)" != 0 ]; then echo "deps: missing packages:$$missing (install them as root)" >&2; exit 1; fi; \
+	policy=/usr/sbin/policy-rc.d; \
+	if [ ! -e $$policy ]; then \
+	  trap 'rm -f $$policy' EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy; chmod 0755 $$policy; \
+	fi; \
+	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; \
+	apt-get update -q </dev/null && apt-get install -q -y --no-install-recommends $$missing </dev/null
+
+.PHONY: demo
+demo: deps build ## a real cluster: node 2 joins through trireme over mutual TLS, twice, with numbers
+	$(GO) build -trimpath -o build/demo ./bench/demo
+	@build/demo -bin build/trireme
+
+.PHONY: test
+test: build lint race fuzz-short integration ## everything that a change must pass
+
+.PHONY: lint
+lint: ## go vet, gofmt and staticcheck, integration tests included
+	$(GO) vet ./...
+	$(GO) vet -tags integration ./...
+	@unformatted=$$(gofmt -l $$($(GO) list -f '{{.Dir}}' ./...)); \
+	if [ -n "$$unformatted" ]; then echo "gofmt: not formatted:"; echo "$$unformatted"; exit 1; fi
+	$(GO) tool staticcheck -tags integration ./...
+
+.PHONY: race
+race: ## unit tests under the race detector, in random order
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 10m ./...
+
+# By count, not by time: the cost is the same on every machine. The fuzz engine takes one target at a time.
+FUZZ = for pkg in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' "$$pkg" | grep '^Fuzz' || true); do \
+	    echo "fuzz $$pkg $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(1) "$$pkg" >build/fuzz.log 2>&1 || { cat build/fuzz.log; exit 1; }; \
+	  done; \
+	done
+
+.PHONY: fuzz-short
+fuzz-short: ## every fuzz target, 200 executions each
+	@mkdir -p build; $(call FUZZ,200x)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for $(FUZZTIME)
+	@mkdir -p build; $(call FUZZ,$(FUZZTIME))
+
+.PHONY: integration
+integration: build ## real servers: clusters on loopback addresses, nothing of the system's own
+	$(GO) test -tags integration -timeout 13m ./cmd/... ./bench/...
+
+.PHONY: bench
+bench: ## the benchmarks beside the code
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf build
