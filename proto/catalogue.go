@@ -37,12 +37,6 @@ type diff struct {
 	touched  map[uint32]bool
 }
 
-// sparse says whether a file takes less room than its size. Files shorter than a
-// page of the file system are left alone: some file systems keep them inline.
-func sparse(e *tree.Entry) bool {
-	return !e.Dir && !e.Class.Props().Allocate && e.Size >= 4096 && e.Allocated < e.Size&^4095
-}
-
 // update takes over a scan. live says whether files of classes that only travel
 // under the lock are to be left out.
 func (c *catalogue) update(t *tree.Tree, live bool) diff {
@@ -94,7 +88,7 @@ func (d *diff) say(r *row) {
 	d.touched[r.id] = true
 	d.ids = append(d.ids, r.id)
 	d.announce = append(d.announce, msg.Entry{
-		ID: r.id, Role: uint8(r.Role), Dir: r.Dir, Sparse: sparse(&r.Entry),
+		ID: r.id, Role: uint8(r.Role), Dir: r.Dir, Sparse: r.Sparse(),
 		Mode: uint16(r.Mode & 0o777), Size: size(&r.Entry), Path: r.Path,
 	})
 }

@@ -170,7 +170,7 @@ func (w *worker) chunk(id uint32, off int64, p []byte) error {
 // grain is how finely zeroes are looked for: by file system block where the file
 // has holes, so that they are holes again at the joiner, else by leaf.
 func grain(r *row) int {
-	if sparse(&r.Entry) {
+	if r.Sparse() {
 		return block.Sector
 	}
 	return r.Class.Props().Leaf

@@ -1,0 +1,130 @@
+package sst
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"strings"
+	"time"
+
+	"trireme/cmd/internal/settings"
+	"trireme/proto"
+	"trireme/wire"
+	"trireme/wire/identity"
+)
+
+// reverseLimit bounds the question which names an address has.
+const reverseLimit = 5 * time.Second
+
+func source(s settings.Setting) identity.Source {
+	return identity.Source{Option: s.Name, Origin: s.Origin, Path: s.Value}
+}
+
+// channel turns the TLS settings into one end of the channel (design section 4).
+// Names are left to the donor, which alone knows whom it calls.
+func channel(set *settings.Settings, joiner bool) (wire.Config, error) {
+	c := wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Socket: socketOptions(set.SockOpts())}
+	t := &set.TLS
+	if t.Mode == settings.Plain {
+		c.Plain = true
+		return c, nil
+	}
+	var err error
+	switch {
+	case t.Cert.Value != "":
+		c.Material, err = identity.Load(identity.Files{CA: source(t.CA), CAPath: source(t.CAPath), Cert: source(t.Cert), Key: source(t.Key)})
+	case joiner || t.Mode == settings.Pinned:
+		// A listener cannot do without a certificate: where none is configured
+		// the pin in the address vouches for this one.
+		c.Material, err = identity.Ephemeral(time.Now())
+	}
+	if err != nil {
+		return wire.Config{}, err
+	}
+	switch t.Mode {
+	case settings.VerifyCA, settings.VerifyIdentity:
+		c.Policy.Level = identity.Chain
+		c.Policy.Anchors, c.Policy.AnchorsFrom = c.Material.Anchors, c.Material.AnchorsFrom
+		if cn := t.CommonName; cn.Value != "" {
+			c.Policy.Level = identity.ChainAndName
+			c.Policy.Names, c.Policy.NamesFrom = []string{cn.Value}, cn.Name+" from "+cn.Origin
+		}
+	case settings.Certificates:
+		peer, err := identity.Load(identity.Files{Cert: source(t.PeerCert)})
+		if err != nil {
+			return wire.Config{}, err
+		}
+		c.Policy.Level, c.Policy.Exact = identity.Exact, peer.Leaf
+	}
+	return c, nil
+}
+
+// name makes a donor check the joiner's name against the host it calls, where the
+// settings ask for it and give no name of their own.
+func name(ctx context.Context, set *settings.Settings, p *identity.Policy, host string) {
+	if p.Level != identity.Chain || !set.TLS.NameCheck {
+		return
+	}
+	p.Level = identity.ChainAndName
+	ctx, cancel := context.WithTimeout(ctx, reverseLimit)
+	defer cancel()
+	p.Names, p.NamesFrom = identity.Reverse(ctx, host), "the joiner's address and what it resolves back to"
+}
+
+// describe is the effective channel in one line: what is shown and what is checked.
+func describe(set *settings.Settings, c wire.Config) string {
+	if c.Plain {
+		return "NOT ENCRYPTED, as configured (" + why(&set.TLS) + "); the donor is still proved by the address"
+	}
+	own := "no certificate of our own"
+	if c.Material != nil {
+		own = "showing " + subject(c.Material.Leaf)
+		if set.TLS.Cert.Value == "" {
+			own = "showing a certificate made for this transfer"
+		}
+	}
+	var check string
+	switch c.Policy.Level {
+	case identity.None:
+		check = "the other end is proved by pin and nonce of the address only"
+	case identity.Chain:
+		check = "the other end must chain to " + c.Policy.AnchorsFrom
+	case identity.ChainAndName:
+		check = fmt.Sprintf("the other end must chain to %s and be named %s (%s)", c.Policy.AnchorsFrom, strings.Join(c.Policy.Names, " or "), c.Policy.NamesFrom)
+	case identity.Exact:
+		check = "the other end must show exactly " + set.TLS.PeerCert.Value
+	}
+	return fmt.Sprintf("TLS 1.3, %s; %s (%s)", own, check, why(&set.TLS))
+}
+
+func subject(c *x509.Certificate) string {
+	if c == nil {
+		return "a certificate"
+	}
+	return fmt.Sprintf("%q, valid until %s", c.Subject.String(), c.NotAfter.UTC().Format(time.DateOnly))
+}
+
+// why names the option that decided the mode.
+func why(t *settings.TLS) string {
+	if !t.Decider.IsSet() {
+		return "no TLS option is set"
+	}
+	return t.Decider.Name + " from " + t.Decider.Origin
+}
+
+// socketOptions translates what sockopt asked for (sst-options 5).
+func socketOptions(o settings.SockOpts) wire.SocketOptions {
+	s := wire.SocketOptions{
+		Bind: o.Bind, SourcePort: o.SourcePort, Device: o.Interface, NoKeepAlive: o.KeepAlive == settings.Off,
+		KeepIdle: o.KeepIdle, KeepInterval: o.KeepInterval, KeepCount: o.KeepCount, UserTimeout: o.UserTimeout,
+		SendBuffer: o.SndBuf, ReceiveBuffer: o.RcvBuf, Congestion: o.Congestion, MaxSegment: o.MSS, TOS: o.TOS,
+		Delay: o.NoDelay == settings.Off, Allow: o.Ranges, ConnectTimeout: o.ConnectTimeout,
+	}
+	switch o.Family {
+	case "ip4":
+		s.Family = 4
+	case "ip6":
+		s.Family = 6
+	}
+	return s
+}

@@ -1,0 +1,160 @@
+package sst
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"trireme/cmd/internal/galera"
+	"trireme/engine/tree"
+	"trireme/proto"
+	"trireme/wire"
+)
+
+// donor connects to the joiner and sends.
+func (c *call) donor() error {
+	ticket, err := wire.ParseTicket(c.args.Address)
+	if err != nil {
+		return &galera.ExitError{Code: galera.ExitProto, Err: fmt.Errorf(
+			"address of the joiner: %w; both nodes must run this program for the method (the stock script at the joiner sends another kind of address)", err)}
+	}
+	ch, lay, err := c.donorSetup(ticket)
+	if err != nil {
+		// The joiner waits for us: its log shall say why nobody comes.
+		cfg := wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Plain: ticket.Plain}
+		if rerr := wire.Refuse(c.ctx, ticket, cfg, "the donor's set-up: "+firstLine(err)); rerr != nil {
+			c.log.Warningf("the joiner could not be told: %v", rerr)
+		}
+		return err
+	}
+	cfg := proto.DonorConfig{
+		Ticket: ticket, Wire: ch, Software: c.program, Node: c.node, Bypass: c.args.Bypass,
+		Streams: c.streams(), NoDelta: c.set.Delta == "off", VerifyAll: c.set.Verify == "full" || c.set.Paranoid,
+		Note: c.log.Infof,
+	}
+	if c.args.Bypass {
+		return c.bypass(cfg)
+	}
+	return c.full(cfg, lay)
+}
+
+// donorSetup is all that can go wrong at the donor before it connects.
+func (c *call) donorSetup(t wire.Ticket) (wire.Config, tree.Layout, error) {
+	if err := c.resolve(); err != nil {
+		return wire.Config{}, tree.Layout{}, err
+	}
+	lay, err := layout(c.set)
+	if err != nil {
+		return wire.Config{}, tree.Layout{}, err
+	}
+	ch, err := channel(c.set, false)
+	if err != nil {
+		return wire.Config{}, tree.Layout{}, err
+	}
+	for _, w := range materialWarnings(ch) {
+		c.log.Warningf("%s", w)
+	}
+	name(c.ctx, c.set, &ch.Policy, t.Host)
+	c.log.Infof("donor connects to %s port %d; channel: %s", t.Host, t.Port, describe(c.set, ch))
+	return ch, lay, nil
+}
+
+// position is what the server was told to report, with its domain.
+func (c *call) position() (galera.GTID, error) {
+	s := c.args.GTID
+	if c.args.HasDomain && !strings.Contains(s, " ") {
+		s += " " + c.args.GTIDDomain
+	}
+	g, err := galera.ParseGTID(s)
+	if err != nil {
+		return galera.GTID{}, &galera.ExitError{Code: galera.ExitInvalid, Err: fmt.Errorf("argument --gtid: %w", err)}
+	}
+	return g, nil
+}
+
+// bypass passes the position on; no file is opened.
+func (c *call) bypass(cfg proto.DonorConfig) error {
+	g, err := c.position()
+	if err != nil {
+		return err
+	}
+	cfg.State = g.String()
+	if _, err := proto.Send(c.ctx, cfg); err != nil {
+		return err
+	}
+	c.log.Infof("bypass: IST follows from %s, no data was moved", g)
+	return c.out.Done(g)
+}
+
+func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
+	dirs, err := tree.Open(lay)
+	if err != nil {
+		return fmt.Errorf("open the datadir: %w", err)
+	}
+	defer dirs.Close()
+	expected, err := c.position()
+	if err != nil {
+		return err
+	}
+	var p proto.Progress
+	cfg.Dirs, cfg.Progress, cfg.Facts = dirs, &p, c.facts(dirs)
+	habits := galera.FeaturesOf(c.args.Family, c.version)
+	lock := &locker{
+		domain: expected.Domain,
+		Locker: galera.NewLocker(galera.LockerConfig{
+			Out: c.out, Datadir: c.set.Datadir, Family: c.args.Family, FileFirst: habits.FileFirst,
+			UUID: expected.UUID, Parent: c.parent.Alive,
+		}),
+	}
+	cfg.Locker = lock
+	stop := c.report(&p)
+	sum, err := proto.Send(c.ctx, cfg)
+	stop()
+	if err != nil {
+		return err
+	}
+	c.summarise(sum, &p)
+	return c.out.Done(lock.at)
+}
+
+// locker lends the server's lock to package proto.
+type locker struct {
+	*galera.Locker
+	domain string
+	at     galera.GTID
+}
+
+// Lock implements proto.Locker. A server whose report has no domain is given the
+// one from the arguments.
+func (l *locker) Lock(ctx context.Context) (string, error) {
+	g, err := l.Locker.Lock(ctx)
+	if err != nil {
+		return "", err
+	}
+	if g.Domain == "" {
+		g.Domain = l.domain
+	}
+	l.at = g
+	return g.String(), nil
+}
+
+var _ proto.Locker = (*locker)(nil)
+
+// streams is the number of data connections: ours, within backup-threads.
+func (c *call) streams() int {
+	n := c.set.Streams
+	if m := c.set.MaxStreams; m > 0 && (n == 0 || n > m) {
+		n = m
+	}
+	return n
+}
+
+func firstLine(err error) string {
+	var exit *galera.ExitError
+	if errors.As(err, &exit) {
+		err = exit.Err
+	}
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}

@@ -1,0 +1,140 @@
+package sst
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"trireme/cmd/internal/galera"
+	"trireme/engine/store"
+	"trireme/engine/tree"
+	"trireme/proto"
+	"trireme/wire"
+)
+
+// grastateWait is how long the provider may take to write the state that says that
+// the datadir is lost; it does so before the request for the SST leaves.
+const grastateWait = 10 * time.Second
+
+// joiner listens, tells the server where, and receives.
+func (c *call) joiner() error {
+	if err := c.resolve(); err != nil {
+		return err
+	}
+	addr, err := c.args.ParsedAddress()
+	if err != nil {
+		return err
+	}
+	if addr.Host == "" {
+		return &galera.ExitError{Code: galera.ExitInvalid, Err: errors.New("no address to advertise: set wsrep_sst_receive_address or wsrep_node_address")}
+	}
+	ch, err := channel(c.set, true)
+	if err != nil {
+		return err
+	}
+	for _, w := range materialWarnings(ch) {
+		c.log.Warningf("%s", w)
+	}
+	lay, err := layout(c.set)
+	if err != nil {
+		return err
+	}
+	if err := writable(lay); err != nil {
+		return err
+	}
+	rand.Read(ch.Nonce[:])
+	ch.OnStranger = func(remote string, err error) {
+		c.log.Warningf("connection from %s refused: %v", remote, err)
+	}
+	ln, err := wire.Listen(c.ctx, bindAddress(addr), ch)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	ticket := ln.Ticket(addr.Host)
+	c.log.Infof("joiner listens on %s for %s; channel: %s", ln.Addr(), net.JoinHostPort(addr.Host, strconv.Itoa(ticket.Port)), describe(c.set, ch))
+	if err := c.out.Ready(ticket.String()); err != nil {
+		return err
+	}
+	// The donor may have been told to send more binary logs than we would.
+	lay.MaxBinlogs = -1
+	var p proto.Progress
+	stop := c.report(&p)
+	defer c.closeDirs()
+	sum, err := proto.Receive(c.ctx, proto.JoinerConfig{
+		Listener: ln,
+		Store:    func(o proto.Offer) (*store.Store, error) { return c.openStore(lay, o) },
+		CheckState: func(s string) error {
+			_, err := galera.ParseGTID(s)
+			return err
+		},
+		Software: c.program, Node: c.node, Facts: c.facts(nil), Streams: c.set.MaxStreams,
+		FirstContact: c.set.InitialTimeout, Progress: &p, Note: c.log.Infof,
+	})
+	stop()
+	if err != nil {
+		return err
+	}
+	c.summarise(sum, &p)
+	g, err := galera.ParseGTID(sum.State)
+	if err != nil {
+		return err
+	}
+	return c.out.Final(g)
+}
+
+// openStore is called when the donor has said that this is a full copy. Everything
+// that can still say no does so here, before the first change.
+func (c *call) openStore(lay tree.Layout, o proto.Offer) (*store.Store, error) {
+	if err := room(lay, o); err != nil {
+		return nil, err
+	}
+	c.touched = true
+	dirs, err := tree.Open(lay)
+	if err != nil {
+		return nil, fmt.Errorf("open the datadir: %w", err)
+	}
+	c.dirs = dirs
+	if err := dirs.Create(); err != nil {
+		return nil, fmt.Errorf("make the directories of the datadir: %w", err)
+	}
+	return store.Open(store.Config{
+		Dirs: dirs, Layout: lay, TransferID: o.ID, DonorID: o.Node,
+		CheckGrastate: true, GrastateWait: grastateWait,
+	}), nil
+}
+
+func (c *call) closeDirs() {
+	if c.dirs == nil {
+		return
+	}
+	if err := c.dirs.Close(); err != nil {
+		c.log.Warningf("%v", err)
+	}
+}
+
+// bindAddress is the advertised address where that is one of this host's, else
+// every interface: behind a translation of addresses the two differ.
+func bindAddress(a galera.Address) string {
+	port := strconv.Itoa(a.Port)
+	ips, err := net.LookupIP(a.Host)
+	if err != nil || len(ips) != 1 {
+		return net.JoinHostPort("", port)
+	}
+	probe, err := net.ListenTCP("tcp", &net.TCPAddr{IP: ips[0]})
+	if err != nil {
+		return net.JoinHostPort("", port)
+	}
+	probe.Close()
+	return net.JoinHostPort(ips[0].String(), port)
+}
+
+func materialWarnings(c wire.Config) []string {
+	if c.Material == nil {
+		return nil
+	}
+	return c.Material.Warnings
+}

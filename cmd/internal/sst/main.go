@@ -1,0 +1,220 @@
+package sst
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"trireme/cmd/internal/galera"
+	"trireme/cmd/internal/mycnf"
+	"trireme/cmd/internal/settings"
+	"trireme/engine/tree"
+)
+
+// stdinLimit bounds the wait for the credentials that some servers send.
+const stdinLimit = 5 * time.Second
+
+// call is one run of the program by a server.
+type call struct {
+	ctx    context.Context
+	args   galera.Args
+	env    galera.Environment
+	in     galera.Stdin
+	set    *settings.Settings
+	log    *galera.Log
+	out    *galera.Out
+	parent *galera.Parent
+	method settings.Method
+	// family, series and version of the server; empty when it would not say.
+	family, series, version string
+
+	program string // our own name and version
+	node    string
+	start   time.Time
+	dirs    *tree.Dirs // joiner: set when the datadir was opened
+	// touched says that the datadir may have been changed, after which PXC must not
+	// be told to try again (sst-contract 8.1).
+	touched bool
+}
+
+// Main runs one call. argv are the words after the program's name, program is what
+// the peer's log shall call us. It returns the exit code.
+func Main(method settings.Method, argv []string, program string) int {
+	galera.CloseInheritedFDs()
+	args, err := galera.ParseArgs(argv)
+	log := galera.NewLog(galera.LogConfig{W: os.Stderr, Family: args.Family})
+	if err != nil {
+		log.Errorf("%v", err)
+		return galera.ExitCode(err)
+	}
+	c := &call{
+		args: args, env: galera.ReadEnvironment(os.Getenv), log: log,
+		out: galera.NewOut(os.Stdout, args), method: method, program: program, start: time.Now(),
+	}
+	c.node, _ = os.Hostname() // only for the peer's log
+	if err := c.run(); err != nil {
+		c.log.Errorf("%s failed: %v", c.what(), err)
+		return c.exitCode(err)
+	}
+	return galera.ExitOK
+}
+
+func (c *call) what() string {
+	switch {
+	case c.args.Role == "":
+		return "SST"
+	case c.args.Bypass:
+		return "bypass for IST (" + c.args.Role + ")"
+	}
+	return "SST (" + c.args.Role + ")"
+}
+
+func (c *call) exitCode(err error) int {
+	code := galera.ExitCode(codeOf(err))
+	if c.args.Family == galera.PXC && c.args.Role == galera.RoleJoiner && !c.touched && code != galera.ExitSignal {
+		return galera.ExitAgain
+	}
+	return code
+}
+
+func (c *call) run() error {
+	if c.args.Role == "" {
+		return &galera.ExitError{Code: galera.ExitInvalid, Err: errors.New("no --role: this program is started by a Galera server; by hand use the trireme commands, see trireme help")}
+	}
+	if c.args.Datadir == "" {
+		return &galera.ExitError{Code: galera.ExitInvalid, Err: errors.New("no --datadir among the arguments")}
+	}
+	stop := c.watchSignals()
+	defer stop()
+	release, err := galera.LockInstance(c.args.Datadir, c.args.Role)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if c.args.ReadsStdin() {
+		if c.in, err = galera.ReadStdin(os.Stdin, stdinLimit); err != nil {
+			return err
+		}
+	}
+	for _, u := range c.args.Unknown {
+		c.log.Debugf("argument %q is not known and has no effect", strings.SplitN(u, "=", 2)[0])
+	}
+	c.parent, err = galera.FindParent(c.args.Parent)
+	if err != nil {
+		return err
+	}
+	defer c.parent.Close()
+	defer c.watchParent()()
+	c.family, c.series, c.version = galera.ServerVersion(c.ctx, c.args)
+	if c.args.Role == galera.RoleJoiner {
+		return c.joiner()
+	}
+	return c.donor()
+}
+
+// resolve finds the settings; a donor that cannot use its own tells the joiner why.
+func (c *call) resolve() error {
+	files, err := mycnf.Read(mycnf.Source{
+		DefaultsFile: c.args.Defaults.File, ExtraFile: c.args.Defaults.ExtraFile,
+		GroupSuffix: c.args.Defaults.GroupSuffix, NoDefaults: c.args.NoDefaults,
+		Home: os.Getenv("HOME"), MySQLHome: mysqlHome(),
+	})
+	if err != nil {
+		return &galera.ExitError{Code: galera.ExitInvalid, Err: fmt.Errorf("read option files: %w", err)}
+	}
+	for _, w := range files.Warnings() {
+		c.log.Warningf("%s", w)
+	}
+	role := settings.Joiner
+	if c.args.Role == galera.RoleDonor {
+		role = settings.Donor
+	}
+	set, warnings, err := settings.Resolve(settings.Input{
+		Method: c.method, Role: role, Files: files, MysqldArgs: c.args.MysqldArgs, Env: os.Getenv,
+		Datadir: c.args.Datadir, Binlog: c.args.Binlog, BinlogIndex: c.args.BinlogIndex,
+		CPUs: runtime.NumCPU(), PXC: c.args.Family == galera.PXC, ServerVersion: c.series, Auth: c.auth(),
+	})
+	for _, w := range warnings {
+		c.log.Warningf("%s", w)
+	}
+	if err != nil {
+		return &galera.ExitError{Code: galera.ExitInvalid, Err: err}
+	}
+	c.set = set
+	if set.LogFormat == "json" {
+		c.log = galera.NewLog(galera.LogConfig{W: os.Stderr, Family: c.args.Family, JSON: true})
+	}
+	for _, s := range set.Table() {
+		c.log.Debugf("setting %s = %s (%s)", s.Name, s.Value, s.Origin)
+	}
+	return nil
+}
+
+// auth is a user:password for questions to the donor's server, as the family sends
+// it: on standard input or, before, as an argument.
+func (c *call) auth() string {
+	if c.in.User != "" {
+		return c.in.User + ":" + c.in.Password
+	}
+	return c.args.Auth
+}
+
+func mysqlHome() string {
+	if h := os.Getenv("MARIADB_HOME"); h != "" {
+		return h
+	}
+	return os.Getenv("MYSQL_HOME")
+}
+
+// watchSignals ends the transfer on the signals a server or service manager sends;
+// the server releases its own locks when we are gone (sst-contract 2.2).
+func (c *call) watchSignals() (stop func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	sigs := make(chan os.Signal, 2) // one to stop, a second that arrives meanwhile
+	signal.Notify(sigs, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	var wg sync.WaitGroup
+	done := make(chan struct{})
+	wg.Go(func() {
+		select {
+		case s := <-sigs:
+			code := galera.ExitSignal
+			if s == syscall.SIGHUP {
+				code = galera.ExitPipe
+			}
+			cancel(&galera.ExitError{Code: code, Err: fmt.Errorf("stopped by signal %v", s)})
+		case <-done:
+		}
+	})
+	c.ctx = ctx
+	return func() {
+		signal.Stop(sigs)
+		close(done)
+		wg.Wait()
+		cancel(nil)
+	}
+}
+
+// watchParent ends the transfer when the server is gone.
+func (c *call) watchParent() (stop func()) {
+	ctx, cancel := context.WithCancelCause(c.ctx)
+	c.ctx = ctx
+	watch, end := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := c.parent.WaitOrStdout(watch, os.Stdout); err != nil && watch.Err() == nil {
+			cancel(err)
+		}
+	})
+	return func() {
+		end()
+		wg.Wait()
+		cancel(nil)
+	}
+}

@@ -1,0 +1,49 @@
+package sst
+
+import (
+	"errors"
+	"syscall"
+
+	"trireme/cmd/internal/galera"
+	"trireme/proto"
+	"trireme/wire/identity"
+)
+
+// exitOf is what the server is told for each cause: it prints the errno of that
+// number (sst-contract 9).
+var exitOf = map[proto.Code]int{
+	proto.CodeInternal:  galera.ExitUnknown,
+	proto.CodeProtocol:  galera.ExitProto,
+	proto.CodeMismatch:  galera.ExitInvalid,
+	proto.CodeRefused:   galera.ExitInvalid,
+	proto.CodeSpace:     galera.ExitNoSpace,
+	proto.CodeIO:        int(syscall.EIO),
+	proto.CodeCancelled: galera.ExitSignal,
+	proto.CodeTimeout:   galera.ExitTimeout,
+	proto.CodeLock:      galera.ExitUnknown,
+	proto.CodeUnstable:  galera.ExitUnknown,
+	proto.CodeServer:    galera.ExitPipe,
+	proto.CodeNetwork:   galera.ExitPipe,
+}
+
+// codeOf gives err the exit code that fits its cause, unless it brings its own.
+func codeOf(err error) error {
+	var exit *galera.ExitError
+	if errors.As(err, &exit) {
+		return err
+	}
+	var check *identity.CheckError
+	var transfer *proto.Error
+	code := galera.ExitUnknown
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		code = galera.ExitNoSpace
+	case errors.Is(err, syscall.EADDRINUSE):
+		code = galera.ExitBusy
+	case errors.As(err, &check):
+		code = galera.ExitInvalid
+	case errors.As(err, &transfer):
+		code = exitOf[transfer.Code]
+	}
+	return &galera.ExitError{Code: code, Err: err}
+}

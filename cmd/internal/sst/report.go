@@ -1,0 +1,144 @@
+package sst
+
+import (
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/dustin/go-humanize" // sizes for people, with the right unit
+
+	"trireme/cmd/internal/galera"
+	"trireme/proto"
+)
+
+// reportEvery is the time between two progress lines in the error log.
+const reportEvery = 5 * time.Second
+
+// report prints progress until the returned function is called. The server's own
+// total and complete lines are printed where it understands them; package galera
+// knows.
+func (c *call) report(p *proto.Progress) (stop func()) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		var r rate
+		last := time.Now()
+		for {
+			select {
+			case <-done:
+				return
+			case now := <-tick.C:
+				s := p.Snapshot()
+				r.add(now, s)
+				c.tellServer(s)
+				if now.Sub(last) >= reportEvery {
+					last = now
+					c.log.Infof("%s", r.line(s))
+				}
+			}
+		}
+	})
+	return func() {
+		close(done)
+		wg.Wait()
+	}
+}
+
+// tellServer prints the progress lines of the server's protocol. An error here
+// means that the server is gone, which others notice.
+func (c *call) tellServer(s proto.Snapshot) {
+	if !c.args.MayReportProgress() || s.Total == 0 || c.args.Role == galera.RoleDonor && s.Phase != proto.PhaseLocked {
+		return
+	}
+	_ = c.out.Total(s.Total)
+	_ = c.out.Complete(min(s.Done, s.Total))
+}
+
+// rate keeps the present and the mean speed of a phase.
+type rate struct {
+	phase      proto.Phase
+	start      time.Time
+	prev       time.Time
+	prevDone   int64
+	perSecond  float64 // of the last seconds, smoothed
+	haveRecent bool
+}
+
+func (r *rate) add(now time.Time, s proto.Snapshot) {
+	if r.start.IsZero() || s.Phase != r.phase || s.Done < r.prevDone {
+		*r = rate{phase: s.Phase, start: now, prev: now, prevDone: s.Done}
+		return
+	}
+	dt := now.Sub(r.prev).Seconds()
+	if dt <= 0 {
+		return
+	}
+	v := float64(s.Done-r.prevDone) / dt
+	if r.haveRecent {
+		v = 0.6*r.perSecond + 0.4*v
+	}
+	r.perSecond, r.haveRecent = v, true
+	r.prev, r.prevDone = now, s.Done
+}
+
+func (r *rate) line(s proto.Snapshot) string {
+	if s.Total == 0 || s.Phase == proto.PhaseDone {
+		return fmt.Sprintf("%s for %.0f s", s.Phase, time.Since(r.start).Seconds())
+	}
+	done := min(s.Done, s.Total)
+	eta := "unknown"
+	if r.perSecond > 0 {
+		eta = time.Duration(float64(s.Total-done) / r.perSecond * float64(time.Second)).Round(time.Second).String()
+	}
+	return fmt.Sprintf("%s: %s of %s (%d%%), %s/s, ETA %s; sent %s, wire %s", s.Phase, size(done), size(s.Total),
+		done*100/s.Total, size(int64(r.perSecond)), eta, size(s.Sent), size(s.Wire))
+}
+
+func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+
+// record is the closing summary for programs: one JSON object on one log line.
+type record struct {
+	Role        string            `json:"role"`
+	Result      string            `json:"result"`
+	State       string            `json:"state"`
+	Files       uint32            `json:"files"`
+	Bytes       int64             `json:"bytes_total"`
+	Read        int64             `json:"bytes_read"`
+	Sent        int64             `json:"bytes_sent"`
+	Skipped     int64             `json:"bytes_skipped"`
+	Holes       int64             `json:"bytes_holes"`
+	Wire        int64             `json:"wire_bytes"`
+	Seconds     float64           `json:"seconds"`
+	LockSeconds float64           `json:"lock_seconds"`
+	LockWait    float64           `json:"lock_wait_seconds"`
+	Passes      []proto.PassStats `json:"passes"`
+}
+
+// summarise closes the log of a transfer that went well.
+func (c *call) summarise(s proto.Summary, p *proto.Progress) {
+	if s.Bypass {
+		c.log.Infof("bypass: IST follows from %s, no data was moved and no file was touched", s.State)
+		return
+	}
+	fig := p.Snapshot()
+	r := record{
+		Role: c.args.Role, Result: "complete", State: s.State, Files: s.Files, Bytes: s.Bytes, Read: fig.Read,
+		Sent: fig.Sent, Skipped: max(0, s.Bytes-fig.Sent-fig.Holes), Holes: fig.Holes, Wire: s.Wire,
+		Seconds: time.Since(c.start).Seconds(), LockSeconds: s.Locked.Seconds(), LockWait: s.Wait.Seconds(), Passes: s.Passes,
+	}
+	locked := ""
+	if c.args.Role == galera.RoleDonor {
+		locked = fmt.Sprintf(", server locked for %.3f s", r.LockSeconds)
+	}
+	c.log.Infof("complete at %s: %d files and directories, %s; read %s, sent %s, skipped %s, holes %s, wire %s, %.1f s%s",
+		r.State, r.Files, size(r.Bytes), size(r.Read), size(r.Sent), size(r.Skipped), size(r.Holes), size(r.Wire), r.Seconds, locked)
+	b, err := json.Marshal(r)
+	if err != nil {
+		c.log.Warningf("summary could not be written: %v", err)
+		return
+	}
+	c.log.Infof("summary: %s", b)
+}

@@ -1,0 +1,90 @@
+package sst
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"trireme/cmd/internal/galera"
+	"trireme/engine/tree"
+	"trireme/proto"
+)
+
+// writable finds out, before the address is given away, whether the directories
+// can be written; nothing is created.
+func writable(l tree.Layout) error {
+	for _, dir := range []string{l.Data, l.InnoDBHome, l.Redo, l.Undo, l.Aria, l.Binlog} {
+		if dir == "" {
+			continue
+		}
+		// A missing directory is made later, so its parent must be writable.
+		for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+			err := unix.Access(at, unix.W_OK|unix.X_OK)
+			if errors.Is(err, fs.ErrNotExist) && at != "/" {
+				continue
+			}
+			if err != nil {
+				return &galera.ExitError{Code: int(syscall.EACCES), Err: fmt.Errorf(
+					"directory %s cannot be written by user %d: %w; check owner, mode and SELinux or AppArmor rules", at, os.Geteuid(), err)}
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// room compares what the donor's files take with what is free at the joiner plus
+// what its old copy occupies. It is an estimate: files of other roles on other file
+// systems are counted against the datadir's.
+func room(l tree.Layout, o proto.Offer) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(l.Data, &st); err != nil {
+		return fmt.Errorf("read the free space of %s: %w", l.Data, err)
+	}
+	free := int64(st.Bavail) * int64(st.Bsize)
+	if free >= o.Allocated {
+		return nil
+	}
+	have, err := occupied(l.Data)
+	if err != nil {
+		return err
+	}
+	if free+have >= o.Allocated {
+		return nil
+	}
+	return proto.Fail(proto.CodeSpace, fmt.Errorf(
+		"%s has no room: the donor's files take %d MiB, %d MiB are free and %d MiB are in the old copy; nothing was changed", l.Data, o.Allocated>>20, free>>20, have>>20))
+}
+
+// occupied adds up what lies below dir, on its file system.
+func occupied(dir string) (int64, error) {
+	var sum int64
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			return fmt.Errorf("add up the old copy: %w", err)
+		}
+		if !e.Type().IsRegular() {
+			return nil
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("add up the old copy: %w", err)
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			sum += st.Blocks * 512
+		}
+		return nil
+	})
+	return sum, err
+}
