@@ -1,7 +1,9 @@
 package wire
 
 import (
-	"net/netip"
+	"crypto/rand"
+	"crypto/tls"
+	"fmt"
 	"time"
 
 	"trireme/wire/identity"
@@ -56,23 +58,45 @@ type Config struct {
 	Socket SocketOptions
 }
 
-// SocketOptions are the TCP settings a user may ask for. Every zero leaves the system's default, unless said otherwise.
-type SocketOptions struct {
-	Family         int            // 4 or 6 restricts the address family
-	Bind           string         // local IP address of Dial
-	SourcePort     int            // local port of Dial
-	Device         string         // SO_BINDTODEVICE
-	NoKeepAlive    bool           // keepalive is on by default: 30 s idle, 10 s between probes, 6 probes
-	KeepIdle       time.Duration  // TCP_KEEPIDLE, whole seconds
-	KeepInterval   time.Duration  // TCP_KEEPINTVL, whole seconds
-	KeepCount      int            // TCP_KEEPCNT
-	UserTimeout    time.Duration  // TCP_USER_TIMEOUT, milliseconds
-	SendBuffer     int            // SO_SNDBUF, bytes
-	ReceiveBuffer  int            // SO_RCVBUF, bytes
-	Congestion     string         // TCP_CONGESTION
-	MaxSegment     int            // TCP_MAXSEG, bytes
-	TOS            int            // IP_TOS or IPV6_TCLASS
-	Delay          bool           // true turns TCP_NODELAY off
-	Allow          []netip.Prefix // a listener drops peers outside these; empty allows all
-	ConnectTimeout time.Duration  // bound of one TCP connect; zero means HandshakeTimeout
+// Settings that zero values stand for, and checks, are applied to a copy.
+
+func (c Config) timeout() time.Duration {
+	if c.HandshakeTimeout <= 0 {
+		return defaultHandshakeTimeout
+	}
+	return c.HandshakeTimeout
+}
+
+func (c Config) strangers() int {
+	if c.MaxStrangers <= 0 {
+		return defaultMaxStrangers
+	}
+	return c.MaxStrangers
+}
+
+func (c Config) validate() error {
+	if c.MinVersion == 0 || c.MaxVersion < c.MinVersion {
+		return fmt.Errorf("protocol versions %d to %d are no range", c.MinVersion, c.MaxVersion)
+	}
+	return c.Socket.validate()
+}
+
+// tlsConfig is the part that both ends share. Trust is not decided here: certificates are judged after the nonce was proved, so
+// that the verdict can be told to the other end. Resumption would skip certificates and is off.
+func (c Config) tlsConfig() *tls.Config {
+	return &tls.Config{
+		MinVersion:                  tls.VersionTLS13,
+		NextProtos:                  []string{alpn},
+		SessionTicketsDisabled:      true,
+		DynamicRecordSizingDisabled: true, // small first records serve browsers (performance 2.1)
+	}
+}
+
+// alpn keeps browsers, scanners and other TLS clients from getting far.
+const alpn = "trireme"
+
+// NewNonce draws the secret of a new state request.
+func NewNonce() (n [16]byte) {
+	rand.Read(n[:]) // never fails, by its documentation
+	return n
 }

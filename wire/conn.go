@@ -2,47 +2,231 @@ package wire
 
 import (
 	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
-// MaxFrame is the largest head plus body of one frame.
-const MaxFrame = 1<<20 + 128<<10
-
 // Peer is what is known about the other end of a connection.
 type Peer struct {
-	Certificates []*x509.Certificate
-	Remote       string
-	Suite        string
-	Version      uint16
-	Warnings     []string
+	Certificates []*x509.Certificate // leaf first; empty when it showed none, and in plain mode
+	Remote       string              // its address and port
+	Suite        string              // cipher suite, "plain" without TLS
+	Version      uint16              // protocol version both agreed on
+	Warnings     []string            // what the policy let pass with a warning
 }
 
-// Conn is one authenticated connection that carries frames.
-type Conn struct{}
+// Conn is one authenticated connection that carries frames: a type and some bytes. One goroutine may send while another
+// receives; Close, deadlines and counters may be used by anybody at any time. After the first error of Send or Flush, or of
+// Recv, that direction is useless.
+type Conn struct {
+	socket *socket
+	stream net.Conn // the tls.Conn, or the socket in plain mode
 
-func (c *Conn) Send(typ uint8, head, body []byte) error { panic("wire: not built yet") }
-func (c *Conn) Flush() error                            { panic("wire: not built yet") }
+	kind    Kind
+	peer    Peer
+	session [32]byte
+
+	// Writing. out gathers one record's worth of small pieces, so that a frame header does not become a record of its own.
+	out         []byte
+	outN        int
+	sentRecords atomic.Int64
+
+	header [FrameHeader]byte // reading; a field, because a local would be allocated for each frame
+}
+
+func newConn(s *socket, stream net.Conn, kind Kind, peer Peer, session [32]byte) *Conn {
+	s.widen()
+	return &Conn{socket: s, stream: stream, kind: kind, peer: peer, session: session, out: make([]byte, recordSize)}
+}
+
+// FrameError says that a frame breaks a rule: too long, for the protocol or for the buffer, or with reserved bits set.
+type FrameError struct {
+	Type   uint8
+	Length uint32 // head and body as announced
+	Limit  int    // what would have been allowed; 0 when the length was fine
+}
+
+func (e *FrameError) Error() string {
+	if e.Limit == 0 {
+		return fmt.Sprintf("frame of type %d has reserved bits set", e.Type)
+	}
+	return fmt.Sprintf("frame of type %d has %d bytes, at most %d are allowed here", e.Type, e.Length, e.Limit)
+}
+
+// errDead is returned instead of using a TLS key beyond its limit.
+var errDead = errors.New("the connection has carried as much as its TLS key allows and must be replaced")
+
+// Send puts one frame with the given head and body, either of which may be empty, into the stream:
+//
+//	0 1  type
+//	1 1  flags, zero
+//	2 2  reserved, zero
+//	4 4  length of head and body together, big endian, at most MaxFrame
+//	8    head, body
+//
+// It may keep the frame in a buffer until Flush, and may block when buffers are full. Head and body are not retained. Whole TLS
+// records are encrypted straight from body.
+func (c *Conn) Send(typ uint8, head, body []byte) error {
+	n := len(head) + len(body)
+	if n > MaxFrame {
+		panic(fmt.Sprintf("wire: internal error: frame of type %d with %d bytes, at most %d are allowed", typ, n, MaxFrame))
+	}
+	if len(c.out)-c.outN < FrameHeader {
+		if err := c.drain(); err != nil {
+			return err
+		}
+	}
+	b := c.out[c.outN : c.outN+FrameHeader]
+	b[0], b[1], b[2], b[3] = typ, 0, 0, 0
+	binary.BigEndian.PutUint32(b[4:], uint32(n))
+	c.outN += FrameHeader
+	if err := c.put(head); err != nil {
+		return err
+	}
+	return c.put(body)
+}
+
+// put copies into the gathering buffer what does not fill a record, and writes the rest in place.
+func (c *Conn) put(p []byte) error {
+	for len(p) > 0 {
+		if c.outN == 0 && len(p) >= recordSize {
+			whole := len(p) - len(p)%recordSize
+			if err := c.write(p[:whole]); err != nil {
+				return err
+			}
+			p = p[whole:]
+			continue
+		}
+		n := copy(c.out[c.outN:], p)
+		c.outN += n
+		p = p[n:]
+		if c.outN == len(c.out) {
+			if err := c.drain(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Conn) drain() error {
+	if c.outN == 0 {
+		return nil
+	}
+	n := c.outN
+	c.outN = 0
+	return c.write(c.out[:n])
+}
+
+func (c *Conn) write(p []byte) error {
+	if c.peer.Suite != plainWord {
+		records := int64((len(p) + recordSize - 1) / recordSize)
+		if c.sentRecords.Add(records) > deadRecords {
+			return fmt.Errorf("send to %s: %w", c.peer.Remote, errDead)
+		}
+	}
+	if _, err := c.stream.Write(p); err != nil {
+		return fmt.Errorf("send to %s: %w", c.peer.Remote, err)
+	}
+	return nil
+}
+
+// Flush hands everything sent so far to the kernel.
+func (c *Conn) Flush() error {
+	if err := c.drain(); err != nil {
+		return err
+	}
+	if err := c.socket.flush(); err != nil {
+		return fmt.Errorf("send to %s: %w", c.peer.Remote, err)
+	}
+	return nil
+}
+
+// Recv reads one frame into buf and returns its type and its content, which lies in buf[:cap(buf)]. It blocks until the frame is
+// complete. io.EOF, unwrapped, means that the peer closed the connection properly between two frames; an end anywhere else
+// is io.ErrUnexpectedEOF. A frame that does not fit is a *FrameError, and nothing of it has been read.
 func (c *Conn) Recv(buf []byte) (typ uint8, body []byte, err error) {
-	panic("wire: not built yet")
+	h := c.header[:]
+	if _, err := io.ReadFull(c.stream, h); err != nil {
+		if err == io.EOF {
+			return 0, nil, io.EOF
+		}
+		return 0, nil, fmt.Errorf("receive from %s: %w", c.peer.Remote, err)
+	}
+	typ = h[0]
+	length := binary.BigEndian.Uint32(h[4:])
+	if h[1] != 0 || h[2] != 0 || h[3] != 0 {
+		return 0, nil, fmt.Errorf("receive from %s: %w", c.peer.Remote, &FrameError{Type: typ, Length: length})
+	}
+	if limit := min(cap(buf), MaxFrame); length > uint32(limit) {
+		// Limit 0 is taken for reserved bits, and an empty buffer is no useful limit to print anyway.
+		return 0, nil, fmt.Errorf("receive from %s: %w", c.peer.Remote, &FrameError{Type: typ, Length: length, Limit: max(limit, 1)})
+	}
+	body = buf[:length]
+	if _, err := io.ReadFull(c.stream, body); err != nil {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return 0, nil, fmt.Errorf("receive from %s: frame of type %d with %d bytes: %w", c.peer.Remote, typ, length, err)
+	}
+	return typ, body, nil
 }
-func (c *Conn) SetDeadline(t time.Time) error      { panic("wire: not built yet") }
-func (c *Conn) SetReadDeadline(t time.Time) error  { panic("wire: not built yet") }
-func (c *Conn) SetWriteDeadline(t time.Time) error { panic("wire: not built yet") }
-func (c *Conn) Close() error                       { panic("wire: not built yet") }
-func (c *Conn) Kind() Kind                         { panic("wire: not built yet") }
-func (c *Conn) Peer() Peer                         { panic("wire: not built yet") }
-func (c *Conn) LocalAddr() net.Addr                { panic("wire: not built yet") }
 
-// Session identifies a control connection to its data connections: set Config.Session to it before dialling Data.
-func (c *Conn) Session() [32]byte { panic("wire: not built yet") }
+// SetDeadline bounds all pending and future calls; zero removes the bound. A write that timed out leaves the connection
+// useless. It may be used from another goroutine to wake up a blocked one.
+func (c *Conn) SetDeadline(t time.Time) error { return c.stream.SetDeadline(t) }
 
-// Written and Read are bytes on the wire, TLS included. Safe for concurrent use.
-func (c *Conn) Written() int64 { panic("wire: not built yet") }
-func (c *Conn) Read() int64    { panic("wire: not built yet") }
+// SetReadDeadline is SetDeadline for Recv alone.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.stream.SetReadDeadline(t) }
 
-// BlockedWriting is the time spent inside writes to the socket. Safe for concurrent use.
-func (c *Conn) BlockedWriting() time.Duration { panic("wire: not built yet") }
+// SetWriteDeadline is SetDeadline for Send and Flush alone.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.stream.SetWriteDeadline(t) }
 
-// Spent says that the connection should be replaced by a fresh one soon, because its TLS keys are near their limit.
-func (c *Conn) Spent() bool { panic("wire: not built yet") }
+// Close ends the connection and wakes up blocked calls. Frames that were not flushed are lost. It waits at most some seconds, to
+// deliver the TLS closing alert.
+func (c *Conn) Close() error {
+	if err := c.stream.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close connection to %s: %w", c.peer.Remote, err)
+	}
+	return nil
+}
+
+// Kind returns what the connection is for.
+func (c *Conn) Kind() Kind { return c.kind }
+
+// Peer returns what is known about the other end. The slices in it must not be changed.
+func (c *Conn) Peer() Peer { return c.peer }
+
+// LocalAddr returns this end's address.
+func (c *Conn) LocalAddr() net.Addr { return c.stream.LocalAddr() }
+
+// Session identifies a control connection to its data connections: the donor sets Config.Session to it before it dials Data. It is
+// a secret and must not be logged. On a data connection it is zero.
+func (c *Conn) Session() [32]byte { return c.session }
+
+// Written returns the bytes handed to the kernel so far, TLS included.
+func (c *Conn) Written() int64 { return c.socket.written.Load() }
+
+// Read returns the bytes taken from the kernel so far, TLS included.
+func (c *Conn) Read() int64 { return c.socket.read.Load() }
+
+// BlockedWriting returns the time spent in write system calls, which is where a slow link or a slow peer shows.
+func (c *Conn) BlockedWriting() time.Duration { return time.Duration(c.socket.writeTime.Load()) }
+
+// BlockedReading returns the time spent waiting in read system calls.
+func (c *Conn) BlockedReading() time.Duration { return time.Duration(c.socket.readTime.Load()) }
+
+// Spent says that the connection should be replaced by a fresh one soon, because a TLS key is near its limit of 2^24.5 records.
+// It turns true after about 256 GB in one direction; Send fails for good at about 389 GB.
+func (c *Conn) Spent() bool {
+	if c.peer.Suite == plainWord {
+		return false
+	}
+	// The peer's records are taken to be full; it counts its own in the same way as we do ours.
+	return c.sentRecords.Load() > spentRecords || c.socket.read.Load() > spentRecords*(recordSize+recordOverhead)
+}

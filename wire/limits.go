@@ -1,0 +1,61 @@
+package wire
+
+import "time"
+
+// Every limit of this package, with its reason.
+const (
+	// MaxFrame is the largest head plus body of one frame: a transfer unit of 1 MiB, its 64 KiB of slack for data that grew
+	// in compression, and as much again for the head.
+	MaxFrame = 1<<20 + 128<<10
+
+	// FrameHeader is the number of bytes in front of each frame.
+	FrameHeader = 8
+
+	// maxTicket keeps the line "ready TICKET" below 255 bytes, which the smallest server buffers take (sst-contract 4.2).
+	maxTicket = 240
+
+	// DefaultPort is what every stock method uses when the address has no port (sst-contract 4.1).
+	DefaultPort = 4444
+
+	// maxReason bounds the text of a refusal (style H14).
+	maxReason = 512
+
+	defaultHandshakeTimeout = 10 * time.Second
+
+	// A stranger costs a descriptor, a goroutine and one TLS handshake. 64 of them are some MiB.
+	defaultMaxStrangers = 64
+
+	// maxReported bounds the memory of which strangers were reported already; a scanner with many addresses goes silent.
+	maxReported = 1024
+
+	// recordSize is the plaintext of a full TLS record (RFC 8446 section 5.1).
+	recordSize = 16 << 10
+
+	// recordOverhead is what TLS adds to it: header 5, content type 1, tag 16.
+	recordOverhead = 22
+
+	// coalesceSize is the size of both buffers below TLS: 16 full records, so that a system call moves 256 KiB of data
+	// (performance 2.1, decision 3). crypto/tls alone makes one system call per record.
+	coalesceSize = 16 * (recordSize + recordOverhead)
+
+	// One AES-GCM key protects 2^24.5 full records (RFC 8446 section 5.5), and crypto/tls never asks for a new one. At the
+	// first limit a connection says that it is Spent, about 256 GB; at the second it refuses to go on.
+	spentRecords = 15_600_000
+	deadRecords  = 23_700_000
+
+	// closeTimeout bounds how long Close tries to deliver what is still in the buffer.
+	closeTimeout = time.Second
+
+	// Dial gives an address this much of a head start before it tries the next one as well (RFC 8305 section 5).
+	headStart = 250 * time.Millisecond
+
+	// maxAddresses bounds how many addresses of one host are tried.
+	maxAddresses = 16
+
+	// A listener under a flood may push out the real donor before it has proved itself, so the donor comes back.
+	dialAttempts = 6
+	dialPause    = 20 * time.Millisecond
+
+	// acceptPause is how long a listener waits when the system has no descriptors left.
+	acceptPause = 50 * time.Millisecond
+)
