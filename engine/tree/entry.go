@@ -88,8 +88,12 @@ func compareEntries(a, b Entry) int {
 	return 1
 }
 
-// Refusal is one reason why this datadir cannot be transferred: where, what is wrong, and what to do about it.
-type Refusal struct{ Path, What, Hint string }
+// Refusal is one reason why this datadir cannot be transferred: where, what is wrong, and what to do about it. Joiner
+// says that it forbids receiving into the datadir too; the others concern data that a joiner is about to replace.
+type Refusal struct {
+	Path, What, Hint string
+	Joiner           bool
+}
 
 // String returns the refusal as one line.
 func (r Refusal) String() string {

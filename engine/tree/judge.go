@@ -40,8 +40,13 @@ func (n *notes) lines() []string {
 	return lines
 }
 
+// refuse adds a reason not to send this tree, refuseBoth one that forbids writing into it as well.
 func (s *scanner) refuse(path, what, hint string) {
-	s.tree.Refusals = append(s.tree.Refusals, Refusal{path, what, hint})
+	s.tree.Refusals = append(s.tree.Refusals, Refusal{Path: path, What: what, Hint: hint})
+}
+
+func (s *scanner) refuseBoth(path, what, hint string) {
+	s.tree.Refusals = append(s.tree.Refusals, Refusal{Path: path, What: what, Hint: hint, Joiner: true})
 }
 
 // checkLayout looks at what no single file shows.
@@ -54,19 +59,19 @@ func (s *scanner) checkLayout() {
 			continue
 		}
 		if d.roots[r].fd < 0 {
-			s.refuse(dir, "the "+r.String()+" directory does not exist", "create it or correct "+r.Option())
+			s.refuseBoth(dir, "the "+r.String()+" directory does not exist", "create it or correct "+r.Option())
 			continue
 		}
 		for _, o := range Roles[:r-1] {
 			if d.roots[o].fd >= 0 && d.roots[o].id == d.roots[r].id && !s.rules.shares(r, o) {
-				s.refuse(dir, "is the same directory as "+d.configured.Dir(o)+" under another name",
+				s.refuseBoth(dir, "is the same directory as "+d.configured.Dir(o)+" under another name",
 					"write one name for "+r.Option()+" and "+o.Option())
 			}
 		}
 	}
 	for _, f := range d.configured.SystemFiles {
 		if _, ok := d.configured.systemName(f); !ok {
-			s.refuse(f, "the system tablespace file lies outside "+d.configured.Dir(RoleInnoDBHome),
+			s.refuseBoth(f, "the system tablespace file lies outside "+d.configured.Dir(RoleInnoDBHome),
 				"set innodb_data_home_dir to a directory above all files of innodb_data_file_path")
 		}
 	}
@@ -78,7 +83,7 @@ func (s *scanner) judge(e *Entry, st *stat) {
 	base := path.Base(e.Path)
 	switch {
 	case e.Class == Unsupported:
-		s.refuse(abs, "holds data of "+unsupportedName(base, e.Dir)+", which changes even while the server is locked",
+		s.refuseBoth(abs, "holds data of "+unsupportedName(base, e.Dir)+", which changes even while the server is locked",
 			"remove the engine's tables or use a method made for it")
 		return
 	case e.Dir:
@@ -118,12 +123,9 @@ func (s *scanner) special(home Role, rel string, class Class, st *stat, part boo
 	}
 	switch {
 	case class == System:
-		s.refuse(abs, "the system tablespace "+kind, "raw devices and links cannot be transferred, set innodb_data_home_dir to where the file is")
-	case class.Props().Keystone:
-		s.refuse(abs, "the "+class.String()+" "+kind, "set "+class.Props().Role.Option()+" to the directory where the file is")
-	case class == Database || class == RedoDir:
-		s.refuse(abs, "the "+class.String()+" "+kind+" that leads to no usable directory", "remove it or let it point to an existing directory")
-		return
+		s.refuseBoth(abs, "the system tablespace "+kind, "raw devices and links cannot be transferred, set innodb_data_home_dir to where the file is")
+	case class.Props().Keystone || class == RedoDir:
+		s.refuseBoth(abs, "the "+class.String()+" "+kind, "set "+class.Props().Role.Option()+" to the directory where the file is")
 	case linkedTable[path.Ext(rel)]:
 		s.refuse(abs, "a file of a table "+kind+", its data lie outside the datadir", "move the table back: DATA DIRECTORY and INDEX DIRECTORY cannot be transferred")
 	default:
@@ -131,17 +133,14 @@ func (s *scanner) special(home Role, rel string, class Class, st *stat, part boo
 	}
 	e := st.entry()
 	e.Role, e.Path, e.Class = home, rel, Special
-	if class == Kept {
-		e.Class = Kept
-	}
 	s.tree.Entries = append(s.tree.Entries, e)
 }
 
 // misplaced refuses a role directory in which tables lie: they would be left out silently.
 func (s *scanner) misplaced(r Role, rel string) {
-	switch path.Ext(rel) {
-	case ".frm", ".ibd", ".MAI", ".MYI", ".opt":
-		s.refuse(s.d.Path(r, rel), "lies in the directory set by "+r.Option()+", which cannot be a database at the same time",
+	switch ext := path.Ext(rel); {
+	case ext == ".frm", ext == ".ibd", ext == ".MAI", ext == ".MYI", path.Base(rel) == "db.opt":
+		s.refuseBoth(s.d.Path(r, rel), "lies in the directory set by "+r.Option()+", which cannot be a database at the same time",
 			"give "+r.Option()+" a directory of its own")
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strings"
 
@@ -92,8 +91,8 @@ func (s *scanner) root(r Role) error {
 	if err := s.walk(fd, r, "", 0); err != nil {
 		return err
 	}
-	if s.rules.shares(r, RoleInnoDBHome) {
-		return s.systemBelow(r)
+	if r == RoleData && s.rules.shares(r, RoleInnoDBHome) {
+		return s.systemBelow()
 	}
 	return nil
 }
@@ -188,12 +187,15 @@ func descend(class Class) bool { return class == Database || class == Directory 
 func (s *scanner) link(dir int, r Role, name string, st *stat) error {
 	var target unix.Stat_t
 	err := retry(func() error { return unix.Fstatat(dir, name, &target, 0) })
-	isDir := err == nil && target.Mode&unix.S_IFMT == unix.S_IFDIR
-	home, class, _, part := s.classify(r, name, isDir)
-	if err != nil || r != RoleData || class != Database {
-		if class == Database || class == RedoDir || class.Props().Joiner == Mirror {
-			s.special(home, name, class, st, part)
+	home, class, _, part := s.classify(r, name, err == nil && target.Mode&unix.S_IFMT == unix.S_IFDIR)
+	if err != nil {
+		if _, asDir, _, _ := s.classify(r, name, true); asDir == Database && class == Foreign {
+			s.notes.add("symbolic links that lead nowhere, not copied", s.d.Path(r, name))
+			return nil
 		}
+	}
+	if class != Database {
+		s.special(home, name, class, st, part)
 		return nil
 	}
 	fd, err := openat(dir, name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
@@ -226,32 +228,19 @@ func (s *scanner) link(dir int, r Role, name string, st *stat) error {
 	return s.walk(fd, r, name+"/", 1)
 }
 
-// systemBelow lists system tablespace files in directories below InnoDBHome, and those directories under that role.
-func (s *scanner) systemBelow(home Role) error {
-	add := func(rel, real string, part bool) error {
-		e, err := s.d.Lstat(RoleInnoDBHome, rel)
-		if err != nil {
-			return s.vanished("stat", RoleInnoDBHome, rel, errors.Unwrap(err))
-		}
-		if e.Class = System; e.Dir {
-			e.Class = Directory
-		}
-		e.Path, e.Part = real, part
-		e.Suspect = !e.Dir
-		s.tree.Entries = append(s.tree.Entries, e)
-		return nil
-	}
+// systemBelow lists the directories in the names of system tablespace files under the role of these files. In the
+// datadir the walk has met them as databases; a joiner whose InnoDB home lies elsewhere needs them there.
+func (s *scanner) systemBelow() error {
 	for dir := range s.rules.systemDirs {
-		if err := add(dir, dir, false); err != nil {
+		e, err := s.d.Lstat(RoleInnoDBHome, dir)
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
 			return err
 		}
-	}
-	for name := range s.rules.system {
-		if path.Dir(name) == "." || home == RoleData {
-			continue // the walk has met it
-		}
-		if err := errors.Join(add(name, name, false), add(name+PartSuffix, name, true)); err != nil {
-			return err
+		if e.Class = Directory; e.Dir {
+			s.tree.Entries = append(s.tree.Entries, e)
 		}
 	}
 	return nil
