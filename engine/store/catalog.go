@@ -1,0 +1,389 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+	"sync"
+
+	"trireme/engine/block"
+	"trireme/engine/tree"
+)
+
+// Limits of a catalog, checked before anything is stored (H26).
+const (
+	// MaxSize is the longest file: 1 PiB, far above every file system that a
+	// database runs on and far below overflow.
+	MaxSize = 1 << 50
+	// MaxEntries bounds the memory of a catalog to a few GiB.
+	MaxEntries = 16 << 20
+)
+
+// Spec is one entry of the donor's catalog. It is hostile input.
+type Spec struct {
+	// ID numbers entries from 0 without gaps; it stays with its path while it lives.
+	ID   uint32
+	Role tree.Role
+	// Path is a slash path relative to the role's directory.
+	Path string
+	Dir  bool
+	// Mode is masked to permission bits. A directory always gets the owner's three.
+	Mode uint32
+	// Size is the length in bytes; a directory has none.
+	Size int64
+	// Sparse says that the donor's file has holes: zero runs become holes here too.
+	Sparse bool
+}
+
+// entry is one catalog entry and what this node knows of its file.
+type entry struct {
+	// mu guards all fields up to used. Spec changes only in catalog calls, which do
+	// not overlap with block calls of the same file.
+	mu      sync.Mutex
+	spec    Spec
+	class   tree.Class
+	name    string // path on disk: spec.Path, for keystones with the part suffix
+	live    bool   // in the catalog
+	onDisk  bool   // the file or directory exists
+	holes   bool   // must be allocated but may not be
+	dirty   bool   // changed by us and not fsynced
+	size    int64  // length on disk
+	mode    uint32 // permission bits on disk
+	used    bitmap // units that may hold something else than zeroes
+	pending int64  // bytes written since writeback was last started
+	lo, hi  int64  // the range they lie in
+
+	slot slot // belongs to files
+}
+
+func (e *entry) keystone() bool { return !e.spec.Dir && e.class.Props().Keystone }
+
+// Upsert takes a new or changed entry into the catalog and returns how many bytes of
+// its own copy are there to be compared; 0 means none. A file that is longer than
+// Size is cut, a file that is missing is made at its first Apply or by EndPass, and
+// what lies under the path but is of another kind is replaced. The parent directory
+// must have been taken in before. Errors about the entry itself change nothing and
+// are not final.
+func (s *Store) Upsert(spec Spec) (have int64, err error) {
+	s.calls.Lock()
+	defer s.calls.Unlock()
+	if err := s.need("upsert", statePrepared, stateSealed); err != nil {
+		return 0, err
+	}
+	spec.Mode &= 0o777
+	if spec.Dir {
+		spec.Mode |= 0o700 // a directory that its owner cannot enter is of no use to a server
+		spec.Size, spec.Sparse = 0, false
+	}
+	class, err := s.check(spec)
+	if err != nil {
+		return 0, fmt.Errorf("catalog entry %d: %w", spec.ID, err)
+	}
+	s.state = statePrepared
+	e := s.entry(spec.ID)
+	if e != nil && e.live && e.spec.Dir != spec.Dir {
+		if err := s.drop(e); err != nil {
+			return 0, err
+		}
+	}
+	if e == nil || !e.live {
+		if e, err = s.claim(spec, class); err != nil {
+			return 0, err
+		}
+	}
+	e.mu.Lock()
+	e.spec = spec
+	e.mu.Unlock()
+	if spec.Dir {
+		return 0, s.settleDir(e)
+	}
+	if err := s.cut(e); err != nil {
+		return 0, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.onDisk {
+		return 0, nil
+	}
+	return min(e.size, spec.Size), nil
+}
+
+// check judges an entry against everything that is known here (R-META-2).
+func (s *Store) check(spec Spec) (tree.Class, error) {
+	if err := tree.ValidPath(spec.Path); err != nil {
+		return 0, err
+	}
+	if !spec.Role.Valid() {
+		return 0, fmt.Errorf("%q has undefined role %d", spec.Path, spec.Role)
+	}
+	if s.cfg.Layout.Dir(spec.Role) == "" {
+		return 0, fmt.Errorf("%q belongs to role %s, for which this node has no directory; set %s here as on the donor",
+			spec.Path, spec.Role, spec.Role.Option())
+	}
+	if spec.Size < 0 || spec.Size > MaxSize {
+		return 0, fmt.Errorf("%q has %d bytes, at most %d are allowed", spec.Path, spec.Size, int64(MaxSize))
+	}
+	home, class := s.dirs.Classify(spec.Role, spec.Path, spec.Dir)
+	switch {
+	case class == tree.Kept:
+		return 0, fmt.Errorf("the donor sends %s, which this node is configured to keep; remove the keep pattern", s.abs(spec.Role, spec.Path))
+	case class.Props().Send == tree.Never || strings.HasSuffix(spec.Path, tree.PartSuffix):
+		return 0, fmt.Errorf("%q (%s) is a %s here and may not be written", spec.Path, spec.Role, class)
+	case home != spec.Role:
+		return 0, fmt.Errorf("%q was sent as role %s but belongs to role %s here", spec.Path, spec.Role, home)
+	}
+	k := key{spec.Role, spec.Path}
+	if id, ok := s.index[k]; ok && id != spec.ID {
+		return 0, fmt.Errorf("%q (%s) is entry %d already", spec.Path, spec.Role, id)
+	}
+	switch e := s.entry(spec.ID); {
+	case e == nil && (int(spec.ID) != len(s.entries) || spec.ID >= MaxEntries):
+		return 0, fmt.Errorf("%q is numbered %d where %d comes next (at most %d)", spec.Path, spec.ID, len(s.entries), MaxEntries)
+	case e != nil && e.live && (e.spec.Path != spec.Path || e.spec.Role != spec.Role):
+		return 0, fmt.Errorf("the number was that of %q (%s) and is now used for %q (%s)", e.spec.Path, e.spec.Role, spec.Path, spec.Role)
+	}
+	if parent := path.Dir(spec.Path); parent != "." && s.lookup(spec.Role, parent, true) == nil {
+		return 0, fmt.Errorf("%q came before its directory", spec.Path)
+	}
+	return class, nil
+}
+
+// entry returns the entry numbered id, nil when there is none yet.
+func (s *Store) entry(id uint32) *entry {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if int64(id) >= int64(len(s.entries)) {
+		return nil
+	}
+	return s.entries[id]
+}
+
+// file returns the live file numbered id.
+func (s *Store) file(what string, id uint32) (*entry, error) {
+	if err := s.failed(); err != nil {
+		return nil, err
+	}
+	e := s.entry(id)
+	if e == nil {
+		return nil, fmt.Errorf("%s: no entry %d in the catalog", what, id)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.live || e.spec.Dir {
+		return nil, fmt.Errorf("%s: entry %d is no file", what, id)
+	}
+	return e, nil
+}
+
+// lookup finds the live entry of a path. Roles that share a directory are asked too:
+// a directory above a system tablespace is listed under two of them.
+func (s *Store) lookup(r tree.Role, p string, dir bool) *entry {
+	find := func(q tree.Role) *entry {
+		if id, ok := s.index[key{q, p}]; ok {
+			if e := s.entry(id); e.spec.Dir == dir {
+				return e
+			}
+		}
+		return nil
+	}
+	if e := find(r); e != nil {
+		return e
+	}
+	for _, q := range tree.Roles {
+		if q != r && s.canon[q] == s.canon[r] {
+			if e := find(q); e != nil {
+				return e
+			}
+		}
+	}
+	return nil
+}
+
+// claim makes the entry of spec, over the basis where that has the path.
+func (s *Store) claim(spec Spec, class tree.Class) (*entry, error) {
+	k := key{spec.Role, spec.Path}
+	b, found := s.basis[k]
+	if found && (b.dir != spec.Dir || b.class == tree.Special) {
+		// A symbolic link or device counts as another kind: it is unlinked, not opened.
+		if err := s.clear(k, b); err != nil {
+			return nil, err
+		}
+		found = false
+	}
+	e := s.entry(spec.ID)
+	if e == nil {
+		e = &entry{}
+	}
+	e.mu.Lock()
+	e.spec, e.class, e.name, e.live = spec, class, spec.Path, true
+	if e.keystone() {
+		e.name += tree.PartSuffix
+	}
+	e.onDisk, e.size, e.mode, e.dirty, e.holes = found, b.size, b.mode, false, false
+	e.used = nil
+	if found && !spec.Dir {
+		e.used.mark(0, b.size)
+		e.holes = class.Props().Allocate && b.allocated < b.size
+	}
+	e.mu.Unlock()
+	delete(s.basis, k)
+	s.index[k] = spec.ID
+	s.mu.Lock()
+	if int(spec.ID) == len(s.entries) {
+		s.entries = append(s.entries, e)
+	}
+	s.mu.Unlock()
+	return e, nil
+}
+
+// clear removes a basis file or directory of the wrong kind. A directory goes with its
+// content, unless this node keeps something in it.
+func (s *Store) clear(k key, b basisFile) error {
+	if !b.dir {
+		name := k.path
+		if b.class.Props().Keystone {
+			name += tree.PartSuffix
+		}
+		delete(s.basis, k)
+		return s.remove(k.role, name)
+	}
+	var inside []key
+	for o, f := range s.basis {
+		if o.role != k.role || !strings.HasPrefix(o.path, k.path+"/") {
+			continue
+		}
+		if f.class.Props().Joiner == tree.Keep {
+			return fmt.Errorf("replace directory %s by the donor's file: this node keeps %s; move it away", s.abs(k.role, k.path), s.abs(o.role, o.path))
+		}
+		inside = append(inside, o)
+	}
+	for o, id := range s.index {
+		if o.role == k.role && strings.HasPrefix(o.path, k.path+"/") {
+			return fmt.Errorf("replace directory %s by the donor's file: entry %d, %q, still lies in it", s.abs(k.role, k.path), id, o.path)
+		}
+	}
+	for _, o := range inside {
+		delete(s.basis, o)
+	}
+	delete(s.basis, k)
+	return s.removeAll(k.role, k.path)
+}
+
+// settleDir makes a directory exist with its mode.
+func (s *Store) settleDir(e *entry) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r, name, mode := e.spec.Role, e.name, e.spec.Mode
+	if !e.onDisk {
+		err := s.mkdir(r, name, mode)
+		if errors.Is(err, fs.ErrExist) {
+			// A second role's entry for the same directory, or something that is no
+			// directory and in the way, a link for example: unlink fails on the
+			// first and removes the second.
+			if d, lerr := s.dirs.Lstat(r, name); lerr == nil && d.Dir {
+				err = s.chmod(r, name, mode)
+			} else if err = s.remove(r, name); err == nil {
+				err = s.mkdir(r, name, mode)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		e.onDisk, e.mode = true, mode
+	}
+	if e.mode != mode {
+		if err := s.chmod(r, name, mode); err != nil {
+			return err
+		}
+		e.mode = mode
+	}
+	return nil
+}
+
+// cut shortens a file that is longer than its entry says, at once: bytes beyond the
+// end must not be compared, and the space may be needed.
+func (s *Store) cut(e *entry) error {
+	e.mu.Lock()
+	longer := e.onDisk && e.size > e.spec.Size
+	e.mu.Unlock()
+	if !longer {
+		return nil
+	}
+	f, err := s.files.acquire(e)
+	if err != nil {
+		return err
+	}
+	defer s.files.release(e)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return s.resize(e, f)
+}
+
+// Remove takes an entry out of the catalog because the donor's file vanished. A file
+// is unlinked at once; a directory goes in Seal, when what lay in it is gone too.
+func (s *Store) Remove(id uint32) error {
+	s.calls.Lock()
+	defer s.calls.Unlock()
+	if err := s.need("remove", statePrepared, stateSealed); err != nil {
+		return err
+	}
+	e := s.entry(id)
+	if e == nil {
+		return fmt.Errorf("remove: no entry %d in the catalog", id)
+	}
+	s.state = statePrepared
+	return s.drop(e)
+}
+
+// drop ends the life of e. It is no error when that happened before.
+func (s *Store) drop(e *entry) error {
+	if !e.live {
+		return nil
+	}
+	k := key{e.spec.Role, e.spec.Path}
+	delete(s.index, k)
+	s.files.forget(e)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.live = false
+	if !e.onDisk {
+		return nil
+	}
+	e.onDisk, e.used = false, nil
+	if e.spec.Dir {
+		s.basis[k] = basisFile{mode: e.mode, dir: true, class: e.class}
+		return nil
+	}
+	return s.remove(e.spec.Role, e.name)
+}
+
+// bitmap has one bit per unit of a file: set when the unit may hold something else
+// than zeroes. It covers the first TiB; units beyond count as used, so that a file's
+// size cannot make it large.
+type bitmap []uint64
+
+const maxBits = 1 << 20
+
+func (b *bitmap) mark(off, n int64) {
+	if n <= 0 {
+		return
+	}
+	for u := off / block.Unit; u <= (off+n-1)/block.Unit && u < maxBits; u++ {
+		for int(u/64) >= len(*b) {
+			*b = append(*b, 0)
+		}
+		(*b)[u/64] |= 1 << (u % 64)
+	}
+}
+
+// clean reports whether the whole range is known to hold zeroes only.
+func (b bitmap) clean(off, n int64) bool {
+	for u := off / block.Unit; u <= (off+n-1)/block.Unit; u++ {
+		if u >= maxBits || int(u/64) < len(b) && b[u/64]&(1<<(u%64)) != 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,260 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"trireme/engine/tree"
+)
+
+func keepPatterns(p ...string) (out []*regexp.Regexp) {
+	for _, x := range p {
+		out = append(out, regexp.MustCompile(x))
+	}
+	return out
+}
+
+// oldLife is a joiner that once was a node, with everything that is dangerous.
+func oldLife() []item {
+	old := donor(100)[:10]
+	return append(old, f("undo004", noise(1, 100)), f("ib_logfile1", noise(1, 100)), f("ddl_recovery.log", noise(1, 10)),
+		f("tc.log", noise(1, 10)), f("db1/orphan.ibd", noise(1, 3000)), f("dead/x.frm", noise(1, 10)), f("db1/empty.MYD", noise(1, 40)))
+}
+
+var keystoneNames = regexp.MustCompile(`^(ibdata1|undo\d+|ib_logfile\d+|aria_log_control|aria_log\.\d+)$`)
+
+// assess judges a crashed joiner: real keystones may stand beside the complete old
+// tree or the complete new one, never beside anything else, and never without marker
+// unless the copy is complete.
+func assess(r *rig, old, complete map[string]string) error {
+	got := r.list()
+	base := filepath.Base(r.layout.Data) + ":"
+	var keystones []string
+	for k := range got {
+		if keystoneNames.MatchString(strings.TrimPrefix(k, base)) {
+			keystones = append(keystones, k)
+		}
+	}
+	_, marked := got[base+tree.MarkerName]
+	strip := func(m map[string]string) map[string]string {
+		out := map[string]string{}
+		for k, v := range m {
+			name := strings.TrimPrefix(k, base)
+			plain := strings.TrimSuffix(name, tree.PartSuffix)
+			if keystoneNames.MatchString(plain) || name == tree.MarkerName || name == tree.JournalName {
+				continue
+			}
+			out[k] = v
+		}
+		return out
+	}
+	tables := strip(got)
+	isOld, isNew := diff(tables, strip(old)) == "", diff(tables, strip(complete)) == ""
+	if len(keystones) > 0 && !isOld && !isNew {
+		return fmt.Errorf("keystones %v beside a mixture: %s", keystones, diff(tables, strip(complete)))
+	}
+	for _, k := range keystones {
+		if isOld && got[k] != old[k] || isNew && got[k] != complete[k] {
+			return fmt.Errorf("keystone %s has neither the old nor the final content", k)
+		}
+	}
+	if !marked {
+		if diff(got, old) != "" && diff(got, complete) != "" {
+			// The marker goes last; then only it and the journal may be missing.
+			if _, journal := got[base+tree.JournalName]; journal || !isNew {
+				return fmt.Errorf("no marker on an unfinished copy: %s", diff(got, complete))
+			}
+		}
+	}
+	return nil
+}
+
+// Every single change to the disk, from Prepare to Commit, is once the last one; and
+// every one fails once with an error. Afterwards the directory is safe, and the next
+// transfer heals it.
+func TestCrashEverywhere(t *testing.T) {
+	items := donor(200)
+	count := func() int {
+		r := newRig(t, filepath.Join(memDir(t), "data"))
+		r.put(oldLife()...)
+		s := r.store()
+		g := &tape{}
+		s.gate = g
+		mustOK(t, transfer(t.Context(), s, items))
+		r.check(items)
+		return g.n
+	}()
+	if count < 60 {
+		t.Fatalf("only %d operations: the gate does not see them all", count)
+	}
+	for _, crash := range []bool{true, false} {
+		for k := 1; k <= count; k++ {
+			r := newRig(t, filepath.Join(memDir(t), "data"))
+			r.put(oldLife()...)
+			old := r.list()
+			s := r.store()
+			g := &tape{at: k, crash: crash, err: errCrash}
+			if !crash {
+				g.err = unix.EIO
+			}
+			s.gate = g
+			err := transfer(t.Context(), s, items)
+			where := fmt.Sprintf("crash=%v operation %d of %d, %s", crash, k, count, g.log[min(k, len(g.log))-1])
+			if !errors.Is(err, g.err) {
+				t.Fatalf("%s: error %v", where, err)
+			}
+			if again := s.EndPass(t.Context()); !errors.Is(again, g.err) {
+				t.Fatalf("%s: the error was not kept: %v", where, again)
+			}
+			if again := s.Commit(t.Context()); !errors.Is(again, g.err) {
+				t.Fatalf("%s: Commit was tried again: %v", where, again)
+			}
+			s.Abort()
+			if err := assess(r, old, r.want(items)); err != nil {
+				t.Fatalf("%s: %v", where, err)
+			}
+			if !crash {
+				noKeystones(t, r, old, where)
+			}
+			r.reopen()
+			again := r.store()
+			if err := transfer(t.Context(), again, items); err != nil {
+				t.Fatalf("%s: the next transfer: %v", where, err)
+			}
+			if msg := diff(r.list(), r.want(items)); msg != "" {
+				t.Fatalf("%s: after the next transfer: %s", where, msg)
+			}
+			mustOK(t, again.Close())
+			_ = r.dirs.Close()
+		}
+	}
+}
+
+// noKeystones: a failure that is no crash leaves none under its real name (R-JOIN-8),
+// except where Prepare failed before it had hidden the old ones.
+func noKeystones(t *testing.T, r *rig, old map[string]string, where string) {
+	t.Helper()
+	base := filepath.Base(r.layout.Data) + ":"
+	got := r.list()
+	for k := range got {
+		if keystoneNames.MatchString(strings.TrimPrefix(k, base)) && got[k] != old[k] {
+			t.Fatalf("%s: %s has its real name after a failed transfer", where, k)
+		}
+	}
+}
+
+// The order of operations is what a power cut would test: data, then directories, then
+// keystones, redo behind all others, then the marker (consistency 7.3).
+func TestOrderOnDisk(t *testing.T) {
+	r := newRig(t, filepath.Join(memDir(t), "data"))
+	r.put(oldLife()...)
+	s := r.store()
+	g := &tape{}
+	s.gate = g
+	mustOK(t, transfer(t.Context(), s, donor(300)))
+	first := func(what string, after int) int {
+		for i := after; i < len(g.log); i++ {
+			if strings.HasPrefix(g.log[i], what) {
+				return i
+			}
+		}
+		t.Fatalf("no %q after operation %d in\n%s", what, after, strings.Join(g.log, "\n"))
+		return 0
+	}
+	last := func(what string) int {
+		for i, l := range slices.Backward(g.log) {
+			if strings.HasPrefix(l, what) {
+				return i
+			}
+		}
+		t.Fatalf("no %q", what)
+		return 0
+	}
+	inOrder := func(names string, at ...int) {
+		t.Helper()
+		if !slices.IsSorted(at) {
+			t.Errorf("%s: %v\n%s", names, at, strings.Join(g.log, "\n"))
+		}
+	}
+	marker, journal := first("fsync "+tree.MarkerName, 0), first("fsync "+tree.JournalName, 0)
+	redo := first("remove ib_logfile", 0)
+	inOrder("marker and journal durable, directory, redo away, directory, others hidden, directory, stale logs",
+		marker, journal, first("fsync directory .", journal), redo, first("fsync directory .", redo),
+		first("rename ibdata1"+tree.PartSuffix, 0), first("fsync directory .", first("rename ibdata1", 0)), first("remove ddl_recovery.log", 0))
+
+	sync := first("syncfs", 0)
+	show := first("rename ibdata1", sync)
+	inOrder("last write, syncfs, directories, keystones", last("write"), sync, first("fsync directory db1", sync), first("fsync directory .", sync), show)
+	inOrder("last change of any data", max(last("create"), last("truncate"), last("allocate"), last("chmod"), last("mkdir")), sync)
+	others := max(last("rename ibdata1"), last("rename undo001"), last("rename aria_log"))
+	lastRedo := last("rename ib_logfile0")
+	inOrder("others, directory, redo, directory, journal, marker, directory",
+		others, first("fsync directory .", others), lastRedo, first("fsync directory .", lastRedo),
+		last("remove "+tree.JournalName), last("remove "+tree.MarkerName), last("fsync directory ."))
+	if last("fsync directory .") != len(g.log)-1 {
+		t.Error("something follows the last fsync of the directory")
+	}
+}
+
+func TestSyncErrorsAreFinal(t *testing.T) {
+	for _, all := range []bool{false, true} {
+		for _, what := range []op{opSyncFS, opSync, opSyncDir} {
+			if what == opSync && !all {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/every file=%v", what, all), func(t *testing.T) {
+				r := newRig(t, filepath.Join(memDir(t), "data"))
+				items := donor(400)
+				s := r.store()
+				ctx := t.Context()
+				mustOK(t, s.Prepare(ctx))
+				s.fsyncAll.Store(all)
+				mustOK(t, send(ctx, s, items))
+				_, err := s.Seal(ctx)
+				mustOK(t, err)
+				g := &tape{at: 1, err: unix.EIO, only: func(o op, _ string) bool { return o == what }}
+				s.gate = g
+				if err := s.Commit(ctx); !errors.Is(err, unix.EIO) {
+					t.Fatalf("Commit: %v", err)
+				}
+				if err := s.Commit(ctx); !errors.Is(err, unix.EIO) {
+					t.Fatalf("second Commit: %v", err)
+				}
+				for k := range r.list() {
+					if keystoneNames.MatchString(filepath.Base(k)[strings.Index(filepath.Base(k), ":")+1:]) {
+						t.Fatalf("%s has its real name", k)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestFullDiskNamesFileAndRemedy(t *testing.T) {
+	for _, what := range []op{opWrite, opTruncate, opAllocate, opCreate, opMkdir} {
+		t.Run(string(what), func(t *testing.T) {
+			r := newRig(t, filepath.Join(memDir(t), "data"))
+			s := r.store()
+			mustOK(t, s.Prepare(t.Context()))
+			s.gate = &tape{at: 1, err: unix.ENOSPC, only: func(o op, _ string) bool { return o == what }}
+			err := send(t.Context(), s, donor(500))
+			if !errors.Is(err, unix.ENOSPC) {
+				t.Fatalf("%v", err)
+			}
+			mustFail(t, err, r.layout.Data, string(what), "free space")
+			if again := s.Apply(0, 0, nil, nil); !errors.Is(again, unix.ENOSPC) {
+				t.Fatalf("later call: %v", again)
+			}
+			if _, again := s.Upsert(d("x").spec(0)); !errors.Is(again, unix.ENOSPC) {
+				t.Fatalf("later call: %v", again)
+			}
+		})
+	}
+}

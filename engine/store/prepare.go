@@ -1,0 +1,279 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"trireme/engine/tree"
+)
+
+// basisFile is what Prepare found under one name and the catalog has not claimed.
+type basisFile struct {
+	size, allocated int64
+	mode            uint32
+	dir             bool
+	class           tree.Class
+}
+
+// Prepare turns the directories from an old state into a mere basis (consistency 7.3,
+// steps 1 and 2). It refuses while the server may still want the old state; nothing
+// has been changed then. Afterwards no server can start on these directories until
+// Commit. It may be run over the remains of a transfer that was cut off anywhere.
+func (s *Store) Prepare(ctx context.Context) error {
+	s.calls.Lock()
+	defer s.calls.Unlock()
+	if err := s.need("prepare", stateOpen); err != nil {
+		return err
+	}
+	if s.cfg.CheckGrastate {
+		if err := s.waitGrastate(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.dirs.Create(); err != nil {
+		return s.fail(fmt.Errorf("make the configured directories: %w", err))
+	}
+	s.compareRoles()
+	t, err := s.dirs.Scan(ctx)
+	if err != nil {
+		return fmt.Errorf("scan the joiner's directories: %w", err)
+	}
+	if err := s.refuseLinks(t); err != nil {
+		return err
+	}
+	if err := s.watchFilesystems(t); err != nil {
+		return err
+	}
+	if err := s.mark(); err != nil {
+		return err
+	}
+	if err := s.hideKeystones(t); err != nil {
+		return err
+	}
+	if err := s.removeStale(t); err != nil {
+		return err
+	}
+	if err := s.syncDirs(); err != nil {
+		return err
+	}
+	s.state = statePrepared
+	return nil
+}
+
+// refuseLinks stops before anything is changed when a keystone is a link or a device:
+// replacing it by a file would undo what an administrator arranged, and hiding it
+// would follow it.
+func (s *Store) refuseLinks(t *tree.Tree) error {
+	for _, e := range t.Entries {
+		if e.Class != tree.Special {
+			continue
+		}
+		if _, class := s.dirs.Classify(e.Role, e.Path, false); class.Props().Keystone {
+			return fmt.Errorf("%s (%s) is not a regular file; set %s to the directory where the file shall be and remove the link (nothing has been changed)",
+				s.abs(e.Role, e.Path), class, class.Props().Role.Option())
+		}
+	}
+	return nil
+}
+
+// Magic numbers of the file systems whose syncfs is known to report write errors.
+var reportsErrors = []int64{
+	unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC,
+	unix.TMPFS_MAGIC, // has nothing to write back
+}
+
+// watchFilesystems opens a descriptor on every file system before the first write. A
+// descriptor reports the errors that happened since it was opened, so these cover the
+// whole transfer whatever file was closed in between.
+func (s *Store) watchFilesystems(t *tree.Tree) error {
+	fds, err := s.dirs.OpenFilesystems()
+	if err != nil {
+		return s.fail(fmt.Errorf("open the file systems of the configured directories: %w", err))
+	}
+	s.syncfds = fds
+	watched := map[uint64]bool{}
+	all := !syncfsReports()
+	for _, f := range fds {
+		var st unix.Stat_t
+		if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+			return s.fail(fmt.Errorf("stat %s: %w", f.Name(), err))
+		}
+		watched[st.Dev] = true
+	}
+	for dev, info := range t.Devs {
+		if !watched[dev] || !slices.Contains(reportsErrors, info.Type) {
+			all = true
+		}
+	}
+	s.fsyncAll.Store(all)
+	return nil
+}
+
+// syncfsReports tells whether syncfs returns write errors: Linux 5.8 and later.
+func syncfsReports() bool {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	var major, minor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor); err != nil {
+		return false
+	}
+	return major > 5 || major == 5 && minor >= 8
+}
+
+// mark writes marker and journal durably. Nothing reads them back to trust it: they
+// tell people and monitoring what they look at.
+func (s *Store) mark() error {
+	text := fmt.Sprintf("trireme journal 1\ntransfer %s\ndonor %s\n", oneLine(s.cfg.TransferID), oneLine(s.cfg.DonorID))
+	for _, m := range []struct{ name, text string }{
+		{tree.MarkerName, "a state transfer by trireme is under way or was cut off; the data here is not usable\n"},
+		{tree.JournalName, text},
+	} {
+		s.marked = true
+		if err := s.writeSmall(m.name, m.text); err != nil {
+			return err
+		}
+	}
+	return s.syncDirs()
+}
+
+// writeSmall replaces a small file in the datadir and fsyncs it. The old one is
+// unlinked first, so that a link planted under the name leads nowhere.
+func (s *Store) writeSmall(name, text string) error {
+	if err := s.remove(tree.RoleData, name); err != nil {
+		return err
+	}
+	f, err := s.open(tree.RoleData, name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return s.ioError(opCreate, tree.RoleData, name, err)
+	}
+	err = s.pass(opWrite, tree.RoleData, name)
+	if err == nil {
+		_, err = f.WriteString(text)
+	}
+	if err != nil {
+		err = s.ioError(opWrite, tree.RoleData, name, err)
+	} else {
+		err = s.syncFile(tree.RoleData, name, f)
+	}
+	if cerr := f.Close(); err == nil && cerr != nil {
+		err = s.ioError("close", tree.RoleData, name, cerr)
+	}
+	return err
+}
+
+// oneLine keeps the journal's lines what they are, whatever the donor calls itself.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return '_'
+		}
+		return r
+	}, s)
+}
+
+// hideKeystones takes every keystone from its real name, redo first: without redo
+// InnoDB refuses whatever else is still there (consistency 7.2). Old redo is useless
+// as a basis and unlinked. Where both forms exist, the real one was made by a server
+// that started on nothing, and the part of the cut-off transfer is the better basis.
+func (s *Store) hideKeystones(t *tree.Tree) error {
+	parts := map[key]bool{}
+	for _, e := range t.Entries {
+		if e.Part {
+			parts[key{e.Role, e.Path}] = true
+		}
+	}
+	for _, redo := range []bool{true, false} {
+		for _, e := range t.Entries {
+			if e.Dir || e.Part || !e.Class.Props().Keystone || (e.Class == tree.Redo) != redo {
+				continue
+			}
+			var err error
+			if redo || parts[key{e.Role, e.Path}] {
+				err = s.remove(e.Role, e.Path)
+			} else {
+				err = s.rename(e.Role, e.Path, e.Path+tree.PartSuffix)
+				s.keep(e)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if err := s.syncDirs(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep remembers e as basis.
+func (s *Store) keep(e tree.Entry) {
+	s.basis[key{e.Role, e.Path}] = basisFile{size: e.Size, allocated: e.Allocated, mode: e.Mode, dir: e.Dir, class: e.Class}
+}
+
+// removeStale removes what must be gone before commit in any case (R-JOIN-4) and
+// remembers the rest as basis. It runs after hideKeystones, so that a server which
+// starts after a crash right here cannot find its keystones without, say, the DDL log
+// that belongs to them.
+func (s *Store) removeStale(t *tree.Tree) error {
+	var gone key // the last directory that was removed as a whole
+	for _, e := range t.Entries {
+		if gone.path != "" && e.Role == gone.role && strings.HasPrefix(e.Path, gone.path+"/") {
+			continue
+		}
+		props := e.Class.Props()
+		switch {
+		case props.Keystone && !e.Dir:
+			if e.Part {
+				s.keep(e)
+			}
+		case props.Joiner == tree.Remove:
+			if e.Dir {
+				gone = key{e.Role, e.Path}
+			}
+			if err := s.discard(e); err != nil {
+				return err
+			}
+		default:
+			s.keep(e)
+		}
+	}
+	return nil
+}
+
+// discard removes what a scan found.
+func (s *Store) discard(e tree.Entry) error {
+	if e.Dir {
+		return s.removeAll(e.Role, e.Path)
+	}
+	name := e.Path
+	if e.Part {
+		name += tree.PartSuffix
+	}
+	return s.remove(e.Role, name)
+}
+
+// sortDeepestFirst orders directories so that each comes before its parent.
+func sortDeepestFirst(dirs []key) {
+	depth := func(k key) int {
+		if k.path == "." {
+			return -1
+		}
+		return strings.Count(k.path, "/")
+	}
+	slices.SortFunc(dirs, func(a, b key) int {
+		if d := depth(b) - depth(a); d != 0 {
+			return d
+		}
+		if a.role != b.role {
+			return int(a.role) - int(b.role)
+		}
+		return strings.Compare(a.path, b.path)
+	})
+}

@@ -1,0 +1,264 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+
+	"trireme/engine/tree"
+)
+
+// cancelStep is how many entries are handled between two looks at the context.
+const cancelStep = 64
+
+// EndPass makes every entry of the catalog exist with its size and mode, also those
+// that got no data in this pass.
+func (s *Store) EndPass(ctx context.Context) error {
+	s.calls.Lock()
+	defer s.calls.Unlock()
+	if err := s.need("end pass", statePrepared, stateSealed); err != nil {
+		return err
+	}
+	return s.settle(ctx)
+}
+
+func (s *Store) settle(ctx context.Context) error {
+	for i, e := range s.entries {
+		if i%cancelStep == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !e.live {
+			continue
+		}
+		var err error
+		if e.spec.Dir {
+			err = s.settleDir(e)
+		} else {
+			err = s.settleFile(e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleFile costs no system call for a file that is as it should be.
+func (s *Store) settleFile(e *entry) error {
+	e.mu.Lock()
+	right := e.onDisk && e.size == e.spec.Size && !e.holes
+	e.mu.Unlock()
+	if !right {
+		f, err := s.files.acquire(e)
+		if err != nil {
+			return s.because(err)
+		}
+		defer s.files.release(e)
+		e.mu.Lock()
+		err = s.resize(e, f)
+		if err == nil && e.holes {
+			err = s.fill(e, f)
+		}
+		e.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.mode != e.spec.Mode {
+		if err := s.chmod(e.spec.Role, e.name, e.spec.Mode); err != nil {
+			return err
+		}
+		e.mode = e.spec.Mode
+		e.dirty = true
+	}
+	return nil
+}
+
+// Summary describes a sealed tree.
+type Summary struct {
+	// Entries is Files plus Dirs, the size of the catalog; Bytes the sum of file sizes.
+	Entries, Files, Dirs int
+	Bytes                int64
+	// Removed counts what this node had and the donor has not. Kept counts files and
+	// directories of this node that were left alone.
+	Removed, Kept int
+	// Written is how many bytes of data reached files so far, zeroes not counted.
+	Written int64
+}
+
+// Seal makes the tree equal to the catalog (consistency 3.2): what lies on disk and
+// not in the catalog is deleted unless it belongs to this node, and a second scan must
+// find exactly the catalog. Entries may change again afterwards; then Seal must be
+// called again before Commit.
+func (s *Store) Seal(ctx context.Context) (Summary, error) {
+	s.calls.Lock()
+	defer s.calls.Unlock()
+	if err := s.need("seal", statePrepared, stateSealed); err != nil {
+		return Summary{}, err
+	}
+	if err := s.checkParents(); err != nil {
+		return Summary{}, err
+	}
+	if err := s.settle(ctx); err != nil {
+		return Summary{}, err
+	}
+	t, err := s.dirs.Scan(ctx)
+	if err != nil {
+		return Summary{}, fmt.Errorf("scan the joiner's directories: %w", err)
+	}
+	var sum Summary
+	if err := s.removeExtra(ctx, t, &sum); err != nil {
+		return Summary{}, err
+	}
+	if t, err = s.dirs.Scan(ctx); err != nil {
+		return Summary{}, fmt.Errorf("scan the joiner's directories again: %w", err)
+	}
+	if err := s.compare(t, &sum); err != nil {
+		return Summary{}, err
+	}
+	sum.Entries, sum.Written = sum.Files+sum.Dirs, s.written.Load()
+	clear(s.basis)
+	s.state = stateSealed
+	return sum, nil
+}
+
+// checkParents finds files whose directory the donor removed.
+func (s *Store) checkParents() error {
+	for k, id := range s.index {
+		if parent := path.Dir(k.path); parent != "." && s.lookup(k.role, parent, true) == nil {
+			return fmt.Errorf("catalog entry %d, %q (%s), lies in a directory that the donor removed", id, k.path, k.role)
+		}
+	}
+	return nil
+}
+
+// removeExtra deletes what the donor has not: files first, then directories from the
+// bottom up. A directory that holds something of this node stays.
+func (s *Store) removeExtra(ctx context.Context, t *tree.Tree, sum *Summary) error {
+	holders := s.holders(t)
+	var dirs []key
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		if i%cancelStep == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if s.known(e) {
+			continue
+		}
+		switch {
+		case e.Class == tree.Marker:
+			// Commit removes it.
+		case e.Class.Props().Joiner == tree.Keep:
+			sum.Kept++
+		case e.Dir && holders[key{e.Role, e.Path}]:
+			sum.Kept++
+		case e.Dir:
+			dirs = append(dirs, key{e.Role, e.Path})
+		default:
+			if err := s.discard(*e); err != nil {
+				return err
+			}
+			sum.Removed++
+		}
+	}
+	sortDeepestFirst(dirs)
+	for _, k := range dirs {
+		if err := s.remove(k.role, k.path); err != nil {
+			return err
+		}
+		sum.Removed++
+	}
+	return nil
+}
+
+// known tells whether e is a catalog entry under the name it has now.
+func (s *Store) known(e *tree.Entry) bool {
+	c := s.lookup(e.Role, e.Path, e.Dir)
+	return c != nil && c.keystone() == e.Part
+}
+
+// holders are the directories above something that is kept.
+func (s *Store) holders(t *tree.Tree) map[key]bool {
+	h := map[key]bool{}
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		if e.Class.Props().Joiner != tree.Keep || s.known(e) {
+			continue
+		}
+		for p := path.Dir(e.Path); p != "."; p = path.Dir(p) {
+			h[key{e.Role, p}] = true
+		}
+	}
+	return h
+}
+
+// compare checks the second scan against the catalog, both ways.
+func (s *Store) compare(t *tree.Tree, sum *Summary) error {
+	holders := s.holders(t)
+	seen := make([]bool, len(s.entries))
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		if s.known(e) {
+			c := s.lookup(e.Role, e.Path, e.Dir)
+			seen[c.spec.ID] = true
+			if err := s.same(c, e); err != nil {
+				return err
+			}
+			continue
+		}
+		if e.Class.Props().Joiner != tree.Keep && !(e.Dir && holders[key{e.Role, e.Path}]) {
+			return fmt.Errorf("%s (%s) is still there or came back after it was removed: something else writes into the directory",
+				s.abs(e.Role, e.Path), e.Class)
+		}
+	}
+	for _, c := range s.entries {
+		if !c.live {
+			continue
+		}
+		if !seen[c.spec.ID] {
+			// Two roles may list one directory, and a scan may take the donor's binary
+			// log for somebody's file; both are there all the same.
+			e, err := s.dirs.Lstat(c.spec.Role, c.name)
+			if err != nil {
+				return fmt.Errorf("%s of the donor is missing here: %w", s.abs(c.spec.Role, c.name), bare(err))
+			}
+			if err := s.same(c, &e); err != nil {
+				return err
+			}
+		}
+		if c.spec.Dir {
+			sum.Dirs++
+			continue
+		}
+		sum.Files++
+		sum.Bytes += c.spec.Size
+	}
+	return nil
+}
+
+// same compares an entry with what lies on disk under its name.
+func (s *Store) same(c *entry, e *tree.Entry) error {
+	name := s.abs(c.spec.Role, c.name)
+	switch {
+	case c.spec.Dir != e.Dir:
+		return fmt.Errorf("%s is %s here and %s at the donor", name, kind(e.Dir), kind(c.spec.Dir))
+	case !e.Dir && c.spec.Size != e.Size:
+		return fmt.Errorf("%s has %d bytes here and %d at the donor: something else writes into the directory", name, e.Size, c.spec.Size)
+	case c.spec.Mode != e.Mode:
+		return fmt.Errorf("%s has mode %04o here and %04o at the donor", name, e.Mode, c.spec.Mode)
+	}
+	return nil
+}
+
+func kind(dir bool) string {
+	if dir {
+		return "a directory"
+	}
+	return "a file"
+}
+
+// errNotSealed is a programming mistake of the caller.
+var errNotSealed = errors.New("the tree was not sealed since its last change")

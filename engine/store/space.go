@@ -1,0 +1,129 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"trireme/engine/block"
+)
+
+// preallocate is the size from which a new file without holes gets its space in one
+// piece: it costs one call and saves the allocator many.
+const preallocate = block.Unit
+
+// unsupported reports that a file system does not know an operation, in the several
+// ways that they say it.
+func unsupported(err error) bool {
+	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.ENODEV)
+}
+
+// resize gives the file of e its size: cut, or made longer with zeroes. Redo, system
+// and undo files get all their blocks, since the server must not run out of space
+// inside them (R-HOLE-2). The caller holds e.mu.
+func (s *Store) resize(e *entry, f *os.File) error {
+	r, name, from, to := e.spec.Role, e.name, e.size, e.spec.Size
+	must := e.class.Props().Allocate
+	e.dirty = true
+	switch {
+	case from < to && (must || !e.spec.Sparse && to-from >= preallocate):
+		err := s.fallocate(e, f, opAllocate, 0, from, to-from)
+		if unsupported(err) {
+			err = s.truncate(e, f, to)
+			if err == nil && must {
+				err = s.writeZeroes(e, f, from, to-from)
+			}
+		}
+		if err != nil {
+			return s.ioError(opAllocate, r, name, fmt.Errorf("%d bytes: %w", to-from, err))
+		}
+	case from != to:
+		if err := s.truncate(e, f, to); err != nil {
+			return s.ioError(opTruncate, r, name, fmt.Errorf("to %d bytes: %w", to, err))
+		}
+	}
+	e.size = to
+	return nil
+}
+
+// fill allocates the holes of a basis file that must have none. Its content is not
+// changed. The caller holds e.mu.
+func (s *Store) fill(e *entry, f *os.File) error {
+	err := s.fallocate(e, f, opAllocate, 0, 0, e.size)
+	if unsupported(err) {
+		err = nil // then the file system has no such promise to give
+	}
+	if err != nil {
+		return s.ioError(opAllocate, e.spec.Role, e.name, fmt.Errorf("%d bytes: %w", e.size, err))
+	}
+	e.holes, e.dirty = false, true
+	return nil
+}
+
+// punch makes a range a hole. tail says that it reaches the end of the file: then the
+// last block goes as a whole.
+func (s *Store) punch(e *entry, f *os.File, off, n int64, tail bool) error {
+	length := n
+	if tail {
+		if over := (off + n) % block.Sector; over != 0 {
+			length += block.Sector - over
+		}
+	}
+	err := s.fallocate(e, f, opPunch, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, length)
+	if unsupported(err) {
+		err = s.writeZeroes(e, f, off, n)
+	}
+	if err != nil {
+		return s.ioError(opPunch, e.spec.Role, e.name, fmt.Errorf("%d bytes at %d: %w", n, off, err))
+	}
+	return nil
+}
+
+// zero makes a range read as zeroes and keeps its blocks.
+func (s *Store) zero(e *entry, f *os.File, off, n int64) error {
+	err := error(unix.EOPNOTSUPP)
+	if n >= zeroRangeMin {
+		err = s.fallocate(e, f, opZero, unix.FALLOC_FL_ZERO_RANGE|unix.FALLOC_FL_KEEP_SIZE, off, n)
+	}
+	if unsupported(err) {
+		err = s.writeZeroes(e, f, off, n)
+	}
+	if err != nil {
+		return s.ioError(opZero, e.spec.Role, e.name, fmt.Errorf("%d bytes at %d: %w", n, off, err))
+	}
+	return nil
+}
+
+func (s *Store) fallocate(e *entry, f *os.File, o op, mode uint32, off, n int64) error {
+	if err := s.pass(o, e.spec.Role, e.name); err != nil || n == 0 {
+		return err
+	}
+	for {
+		if err := unix.Fallocate(int(f.Fd()), mode, off, n); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+func (s *Store) truncate(e *entry, f *os.File, size int64) error {
+	if err := s.pass(opTruncate, e.spec.Role, e.name); err != nil {
+		return err
+	}
+	return bare(f.Truncate(size))
+}
+
+func (s *Store) writeZeroes(e *entry, f *os.File, off, n int64) error {
+	if err := s.pass(opWrite, e.spec.Role, e.name); err != nil {
+		return err
+	}
+	for n > 0 {
+		k, err := f.WriteAt(zeroes[:min(n, int64(len(zeroes)))], off)
+		if err != nil {
+			return bare(err)
+		}
+		off, n = off+int64(k), n-int64(k)
+	}
+	return nil
+}

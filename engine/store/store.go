@@ -1,0 +1,200 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"trireme/engine/tree"
+)
+
+// Config says where a Store works and for which transfer.
+type Config struct {
+	// Dirs are the open directories; they stay the caller's and must outlive the Store.
+	Dirs *tree.Dirs
+	// Layout is the one Dirs was opened with. It should have MaxBinlogs -1: this node
+	// does not judge what the donor has sent.
+	Layout tree.Layout
+	// TransferID and DonorID are written to the journal, for people who find a half
+	// copied directory. They hold no secrets (R-JOIN-7).
+	TransferID, DonorID string
+	// CheckGrastate makes Prepare insist that the server has given up its old state
+	// (R-JOIN-1): true in a state transfer, false when cloning by hand.
+	CheckGrastate bool
+	// GrastateWait bounds the wait for that; 0 means 5 s.
+	GrastateWait time.Duration
+	// MaxOpen bounds open files; 0 means 256.
+	MaxOpen int
+}
+
+// Defaults of Config.
+const (
+	defaultGrastateWait = 5 * time.Second
+	defaultMaxOpen      = 256
+)
+
+// state is how far a Store has come.
+type state uint8
+
+const (
+	stateOpen state = iota + 1
+	statePrepared
+	stateSealed
+	stateCommitted
+	stateClosed
+)
+
+func (s state) String() string {
+	switch s {
+	case stateOpen:
+		return "opened"
+	case statePrepared:
+		return "prepared"
+	case stateSealed:
+		return "sealed"
+	case stateCommitted:
+		return "committed"
+	case stateClosed:
+		return "closed"
+	}
+	return fmt.Sprintf("state(%d)", uint8(s))
+}
+
+// Store is the joiner's copy. See the package comment for order and concurrency.
+type Store struct {
+	cfg   Config
+	dirs  *tree.Dirs
+	canon [tree.RoleBinlog + 1]tree.Role // the first role whose directory is that of the index
+	gate  gate                           // nil outside tests
+
+	// calls serialises everything that changes the catalog or the state.
+	calls sync.Mutex
+	state state
+	basis map[key]basisFile // what lies on disk and is not claimed by the catalog
+	index map[key]uint32    // live entries
+	// syncfds are opened before the first write, so that syncfs on them reports
+	// every write error since (Linux 5.8 and later).
+	syncfds []*os.File
+	// fsyncAll is set when some file system does not report errors that way.
+	fsyncAll atomic.Bool
+	marked   bool // marker and journal exist
+
+	mu      sync.RWMutex // guards entries, the slice only
+	entries []*entry
+
+	files files
+
+	changedMu sync.Mutex
+	changed   map[key]struct{} // directories whose entries changed since their last fsync
+
+	written atomic.Int64
+	broken  atomic.Pointer[failure]
+}
+
+// failure is the first error that ended the Store.
+type failure struct{ err error }
+
+// Open returns a Store. Nothing is read or written before Prepare.
+func Open(c Config) *Store {
+	if c.GrastateWait == 0 {
+		c.GrastateWait = defaultGrastateWait
+	}
+	if c.MaxOpen <= 0 {
+		c.MaxOpen = defaultMaxOpen
+	}
+	s := &Store{
+		cfg: c, dirs: c.Dirs, state: stateOpen,
+		basis: map[key]basisFile{}, index: map[key]uint32{}, changed: map[key]struct{}{},
+	}
+	s.files.init(s, c.MaxOpen)
+	return s
+}
+
+// key names a path on this node. A file has one role here (see tree.Classify); only
+// directories may be listed under two.
+type key struct {
+	role tree.Role
+	path string
+}
+
+// compareRoles works out which roles share a directory.
+func (s *Store) compareRoles() {
+	l := s.dirs.Layout()
+	for _, r := range tree.Roles {
+		s.canon[r] = r
+		for _, q := range tree.Roles {
+			if q < r && l.Dir(q) != "" && l.Dir(q) == l.Dir(r) {
+				s.canon[r] = q
+				break
+			}
+		}
+	}
+}
+
+// fail makes err final unless there is an earlier one, and returns the final error.
+func (s *Store) fail(err error) error {
+	s.broken.CompareAndSwap(nil, &failure{err})
+	return s.broken.Load().err
+}
+
+// failed returns the error that ended the Store, or nil.
+func (s *Store) failed() error {
+	if f := s.broken.Load(); f != nil {
+		return f.err
+	}
+	return nil
+}
+
+// errClosed is what running calls see when the Store is taken from under them.
+var errClosed = errors.New("store is closed")
+
+// need reports why a call named what is not possible now. The caller holds s.calls.
+func (s *Store) need(what string, want ...state) error {
+	if err := s.failed(); err != nil {
+		return err
+	}
+	for _, w := range want {
+		if s.state == w {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: store is %s", what, s.state)
+}
+
+// Abort gives the transfer up: it closes all files and leaves marker and journal, so
+// that the next attempt finds a basis and no server finds keystones (R-JOIN-8). It
+// waits for running Apply and Digests calls. After a successful Commit it only closes.
+func (s *Store) Abort() { _ = s.shut() }
+
+// Close releases what the Store holds. Without a Commit before it, it is an Abort.
+// The error is that of closing files; a second Close returns nil.
+func (s *Store) Close() error { return s.shut() }
+
+func (s *Store) shut() error {
+	s.calls.Lock()
+	defer s.calls.Unlock()
+	if s.state == stateClosed {
+		return nil
+	}
+	if s.state != stateCommitted {
+		_ = s.fail(errClosed)
+	}
+	s.state = stateClosed
+	err := s.files.closeAll()
+	return errors.Join(err, s.closeSyncFDs())
+}
+
+func (s *Store) closeSyncFDs() error {
+	var errs []error
+	for _, f := range s.syncfds {
+		errs = append(errs, f.Close())
+	}
+	s.syncfds = nil
+	return errors.Join(errs...)
+}
+
+// abs is a path for messages.
+func (s *Store) abs(r tree.Role, path string) string { return s.dirs.Path(r, path) }
