@@ -103,7 +103,7 @@ func (s *scanner) walk(fd int, r Role, prefix string, depth int) error {
 		return s.d.fail("scan", r, prefix, fmt.Errorf("directories are nested more than %d deep", maxDepth))
 	}
 	names, err := readNames(fd)
-	if err != nil {
+	if err != nil && (prefix == "" || err != unix.ENOENT) { // a database that was dropped meanwhile is not an error
 		return s.d.fail("read directory", r, prefix, err)
 	}
 	for _, name := range names {
