@@ -1,0 +1,166 @@
+package settings
+
+import (
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"trireme/cmd/internal/mycnf"
+)
+
+// Group is the option group that holds our own settings. No server reads it.
+const Group = "trireme"
+
+// Defaults of our own settings.
+const (
+	defaultLockTarget = 2 * time.Second // consistency 10.2
+	defaultPasses     = 5               // consistency 10.2
+	defaultReconnect  = 30 * time.Second
+
+	maxStreams = 256
+	maxPasses  = 1000
+)
+
+// ownNames are the names of the group [trireme] and of our flags.
+var ownNames = []string{
+	"transport", "streams", "compress", "rate-limit", "lock-target", "lock-max", "passes", "passes-time", "delta",
+	"verify", "paranoid", "progress", "status-file", "metrics-file", "log-format", "reconnect",
+}
+
+// OwnNames returns the names of our own settings, sorted.
+func OwnNames() []string {
+	names := append([]string(nil), ownNames...)
+	sort.Strings(names)
+	return names
+}
+
+// own reads our settings. A flag beats the file. Values that the stock options can give as well (rlimit,
+// compressor, progress) are settled in transfer.
+func (r *resolver) own() {
+	r.unknownNames()
+	s := r.s
+
+	at := r.ownValue("transport")
+	s.Transport = r.word(at, "tls", "tls", "quic", "auto")
+	r.show("transport", at, s.Transport)
+
+	at = r.ownValue("streams")
+	s.Streams = r.int(at, 0, 0, maxStreams)
+	r.show("streams", at, autoOr(s.Streams))
+
+	at = r.ownValue("delta")
+	def := "auto"
+	if r.in.WAN {
+		def = "on"
+	}
+	s.Delta = r.word(at, def, "auto", "off", "on")
+	r.show("delta", at, s.Delta)
+
+	at = r.ownValue("verify")
+	s.Verify = r.word(at, "tag", "tag", "page", "full")
+	r.show("verify", at, s.Verify)
+
+	at = r.ownValue("paranoid")
+	s.Paranoid = r.bool(at, false)
+	r.show("paranoid", at, onOff(s.Paranoid))
+
+	at = r.ownValue("lock-target")
+	s.LockTarget = r.duration(at, defaultLockTarget)
+	r.show("lock-target", at, s.LockTarget.String())
+
+	at = r.ownValue("lock-max")
+	s.LockMax = r.duration(at, 0)
+	r.show("lock-max", at, noLimit(s.LockMax))
+	if s.LockMax != 0 && s.LockMax < s.LockTarget {
+		if r.ownValue("lock-target").IsSet() {
+			r.reject(at, "raise lock-max or lower lock-target", "lock-max %s is below lock-target %s", s.LockMax, s.LockTarget)
+		}
+		s.LockTarget = s.LockMax
+	}
+
+	at = r.ownValue("passes")
+	s.Passes = r.int(at, defaultPasses, 0, maxPasses)
+	r.show("passes", at, strconv.Itoa(s.Passes))
+
+	at = r.ownValue("passes-time")
+	s.PassesTime = r.duration(at, 0)
+	r.show("passes-time", at, noLimit(s.PassesTime))
+
+	at = r.ownValue("reconnect")
+	s.Reconnect = r.duration(at, defaultReconnect)
+	r.show("reconnect", at, s.Reconnect.String())
+
+	at = r.ownValue("log-format")
+	s.LogFormat = r.word(at, "text", "text", "json")
+	r.show("log-format", at, s.LogFormat)
+
+	s.StatusFile = r.ownPath("status-file")
+	s.MetricsFile = r.ownPath("metrics-file")
+}
+
+// ownValue looks a name up among the flags and in the group.
+func (r *resolver) ownValue(name string) Setting {
+	if v, ok := r.in.Flags[name]; ok {
+		return Setting{Name: name, Value: strings.TrimSpace(v), Origin: OriginFlag}
+	}
+	at := r.lookup(name, []string{Group})
+	if at.IsSet() {
+		return at
+	}
+	// A switch may stand without a value.
+	if p := r.present(name, []string{Group}); p.IsSet() && p.Value == "" && name == "paranoid" {
+		p.Value = "on"
+		return p
+	}
+	return Setting{}
+}
+
+func (r *resolver) ownPath(name string) string {
+	at := r.ownValue(name)
+	path := ""
+	if at.Value != "" {
+		path = r.abs(at.Value)
+	}
+	r.show(name, at, path)
+	return path
+}
+
+// unknownNames rejects what the group or the flags hold beyond the list. The group is ours alone, so a name
+// that is not known is a typing error and not another program's option.
+func (r *resolver) unknownNames() {
+	known := make(map[string]bool, len(ownNames))
+	for _, n := range ownNames {
+		known[n] = true
+	}
+	check := func(name, origin string) {
+		if !known[name] {
+			r.reject(Setting{Name: name, Origin: origin}, "did you mean "+nearest(name, ownNames)+"?", "no such setting of the group [trireme]")
+		}
+	}
+	for _, v := range r.in.Files.Group(Group) {
+		check(mycnf.Fold(v.Name), v.Origin.String())
+	}
+	names := make([]string, 0, len(r.in.Flags))
+	for name := range r.in.Flags {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		check(name, OriginFlag)
+	}
+}
+
+func autoOr(n int) string {
+	if n == 0 {
+		return "auto"
+	}
+	return strconv.Itoa(n)
+}
+
+func noLimit(d time.Duration) string {
+	if d == 0 {
+		return "no limit"
+	}
+	return d.String()
+}

@@ -1,0 +1,38 @@
+package settings
+
+import (
+	"path/filepath"
+	"strings"
+)
+
+// provider finds the files the replication library keeps open and mapped. They must survive every cleaning step,
+// wherever the options put them (contract 8.1).
+func (r *resolver) provider() {
+	home := r.serverOption("wsrep-data-home-dir", "")
+	r.s.WsrepDataHome = r.s.Datadir
+	if home.IsSet() {
+		r.s.WsrepDataHome = r.abs(home.Value)
+	}
+	r.show("wsrep-data-home-dir", home, r.s.WsrepDataHome)
+
+	// The whole value is not shown: it can hold a key's password.
+	options := r.serverOption("wsrep-provider-options", "")
+	dir, name := r.s.WsrepDataHome, "galera.cache"
+	for _, part := range strings.Split(options.Value, ";") {
+		key, value, _ := strings.Cut(part, "=")
+		if value = strings.TrimSpace(value); value == "" {
+			continue
+		}
+		switch strings.TrimSpace(key) {
+		case "gcache.dir":
+			dir = r.abs(value)
+		case "gcache.name":
+			name = value
+		}
+	}
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	r.s.GCacheDir, r.s.GCacheFile = dir, filepath.Clean(name)
+	r.show("gcache.name", options, r.s.GCacheFile)
+}

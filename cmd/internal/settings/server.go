@@ -1,0 +1,71 @@
+package settings
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// server looks up what both nodes must agree on, and what decides how files change under the lock.
+func (r *resolver) server() {
+	page := r.serverOption("innodb-page-size", "")
+	r.s.PageSize = parsed(r, page, 16384, parsePageSize)
+	r.show("innodb-page-size", page, strconv.Itoa(r.s.PageSize))
+
+	lower := r.serverOption("lower-case-table-names", "")
+	if at, bare := r.switched("lower-case-table-names"); bare {
+		lower = Setting{Name: at.Name, Value: "1", Origin: at.Origin}
+	}
+	r.s.LowerCaseTableNames = r.int(lower, 0, 0, 2)
+	r.show("lower-case-table-names", lower, strconv.Itoa(r.s.LowerCaseTableNames))
+
+	mmap := r.serverSwitch("myisam-use-mmap")
+	r.s.MyISAMUseMmap = r.bool(mmap, false)
+	r.show("myisam-use-mmap", mmap, onOff(r.s.MyISAMUseMmap))
+
+	output := r.serverOption("log-output", "")
+	if at, bare := r.switched("log-output"); bare {
+		// Without a value the server takes TABLE.
+		output = Setting{Name: at.Name, Value: "TABLE", Origin: at.Origin}
+	}
+	for _, word := range strings.Split(output.Value, ",") {
+		r.s.LogOutputTable = r.s.LogOutputTable || strings.EqualFold(strings.TrimSpace(word), "table")
+	}
+	r.show("log-output", output, map[bool]string{true: "table", false: "no table"}[r.s.LogOutputTable])
+
+	debug := r.serverSwitch("wsrep-debug")
+	// Newer servers take words (SERVER, TRANSACTION, ...) where older ones took a switch: NONE and 0 mean off.
+	v := strings.ToLower(debug.Value)
+	r.s.Debug = debug.IsSet() && v != "none" && v != "0" && v != "off" && v != "false"
+	r.show("wsrep-debug", debug, onOff(r.s.Debug))
+}
+
+// serverSwitch is an option that counts as on when it stands without a value.
+func (r *resolver) serverSwitch(name string) Setting {
+	at, bare := r.switched(name)
+	if bare {
+		at.Value = "1"
+	}
+	if at.Value == "" {
+		return Setting{}
+	}
+	return at
+}
+
+func parsePageSize(s string) (int, error) {
+	n, err := parseSize(s)
+	if err == nil {
+		switch n {
+		case 4096, 8192, 16384, 32768, 65536:
+			return int(n), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is not a page size; InnoDB knows 4k, 8k, 16k, 32k and 64k", s)
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
