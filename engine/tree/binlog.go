@@ -48,12 +48,13 @@ func (s *scanner) readIndex(dir int) error {
 	if len(data) > maxIndex {
 		return s.d.fail("read", RoleBinlog, name, fmt.Errorf("binary log index is larger than %d bytes", maxIndex))
 	}
-	s.index = ParseIndex(data)
-	s.rules.indexed = make(map[string]bool, len(s.index))
-	for _, n := range s.index {
+	names := ParseIndex(data)
+	s.rules.indexed = make(map[string]bool, len(names))
+	for _, n := range names {
 		// The index must not turn any other file into a binary log.
 		if sequenceExt.MatchString(n) && !l.isRelay(n) && !ariaLogName.MatchString(n) {
 			s.rules.indexed[n] = true
+			s.index = append(s.index, n)
 		}
 	}
 	return nil

@@ -85,7 +85,7 @@ func (s *scanner) judge(e *Entry, st *stat) {
 	case e.Class == Unsupported:
 		s.refuseBoth(abs, "holds data of "+unsupportedName(base, e.Dir)+", which changes even while the server is locked",
 			"remove the engine's tables or use a method made for it")
-		return
+		return // it stays where it is on a joiner, so it must not meet new data there
 	case e.Dir:
 		return
 	case e.Role == RoleData && e.Class == Table && strings.HasSuffix(base, ".isl"):
