@@ -6,12 +6,54 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // maxIndex bounds the binary log index that is read into memory: some 100 000 names.
 const maxIndex = 16 << 20
+
+// binlogClass knows this node's own names, whatever the index on disk names, and, where the peer said that the file is
+// a binary log, any name of that form: files keep the donor's base name (sst-contract 8.4). Without such a word
+// "dump.20240101" in a datadir is somebody's file.
+func (c *rules) binlogClass(name string, asked bool) Class {
+	l := c.l
+	index := l.BinlogIndex
+	if index == "" && l.BinlogBase != "" {
+		index = l.BinlogBase + ".index"
+	}
+	if index != "" {
+		switch {
+		case name == index:
+			return BinlogIndex
+		case strings.HasPrefix(name, index+"_"): // index_crash_safe and its kin
+			return Stale
+		}
+	}
+	if c.indexed[name] {
+		return Binlog
+	}
+	if base := l.BinlogBase; base != "" && strings.HasPrefix(name, base+".") {
+		ext := name[len(base):]
+		switch {
+		case sequenceExt.MatchString("x" + ext):
+			return Binlog
+		case ext == ".state" || ext == ".~rec~" || sequenceExt.MatchString("x"+strings.TrimSuffix(ext, ".idx")):
+			return Stale // GTID state and indexes that the server makes again from the logs
+		}
+	}
+	if !asked || l.isRelay(name) || ariaLogName.MatchString(name) || name[0] == '.' {
+		return 0
+	}
+	switch {
+	case sequenceExt.MatchString(name):
+		return Binlog
+	case strings.HasSuffix(name, ".index"):
+		return BinlogIndex
+	}
+	return 0
+}
 
 // ParseIndex returns the file names in a binary log index, oldest first, without their directories. Lines that are no
 // usable names are skipped.

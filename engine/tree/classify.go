@@ -206,47 +206,6 @@ func (c *rules) logs(dir Role, name string) (Role, Class) {
 	return 0, 0
 }
 
-// binlogClass knows this node's own names, whatever the index on disk names, and, where the peer said that the file is
-// a binary log, any name of that form: files keep the donor's base name (sst-contract 8.4). Without such a word
-// "dump.20240101" in a datadir is somebody's file.
-func (c *rules) binlogClass(name string, asked bool) Class {
-	l := c.l
-	index := l.BinlogIndex
-	if index == "" && l.BinlogBase != "" {
-		index = l.BinlogBase + ".index"
-	}
-	if index != "" {
-		switch {
-		case name == index:
-			return BinlogIndex
-		case strings.HasPrefix(name, index+"_"): // index_crash_safe and its kin
-			return Stale
-		}
-	}
-	if c.indexed[name] {
-		return Binlog
-	}
-	if base := l.BinlogBase; base != "" && strings.HasPrefix(name, base+".") {
-		ext := name[len(base):]
-		switch {
-		case sequenceExt.MatchString("x" + ext):
-			return Binlog
-		case ext == ".state" || ext == ".~rec~" || sequenceExt.MatchString("x"+strings.TrimSuffix(ext, ".idx")):
-			return Stale // GTID state and indexes that the server makes again from the logs
-		}
-	}
-	if !asked || l.isRelay(name) || ariaLogName.MatchString(name) || name[0] == '.' {
-		return 0
-	}
-	switch {
-	case sequenceExt.MatchString(name):
-		return Binlog
-	case strings.HasSuffix(name, ".index"):
-		return BinlogIndex
-	}
-	return 0
-}
-
 func (c *rules) topDir(name string) Class {
 	switch {
 	case c.nested[name]:
@@ -271,10 +230,10 @@ func (c *rules) topFile(name string) Class {
 		return Stale
 	case strings.HasPrefix(name, "ibtmp") || strings.HasPrefix(name, "#sql"):
 		return Temp
+	case strings.HasSuffix(name, ".ibd") && name[0] != '.':
+		return Tablespace // before the patterns below: a general tablespace may be called "x.log.ibd"
 	case name[0] == '.' || privateNames[name] || c.l.isRelay(name) || privatePattern.MatchString(name):
 		return Private
-	case strings.HasSuffix(name, ".ibd"):
-		return Tablespace
 	}
 	return Foreign
 }

@@ -58,6 +58,7 @@ func TestClassify(t *testing.T) {
 		{flat, RoleRedo, "mysql/user.MAI", RoleData, AriaData}, // a peer that says "redo" here is wrong
 		{flat, RoleData, "mysql.ibd", RoleData, Dictionary},
 		{flat, RoleData, "general.ibd", RoleData, Tablespace},
+		{flat, RoleData, "x.log.ibd", RoleData, Tablespace},
 		{flat, RoleData, "ibtmp1", RoleData, Temp},
 		{flat, RoleData, "#innodb_temp/", RoleData, Temp},
 		{flat, RoleData, "#innodb_temp/temp_1.ibt", RoleData, Temp},

@@ -20,8 +20,9 @@ type Dirs struct {
 	configured, resolved Layout
 	rules                *rules
 
-	life  sync.RWMutex // held for reading while descriptors are in use
-	roots [RoleBinlog + 1]root
+	life   sync.RWMutex // held for reading while descriptors are in use
+	roots  [RoleBinlog + 1]root
+	closed bool
 
 	linkMu  sync.Mutex
 	links   map[string]link // symbolic links at the top of the datadir that lead to directories
@@ -133,6 +134,9 @@ func (d *Dirs) openRoot(r Role, dir string) error {
 func (d *Dirs) Create() error {
 	d.life.Lock()
 	defer d.life.Unlock()
+	if d.closed {
+		return fs.ErrClosed
+	}
 	for _, r := range Roles {
 		dir := d.configured.Dir(r)
 		if dir == "" || d.roots[r].fd >= 0 {
@@ -173,6 +177,7 @@ func makeDirs(dir string) error {
 func (d *Dirs) Close() error {
 	d.life.Lock()
 	defer d.life.Unlock()
+	d.closed = true
 	return d.closeAll()
 }
 

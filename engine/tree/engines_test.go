@@ -1,0 +1,97 @@
+package tree
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// putFrm writes a definition whose engine has the given name, of six bytes like InnoDB.
+func putFrm(t testing.TB, path, engine string) {
+	t.Helper()
+	b := bytes.Clone(readFixture(t, "t_innodb"))
+	if engine != "" {
+		b[3] = 45
+		copy(b[bytes.LastIndex(b, []byte("InnoDB")):], engine)
+	}
+	must(t, os.MkdirAll(filepath.Dir(path), 0o700))
+	must(t, os.WriteFile(path, b, 0o600))
+}
+
+func TestCheckEngines(t *testing.T) {
+	data := t.TempDir()
+	putFrm(t, data+"/d1/good.frm", "")
+	putFrm(t, data+"/d1/spider.frm", "SPIDER")
+	putFrm(t, data+"/d1/bad.frm", "ROCKSD")
+	putFrm(t, data+"/d1/#sql-1.frm", "ROCKSD")
+	grow(t, data, "d1/noise.frm=x", "d1/empty.frm=", "d1/#sql-2.frm=half", "d1/.snapshot/x.frm=x", "top.frm=x")
+	must(t, os.WriteFile(data+"/d1/wide.frm", readFixture(t, "t_wide"), 0o600))
+	d := open(t, Layout{Data: data})
+	want := []string{"#sql-1.frm: .*ROCKSD.*cannot be copied as files", "bad.frm: .*table bad .*ROCKSD.*InnoDB", "empty.frm: .*cannot be told", "noise.frm: .*cannot be told: not a table definition"}
+	wantLines(t, "refusals", CheckEngines(t.Context(), d, scan(t, d)), want...)
+
+	// The second run believes what the first one read, unless the file is another one since.
+	for id, seen := range d.engines {
+		seen.engine, seen.err = "Poison", ""
+		d.engines[id] = seen
+	}
+	tr := scan(t, d)
+	for _, e := range tr.Entries {
+		if e.Path == "d1/good.frm" && e.ID.Birth == 0 {
+			t.Skip("this file system has no birth times: definitions are read every time")
+		}
+	}
+	if got := CheckEngines(t.Context(), d, tr); len(got) != 8 {
+		t.Errorf("%d refusals from a cache that was poisoned, want one for each of 8 files: %v", len(got), got)
+	}
+	must(t, os.Remove(data+"/d1/good.frm"))
+	putFrm(t, data+"/d1/good.frm", "")
+	must(t, os.Chmod(data+"/d1/bad.frm", 0o640))
+	must(t, os.Remove(data+"/d1/noise.frm"))
+	got := CheckEngines(t.Context(), d, scan(t, d))
+	if len(got) != 6 || len(d.engines) != 7 {
+		t.Errorf("after changes: %d refusals, %d remembered, want 6 of 7: %v", len(got), len(d.engines), got)
+	}
+	wantLines(t, "refusals of the changed file", got[2:3], "bad.frm: .*ROCKSD")
+}
+
+func TestCheckEnginesSkipsVanishedFiles(t *testing.T) {
+	data := t.TempDir()
+	putFrm(t, data+"/d1/a.frm", "ROCKSD")
+	d := open(t, Layout{Data: data})
+	tr := scan(t, d)
+	must(t, os.RemoveAll(data+"/d1"))
+	wantLines(t, "refusals", CheckEngines(t.Context(), d, tr))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	CheckEngines(ctx, d, tr) // must come back
+}
+
+func BenchmarkCheckEngines(b *testing.B) {
+	data := b.TempDir()
+	const files = 2000
+	for i := range files {
+		putFrm(b, filepath.Join(data, "d1", string(rune('a'+i%26))+string(rune('a'+i/26))+".frm"), "")
+	}
+	d := open(b, Layout{Data: data})
+	tr := scan(b, d)
+	for _, cached := range []bool{false, true} {
+		name := "cached=no"
+		if cached {
+			name = "cached=yes"
+		}
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if !cached {
+					clear(d.engines)
+				}
+				if r := CheckEngines(b.Context(), d, tr); len(r) != 0 {
+					b.Fatal(r)
+				}
+			}
+		})
+	}
+}
