@@ -125,7 +125,7 @@ func New(ctx context.Context, config Config) (*Cluster, error) {
 	if c.dog, err = startWatchdog(c.dir, c.socks, config.Keep); err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(c.BinDir(), 0o755); err != nil {
+	if err := c.makeBase(); err != nil {
 		return nil, fmt.Errorf("set up cluster: %w", err)
 	}
 	ok = true
@@ -154,6 +154,22 @@ func (c *Cluster) makeDir(parent string) (string, error) {
 	return dir, nil
 }
 
+// makeBase makes the servers' basedir. The server puts bin below its basedir before everything else in the scripts' PATH, so with
+// the system's basedir an installed wsrep_sst_<method> would win over the one under test, unseen.
+func (c *Cluster) makeBase() error {
+	if err := os.MkdirAll(c.BinDir(), 0o755); err != nil {
+		return err
+	}
+	for _, d := range []string{"share", "lib", "sbin"} {
+		if err := os.Symlink("/usr/"+d, filepath.Join(c.baseDir(), d)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) baseDir() string { return filepath.Join(c.dir, "base") }
+
 // reserveBlock finds an X of 127.0.X.N that no other cluster of this machine uses. A listener is the reservation: the kernel frees
 // it however the process ends. Host number 254 is never a node's.
 func reserveBlock(ctx context.Context, want int) (net.Listener, int, error) {
@@ -177,8 +193,8 @@ func reserveBlock(ctx context.Context, want int) (net.Listener, int, error) {
 // Dir is the cluster's working directory. It is removed by Destroy.
 func (c *Cluster) Dir() string { return c.dir }
 
-// BinDir stands first in the servers' PATH: the place for a wsrep_sst_<method> under test (InstallMethod, WrapMethod).
-func (c *Cluster) BinDir() string { return filepath.Join(c.dir, "bin") }
+// BinDir stands first in the scripts' PATH: the place for a wsrep_sst_<method> under test (InstallMethod, WrapMethod).
+func (c *Cluster) BinDir() string { return filepath.Join(c.baseDir(), "bin") }
 
 // Host is the address of node i (1, 2, ...).
 func (c *Cluster) Host(i int) string { return fmt.Sprintf("127.0.%d.%d", c.block, i) }

@@ -17,6 +17,7 @@ func (n *Node) defaults() map[string]string {
 		members[i] = c.Host(i + 1)
 	}
 	return map[string]string{
+		"basedir":                c.baseDir(),
 		"datadir":                n.Datadir(),
 		"socket":                 n.Socket(),
 		"pid-file":               filepath.Join(n.dir, "mysqld.pid"),

@@ -52,7 +52,7 @@ func (n *Node) Init(ctx context.Context) error {
 	}
 	cmd := n.cluster.command(ctx, program("mariadb-install-db"), "--defaults-file="+n.OptionFile(),
 		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-log-error", "--wsrep-on=OFF",
-		"--datadir="+n.Datadir())
+		"--basedir=/usr", "--datadir="+n.Datadir())
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initialise datadir of node %d: %w; mariadb-install-db said:\n%s", n.index, err, tail(string(out), tailLines))
 	}

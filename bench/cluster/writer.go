@@ -76,7 +76,7 @@ type Load struct {
 func StartWriter(ctx context.Context, n *Node, config WriterConfig) (*Writer, error) {
 	config = config.withDefaults()
 	s := backtick(config.Schema)
-	err := n.Exec(ctx, fmt.Sprintf(`CREATE DATABASE IF NOT EXISTS %[1]s;
+	err := n.Exec(ctx, fmt.Sprintf(`CREATE DATABASE IF NOT EXISTS %[1]s; USE %[1]s;
 		CREATE TABLE IF NOT EXISTS %[1]s.ledger (client INT, n BIGINT, total BIGINT NOT NULL, PRIMARY KEY (client, n)) ENGINE=InnoDB;
 		CREATE TABLE IF NOT EXISTS %[1]s.account (id INT PRIMARY KEY, balance BIGINT NOT NULL) ENGINE=InnoDB;
 		CREATE TABLE IF NOT EXISTS %[1]s.event (client INT, n BIGINT, body VARBINARY(60000), PRIMARY KEY (client, n)) ENGINE=InnoDB;
