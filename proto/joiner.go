@@ -83,7 +83,7 @@ type joiner struct {
 	// differing is what the last pass sent, as the donor counts it.
 	differing int64
 	started   atomic.Bool // the donor's control connection is there
-	inPass    atomic.Bool // data frames are legal
+	open      atomic.Bool // data frames are legal: from Accept or PassDone until PassEnd
 	finished  atomic.Bool // data connections may close
 
 	mu   sync.Mutex
@@ -263,6 +263,7 @@ func (j *joiner) prepare(peer msg.Hello, m msg.Mode) error {
 	if err := st.Prepare(j.s.ctx); err != nil {
 		return j.s.cause(Fail(CodeIO, fmt.Errorf("prepare the joiner's datadir: %w", err)))
 	}
+	j.open.Store(true)
 	return j.s.tell(msg.TypeAccept, msg.Accept{Streams: uint16(j.streams)})
 }
 
@@ -299,8 +300,6 @@ func (j *joiner) pass(b msg.PassBegin) error {
 	j.p.enter(map[msg.PassKind]Phase{msg.PassLive: PhaseLive, msg.PassLocked: PhaseLocked, msg.PassVerify: PhaseVerifying}[b.Kind])
 	clock := j.p.clock()
 	j.p.begin(0)
-	j.inPass.Store(true)
-	defer j.inPass.Store(false)
 	for {
 		f, err := j.s.next(msg.TypeCatalog, msg.TypePassEnd)
 		if err != nil {
@@ -320,6 +319,7 @@ func (j *joiner) pass(b msg.PassBegin) error {
 			return failf(CodeProtocol, "the donor ended pass %d, the present one is %d", e.Number, b.Number)
 		}
 		j.differing = e.Differing
+		j.open.Store(false)
 		break
 	}
 	if b.Kind != msg.PassLive {
@@ -331,6 +331,7 @@ func (j *joiner) pass(b msg.PassBegin) error {
 	if st := j.p.finish(clock, b.Number, b.Kind); b.Kind != msg.PassLive || st.Sent > 0 {
 		j.c.Note("%s pass %d: hashed %d MiB, received %d KiB, %d KiB of holes, %.3f s", b.Kind, b.Number, st.Read>>20, st.Sent>>10, st.Holes>>10, st.Seconds)
 	}
+	j.open.Store(true)
 	return j.s.tell(msg.TypePassDone, msg.PassDone{Number: b.Number})
 }
 
@@ -367,6 +368,7 @@ func (j *joiner) commit(body []byte) (Summary, error) {
 	if err := j.checkState(m.State); err != nil {
 		return Summary{}, err
 	}
+	j.open.Store(false)
 	j.p.enter(PhaseCommit)
 	seal, err := j.store.Seal(j.s.ctx)
 	if err != nil {

@@ -55,7 +55,7 @@ func (v *server) handle(t msg.Type, body []byte) error {
 	if v.j.s.ctx.Err() != nil {
 		return v.j.s.cause(nil)
 	}
-	if !v.j.inPass.Load() && !t.Skippable() {
+	if !v.j.open.Load() && !t.Skippable() {
 		return failf(CodeProtocol, "the donor sent %v on a data connection outside a pass", t)
 	}
 	switch t {

@@ -52,7 +52,6 @@ type session struct {
 
 	mu    sync.Mutex
 	conns []*wire.Conn
-	past  int64 // wire bytes of connections that are gone
 }
 
 // frame is one control message. The body belongs to the receiver.
@@ -122,15 +121,18 @@ func hangup(err error) error {
 // own adds a connection to those that close with the session.
 func (s *session) own(c *wire.Conn) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.conns = append(s.conns, c)
-	s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		c.Close()
+	}
 }
 
 // wireBytes counts what all connections of the session moved, both ways.
 func (s *session) wireBytes() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := s.past
+	var n int64
 	for _, c := range s.conns {
 		n += c.Written() + c.Read()
 	}
@@ -143,6 +145,21 @@ func (s *session) attach(c *wire.Conn) {
 	s.own(c)
 	s.run(s.readControl)
 	s.run(s.beat)
+	s.run(s.cutData)
+}
+
+// cutData closes the data connections when the session ends, so that nobody stays
+// blocked on one. Control stays open for the last words.
+func (s *session) cutData() error {
+	<-s.ctx.Done()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		if c != s.control {
+			c.Close()
+		}
+	}
+	return nil
 }
 
 // readControl feeds the main function until the connection ends. Heartbeats and
