@@ -205,8 +205,7 @@ func (s *Store) lookup(r tree.Role, p string, dir bool) *entry {
 func (s *Store) claim(spec Spec, class tree.Class) (*entry, error) {
 	k := key{spec.Role, spec.Path}
 	b, found := s.basis[k]
-	if found && (b.dir != spec.Dir || b.class == tree.Special) {
-		// A symbolic link or device counts as another kind: it is unlinked, not opened.
+	if found && b.dir != spec.Dir {
 		if err := s.clear(k, b); err != nil {
 			return nil, err
 		}
@@ -222,7 +221,6 @@ func (s *Store) claim(spec Spec, class tree.Class) (*entry, error) {
 		e.name += tree.PartSuffix
 	}
 	e.onDisk, e.size, e.mode, e.dirty, e.holes = found, b.size, b.mode, false, false
-	e.used = nil
 	if found && !spec.Dir {
 		e.used.mark(0, b.size)
 		e.holes = class.Props().Allocate && b.allocated < b.size

@@ -59,8 +59,9 @@ func (s *Store) durable(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.files.closeIdle(); err != nil {
-		return err
+	// From here on nothing may be written any more: it would not be durable.
+	if err := s.files.closeAll(); err != nil {
+		return s.fail(fmt.Errorf("close the copied files: %w", err))
 	}
 	for _, f := range s.syncfds {
 		err := s.pass(opSyncFS, 0, f.Name())

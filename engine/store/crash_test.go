@@ -143,11 +143,27 @@ func noKeystones(t *testing.T, r *rig, old map[string]string, where string) {
 	t.Helper()
 	base := filepath.Base(r.layout.Data) + ":"
 	got := r.list()
+	if _, marked := got[base+tree.MarkerName]; !marked && diff(got, old) != "" {
+		t.Fatalf("%s: no marker after a failed transfer", where)
+	}
 	for k := range got {
 		if keystoneNames.MatchString(strings.TrimPrefix(k, base)) && got[k] != old[k] {
 			t.Fatalf("%s: %s has its real name after a failed transfer", where, k)
 		}
 	}
+}
+
+// The first error is the one that counts, whatever fails behind it.
+func TestFirstErrorWins(t *testing.T) {
+	r := newRig(t, filepath.Join(memDir(t), "data"))
+	s := r.store()
+	mustOK(t, s.Prepare(t.Context()))
+	n := 0
+	s.gate = hook(func(op, tree.Role, string) error { n++; return fmt.Errorf("error %d", n) })
+	_, err := s.Upsert(d("a").spec(0))
+	mustFail(t, err, "error 1")
+	mustFail(t, s.chmod(tree.RoleData, "a", 0o700), "error 1")
+	mustFail(t, s.EndPass(t.Context()), "error 1")
 }
 
 // The order of operations is what a power cut would test: data, then directories, then

@@ -155,17 +155,6 @@ func (t *files) forget(e *entry) {
 	t.turn.Broadcast()
 }
 
-// closeIdle closes every file. The caller makes sure that none is in use.
-func (t *files) closeIdle() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var errs []error
-	for t.idle.first != nil {
-		errs = append(errs, t.evictLocked(t.idle.first))
-	}
-	return errors.Join(errs...)
-}
-
 // closeAll lets nobody in any more, waits for running uses and closes every file.
 func (t *files) closeAll() error {
 	t.mu.Lock()

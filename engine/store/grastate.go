@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,9 @@ func (s *Store) waitGrastate(ctx context.Context) error {
 			return err
 		}
 		uuid, seqno, ok := parseGrastate(text)
-		if text == nil || ok && uuid == zeroUUID && seqno == "-1" {
+		// An empty file is what the provider leaves on a node that never had a
+		// state: it creates the file and has nothing to write (seen with 26.4).
+		if len(bytes.TrimSpace(text)) == 0 || ok && uuid == zeroUUID && seqno == "-1" {
 			return nil
 		}
 		select {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -43,11 +44,11 @@ func in(r tree.Role, it item) item { it.role = r; return it }
 // noise is reproducible data without zero sectors.
 func noise(seed uint64, n int) []byte {
 	r := rand.New(rand.NewPCG(seed, 11))
-	p := make([]byte, n)
-	for i := range p {
-		p[i] = byte(1 + r.UintN(255))
+	p := make([]byte, n+8)
+	for i := 0; i < n; i += 8 {
+		binary.LittleEndian.PutUint64(p[i:], r.Uint64()|1)
 	}
-	return p
+	return p[:n:n]
 }
 
 // donor is a small datadir with one of everything that matters here.
@@ -56,11 +57,11 @@ func donor(seed uint64) []item {
 	clear(hole[block.LeafPage : 3*block.LeafPage])
 	clear(hole[4*block.LeafPage : 4*block.LeafPage+8<<10])
 	return []item{
-		in(tree.RoleInnoDBHome, f("ibdata1", noise(seed, 80<<10))),
-		in(tree.RoleRedo, f("ib_logfile0", noise(seed+1, 48<<10))),
-		in(tree.RoleUndo, f("undo001", noise(seed+2, 32<<10))),
+		in(tree.RoleInnoDBHome, f("ibdata1", noise(seed, 20<<10))),
+		in(tree.RoleRedo, f("ib_logfile0", noise(seed+1, 12<<10))),
+		in(tree.RoleUndo, f("undo001", noise(seed+2, 8<<10))),
 		in(tree.RoleAria, f("aria_log_control", noise(seed+3, 52))),
-		in(tree.RoleAria, f("aria_log.00000001", noise(seed+4, 16<<10))),
+		in(tree.RoleAria, f("aria_log.00000001", noise(seed+4, 4<<10))),
 		d("mysql"), f("mysql/user.MAD", noise(seed+5, 9000)), f("mysql/user.frm", noise(seed+6, 700)),
 		d("db1"), f("db1/t.ibd", noise(seed+7, 3*block.LeafPage)), f("db1/empty.MYD", nil),
 		{role: tree.RoleData, path: "db1/holes.ibd", mode: 0o640, data: hole, sparse: true},
@@ -228,7 +229,7 @@ func (r *rig) list() map[string]string {
 				if err != nil {
 					return err
 				}
-				what = fmt.Sprintf("%04o %d %s", info.Mode().Perm(), len(data), data)
+				what = fmt.Sprintf("%04o %d %x", info.Mode().Perm(), len(data), block.Tag(0, data))
 			}
 			out[filepath.Base(root)+":"+rel] = what
 			return nil
@@ -244,7 +245,7 @@ func (r *rig) list() map[string]string {
 func (r *rig) want(items []item) map[string]string {
 	out := map[string]string{}
 	for _, it := range items {
-		what := fmt.Sprintf("%04o %d %s", it.mode, len(it.data), it.data)
+		what := fmt.Sprintf("%04o %d %x", it.mode, len(it.data), block.Tag(0, it.data))
 		if it.dir {
 			what = fmt.Sprintf("%04o dir", it.mode)
 		}
@@ -255,18 +256,12 @@ func (r *rig) want(items []item) map[string]string {
 
 func diff(got, want map[string]string) string {
 	var lines []string
-	short := func(s string) string {
-		if len(s) > 12 {
-			s = s[:12] + "…"
-		}
-		return s
-	}
 	for k, w := range want {
 		switch g, ok := got[k]; {
 		case !ok:
 			lines = append(lines, "missing "+k)
 		case g != w:
-			lines = append(lines, fmt.Sprintf("differs %s: %q, want %q", k, short(g), short(w)))
+			lines = append(lines, fmt.Sprintf("differs %s: %q, want %q", k, g, w))
 		}
 	}
 	for k := range got {

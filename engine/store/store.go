@@ -148,7 +148,7 @@ func (s *Store) failed() error {
 	return nil
 }
 
-// errClosed is what running calls see when the Store is taken from under them.
+// errClosed is what block calls see after Commit or Close.
 var errClosed = errors.New("store is closed")
 
 // need reports why a call named what is not possible now. The caller holds s.calls.
@@ -178,9 +178,6 @@ func (s *Store) shut() error {
 	defer s.calls.Unlock()
 	if s.state == stateClosed {
 		return nil
-	}
-	if s.state != stateCommitted {
-		_ = s.fail(errClosed)
 	}
 	s.state = stateClosed
 	err := s.files.closeAll()
