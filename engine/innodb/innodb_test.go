@@ -148,9 +148,12 @@ func TestCheckpointNoticesEveryChange(t *testing.T) {
 		head  []byte
 		slots [][2]int
 	}{
-		"old":     {oldHead(format105, 3, 4), [][2]int{{0, 512}, {512, 1024}, {1536, 2048}}},
-		"new":     {newHead(format108, 3, 4), [][2]int{{0, 512}, {4096, 4160}, {8192, 8256}}},
-		"unknown": {newHead(77, 3, 4), [][2]int{{0, headSize}}},
+		"old": {oldHead(format105, 3, 4), [][2]int{{0, 512}, {512, 1024}, {1536, 2048}}},
+		"new": {newHead(format108, 3, 4), [][2]int{{0, 512}, {4096, 4160}, {8192, 8256}}},
+		// The older slot too, which does not show in the number.
+		"old, second slot older": {oldHead(format105, 4, 3), [][2]int{{1536, 2048}}},
+		"new, second slot older": {newHead(format108, 4, 3), [][2]int{{8192, 8256}}},
+		"unknown":                {newHead(77, 3, 4), [][2]int{{0, headSize}}},
 	} {
 		before := read(t, c.head)
 		for _, s := range c.slots {

@@ -27,7 +27,10 @@ func TestCheckEngines(t *testing.T) {
 	putFrm(t, data+"/d1/bad.frm", "ROCKSD")
 	putFrm(t, data+"/d1/#sql-1.frm", "ROCKSD")
 	grow(t, data, "d1/noise.frm=x", "d1/empty.frm=", "d1/#sql-2.frm=half", "d1/.snapshot/x.frm=x", "top.frm=x")
-	must(t, os.WriteFile(data+"/d1/wide.frm", readFixture(t, "t_wide"), 0o600))
+	wide := readFixture(t, "t_wide") // its name lies far behind what is read at first, and its number means nothing
+	wide[3] = 45
+	copy(wide[bytes.LastIndex(wide, []byte("MyISAM")):], "SPIDER")
+	must(t, os.WriteFile(data+"/d1/wide.frm", wide, 0o600))
 	d := open(t, Layout{Data: data})
 	want := []string{"#sql-1.frm: .*ROCKSD.*cannot be copied as files", "bad.frm: .*table bad .*ROCKSD.*InnoDB", "empty.frm: .*cannot be told", "noise.frm: .*cannot be told: not a table definition"}
 	wantLines(t, "refusals", CheckEngines(t.Context(), d, scan(t, d)), want...)

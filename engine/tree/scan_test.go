@@ -242,6 +242,9 @@ func TestScanSuspects(t *testing.T) {
 		if e.Suspect != want {
 			t.Errorf("%s on %s: suspect is %v", e.Path, tr.FS[RoleData].Name, e.Suspect)
 		}
+		if trusted && e.ID.Birth == 0 {
+			t.Errorf("%s has no birth time on %s", e.Path, tr.FS[RoleData].Name)
+		}
 		if sparse := e.Path == "d1/big.ibd" || e.Path == "mysql/big.ibd"; e.Sparse() != sparse {
 			t.Errorf("%s with %d of %d bytes allocated: sparse is %v", e.Path, e.Allocated, e.Size, e.Sparse())
 		}
