@@ -123,7 +123,24 @@ func tail(text string, count int) string {
 	return "    " + strings.Join(lines, "\n    ")
 }
 
-// fail wraps an error of this node and adds the end of its error log.
+// ScriptLog is what the state transfer programs of this node wrote to the error log since the last Start, line by line.
+func (n *Node) ScriptLog() []string {
+	var lines []string
+	for line := range strings.Lines(n.ErrorLog()) {
+		if strings.Contains(line, "WSREP_SST") {
+			lines = append(lines, strings.TrimRight(line, "\n"))
+		}
+	}
+	return lines
+}
+
+// fail wraps an error of this node and adds the end of its error log, and what the transfer program said last: the server writes
+// so much when it gives up that the cause is often out of sight.
 func (n *Node) fail(what string, err error) error {
-	return fmt.Errorf("%s node %d: %w; its error log ends:\n%s", what, n.index, err, n.logTail())
+	err = fmt.Errorf("%s node %d: %w; its error log ends:\n%s", what, n.index, err, n.logTail())
+	if said := n.ScriptLog(); len(said) > 0 {
+		const most = 8
+		err = fmt.Errorf("%w\nits transfer program said last:\n%s", err, tail(strings.Join(said, "\n"), most))
+	}
+	return err
 }

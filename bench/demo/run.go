@@ -199,15 +199,10 @@ func join(ctx context.Context, c *cluster.Cluster, basis string, say story) (res
 
 // withDonor adds what the transfer program said at the donor: the cause of a failed join is as often there.
 func withDonor(err error, donor *cluster.Node) error {
-	var lines []string
-	for line := range strings.Lines(donor.ErrorLog()) {
-		if strings.Contains(line, "WSREP_SST") {
-			lines = append(lines, "    "+strings.TrimRight(line, "\n"))
-		}
-	}
+	lines := donor.ScriptLog()
 	const most = 10
 	lines = lines[max(0, len(lines)-most):]
-	return fmt.Errorf("%w\nthe donor's transfer program said last:\n%s", err, strings.Join(lines, "\n"))
+	return fmt.Errorf("%w\nthe donor's transfer program said last:\n    %s", err, strings.Join(lines, "\n    "))
 }
 
 // both takes the last summary of each end. The donor knows about its lock, the joiner about the whole of the time; what one of
