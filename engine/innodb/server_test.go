@@ -27,7 +27,7 @@ func newServer(t *testing.T, args ...string) *server {
 		}
 	}
 	s := &server{t: t, dir: filepath.Join(t.TempDir(), "data"), args: append(args, "--innodb-log-file-size=8M",
-		"--innodb-buffer-pool-size=24M", "--innodb-fast-shutdown=1", "--performance-schema=off", "--loose-user=root")}
+		"--innodb-buffer-pool-size=24M", "--innodb-fast-shutdown=1", "--innodb-flush-method=nosync", "--performance-schema=off", "--loose-user=root")}
 	s.run("mariadb-install-db", append([]string{"--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db",
 		"--skip-name-resolve", "--datadir=" + s.dir}, s.args...), "")
 	return s

@@ -180,10 +180,10 @@ func TestScanLinks(t *testing.T) {
 func TestScanRefusals(t *testing.T) {
 	base := t.TempDir()
 	grow(t, base, "data/#rocksdb/CURRENT=x", "data/d1/t.isl=/else/t.ibd", "data/d1/g.mrn=x", "data/tokudb.directory=x", "redo/t.frm=x", "redo/ib_logfile0=r")
-	d := open(t, Layout{Data: base + "/data", Redo: base + "/redo", Undo: base + "/none", SystemFiles: []string{"/raw/dev", "ibdata1"}})
+	d := open(t, Layout{Data: base + "/data", Redo: base + "/redo", Undo: base + "/none", SystemFiles: []string{"/0/raw", "ibdata1"}})
 	must(t, os.Symlink("/dev/null", base+"/data/ibdata1"))
 	tr := scan(t, d)
-	wantLines(t, "refusals", tr.Refusals, "^/raw/dev: .*outside.*innodb_data_home_dir", "#rocksdb: .*MyRocks", "g.mrn: .*Mroonga", "t.isl: .*DATA DIRECTORY",
+	wantLines(t, "refusals", tr.Refusals, "^/0/raw: .*outside.*innodb_data_home_dir", "#rocksdb: .*MyRocks", "g.mrn: .*Mroonga", "t.isl: .*DATA DIRECTORY",
 		"ibdata1: the system tablespace is a symbolic link", "tokudb.directory: .*TokuDB", "none: the undo directory does not exist.*innodb_undo_directory",
 		"redo/t.frm: lies in the directory set by innodb_log_group_home_dir")
 	for _, r := range tr.Refusals {

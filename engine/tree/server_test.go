@@ -22,7 +22,7 @@ func TestRealDatadir(t *testing.T) {
 	grow(t, base, "home/", "data/redo/", "undo/", "aria/", "else/")
 	args := []string{"--datadir=" + l.Data, "--innodb-data-home-dir=" + l.InnoDBHome, "--innodb-log-group-home-dir=" + l.Redo,
 		"--innodb-undo-directory=" + l.Undo, "--innodb-undo-tablespaces=3", "--aria-log-dir-path=" + l.Aria, "--innodb-log-file-size=8M",
-		"--innodb-buffer-pool-size=24M", "--innodb-data-file-path=ibdata1:12M;ibdata2:4M:autoextend", "--loose-user=root"}
+		"--innodb-buffer-pool-size=24M", "--innodb-flush-method=nosync", "--innodb-data-file-path=ibdata1:12M;ibdata2:4M:autoextend", "--loose-user=root"}
 	run := func(program, input string, more ...string) {
 		t.Helper()
 		cmd := exec.Command(program, slices.Concat([]string{"--no-defaults"}, more, args)...)
