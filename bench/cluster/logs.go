@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 )
@@ -45,8 +46,26 @@ type Summary struct {
 	WireBytes   int64   `json:"wire_bytes"` // both directions, encryption included
 	Seconds     float64 `json:"seconds"`
 	LockSeconds float64 `json:"lock_seconds"` // from the flush request to its end
-	Passes      int     `json:"passes"`
+	Passes      Count   `json:"passes"`
 	Result      string  `json:"result"`
+}
+
+// Count is a number that may stand in JSON as itself or as a list of what it counts.
+type Count int
+
+// UnmarshalJSON takes a number or an array.
+func (c *Count) UnmarshalJSON(text []byte) error {
+	var list []json.RawMessage
+	if json.Unmarshal(text, &list) == nil {
+		*c = Count(len(list))
+		return nil
+	}
+	var n int
+	if err := json.Unmarshal(text, &n); err != nil {
+		return fmt.Errorf("read a count: %w", err)
+	}
+	*c = Count(n)
+	return nil
 }
 
 // summaryMarker stands before the JSON object in the log line.

@@ -106,13 +106,13 @@ WSREP_SST: [ERROR] InnoDB: said by a script
 
 func TestSummaries(t *testing.T) {
 	log := `noise
-WSREP_SST: [INFO] summary: {"role":"donor","files":3,"wire_bytes":12,"lock_seconds":0.5,"new_key":[1]} (20260102 15:04:05.000)
+WSREP_SST: [INFO] summary: {"role":"donor","files":3,"wire_bytes":12,"lock_seconds":0.5,"new_key":[1],"passes":[{"number":1},{"number":2}]} (20260102 15:04:05.000)
 WSREP_SST: [INFO] summary: {"role":
 WSREP_SST: [INFO] a summary: of words
-WSREP_SST: [INFO] summary: {"role":"joiner","bytes_total":7,"result":"ok"} (20260102 15:04:06.000)
+WSREP_SST: [INFO] summary: {"role":"joiner","bytes_total":7,"result":"ok","passes":3} (20260102 15:04:06.000)
 `
 	got := Summaries(log)
-	want := []Summary{{Role: "donor", Files: 3, WireBytes: 12, LockSeconds: 0.5}, {Role: "joiner", BytesTotal: 7, Result: "ok"}}
+	want := []Summary{{Role: "donor", Files: 3, WireBytes: 12, LockSeconds: 0.5, Passes: 2}, {Role: "joiner", BytesTotal: 7, Result: "ok", Passes: 3}}
 	if !slices.Equal(got, want) {
 		t.Errorf("Summaries = %+v, want %+v", got, want)
 	}
