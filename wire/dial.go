@@ -129,7 +129,8 @@ func dialOnce(ctx context.Context, t Ticket, kind Kind, c Config, refusal *objec
 	if err != nil {
 		return nil, err
 	}
-	// From here on only deadlines wake up a blocked read, so the end of ctx becomes one.
+	// From here on only deadlines wake up a blocked read, so the end of ctx becomes one. ctx comes first, which is what makes
+	// its cause the one that is reported.
 	stop := context.AfterFunc(ctx, func() { _ = ch.stream.SetDeadline(time.Unix(1, 0)) })
 	conn, err := donorHandshake(ch, t, kind, c, refusal)
 	if !stop() && err == nil {
@@ -147,12 +148,6 @@ func dialOnce(ctx context.Context, t Ticket, kind Kind, c Config, refusal *objec
 func secure(ctx context.Context, nc net.Conn, t Ticket, c Config) (*channel, error) {
 	s := newSocket(nc)
 	c.Socket.tune(nc)
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := s.SetDeadline(deadline); err != nil {
-			_ = nc.Close() // broken already
-			return nil, err
-		}
-	}
 	if c.Plain {
 		return plainChannel(s), nil
 	}

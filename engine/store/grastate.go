@@ -74,7 +74,7 @@ func (s *Store) readGrastate() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("check %s: %w", s.abs(tree.RoleData, grastateName), err)
 	}
-	return append([]byte{}, text...), nil
+	return text, nil
 }
 
 const zeroUUID = "00000000-0000-0000-0000-000000000000"

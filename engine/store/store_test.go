@@ -332,7 +332,8 @@ func TestGrastate(t *testing.T) {
 		"in use":        {"uuid: 6f2f2c1e-9a0b-11ee-b9d1-0242ac120002\nseqno: -1\n", "6f2f2c1e"},
 		"clean":         {"uuid: 6f2f2c1e-9a0b-11ee-b9d1-0242ac120002\nseqno: 12\n", "nothing has been changed"},
 		"zero with seq": {"uuid: " + zero + "\nseqno: 5\n", "seqno 5"},
-		"empty":         {"", "no uuid and seqno"},
+		"empty":         {"", ""}, // a node that never had a state
+		"padded":        {"  \n \n", ""},
 		"half":          {"uuid: " + zero + "\n", "no uuid and seqno"},
 		"binary":        {"\x00\xff:::\n", "no uuid and seqno"},
 	} {
@@ -360,7 +361,7 @@ func TestGrastate(t *testing.T) {
 	})
 	t.Run("cancelled", func(t *testing.T) {
 		r := newRig(t, t.TempDir())
-		r.put(f("grastate.dat", nil))
+		r.put(f("grastate.dat", []byte("uuid:")))
 		cause := errors.New("the donor went away")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(cause)

@@ -114,7 +114,8 @@ type record struct {
 	Seconds     float64           `json:"seconds"`
 	LockSeconds float64           `json:"lock_seconds"`
 	LockWait    float64           `json:"lock_wait_seconds"`
-	Passes      []proto.PassStats `json:"passes"`
+	Passes      int               `json:"passes"` // that carried data
+	Each        []proto.PassStats `json:"each_pass"`
 }
 
 // summarise closes the log of a transfer that went well.
@@ -127,7 +128,7 @@ func (c *call) summarise(s proto.Summary, p *proto.Progress) {
 	r := record{
 		Role: c.args.Role, Result: "complete", State: s.State, Files: s.Files, Bytes: s.Bytes, Read: fig.Read,
 		Sent: fig.Sent, Skipped: max(0, s.Bytes-fig.Sent-fig.Holes), Holes: fig.Holes, Wire: s.Wire,
-		Seconds: time.Since(c.start).Seconds(), LockSeconds: s.Locked.Seconds(), LockWait: s.Wait.Seconds(), Passes: s.Passes,
+		Seconds: time.Since(c.start).Seconds(), LockSeconds: s.Locked.Seconds(), LockWait: s.Wait.Seconds(), Passes: len(s.Passes), Each: s.Passes,
 	}
 	locked := ""
 	if c.args.Role == galera.RoleDonor {
