@@ -154,6 +154,17 @@ func (c *Cluster) makeDir(parent string) (string, error) {
 	return dir, nil
 }
 
+// RoomyDir is /dev/shm when that has the given number of bytes free, otherwise the system's temporary directory: memory measures
+// the program and not a disk that is shared with others, but containers often have next to none of it there.
+func RoomyDir(need int64) string {
+	const shm = "/dev/shm"
+	var st syscall.Statfs_t
+	if syscall.Statfs(shm, &st) == nil && int64(st.Bavail)*st.Bsize >= need {
+		return shm
+	}
+	return os.TempDir()
+}
+
 // makeBase makes the servers' basedir. The server puts bin below its basedir before everything else in the scripts' PATH, so with
 // the system's basedir an installed wsrep_sst_<method> would win over the one under test, unseen.
 func (c *Cluster) makeBase() error {

@@ -21,9 +21,7 @@ func newTest(t *testing.T, config Config) (context.Context, *Cluster) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	if config.Dir == "" {
-		if _, err := os.Stat("/dev/shm"); err == nil {
-			config.Dir = "/dev/shm"
-		}
+		config.Dir = RoomyDir(2 << 30)
 	}
 	c, err := New(ctx, config)
 	var missing *MissingError

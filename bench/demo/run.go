@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"trireme/bench/cluster"
@@ -41,7 +39,8 @@ func (s story) tell(format string, args ...any) {
 func run(ctx context.Context, o options, out io.Writer) error {
 	say := story{out, time.Now()}
 	if o.dir == "" {
-		o.dir = roomyDir(o.megabytes << 20)
+		// Two datadirs, logs and caches need about four times the data.
+		o.dir = cluster.RoomyDir(4*o.megabytes<<20 + 2<<30)
 	}
 	c, err := cluster.New(ctx, cluster.Config{Dir: o.dir, Name: "demo", Method: o.method, Nodes: 2, Keep: o.keep})
 	if err != nil {
@@ -81,17 +80,6 @@ func run(ctx context.Context, o options, out io.Writer) error {
 		fmt.Fprintf(out, "logs and data are in %s\n", c.Dir())
 	}
 	return verdict(o, first, second)
-}
-
-// roomyDir prefers memory: a demo measures the program, not a disk that is shared with who knows whom. Two datadirs, logs and
-// caches need about four times the data.
-func roomyDir(data int64) string {
-	const shm = "/dev/shm"
-	var st syscall.Statfs_t
-	if syscall.Statfs(shm, &st) == nil && int64(st.Bavail)*st.Bsize > 4*data+2<<30 {
-		return shm
-	}
-	return os.TempDir()
 }
 
 // configure gives both nodes what the zoo's tables need: plugins, and the same encryption keys.

@@ -18,7 +18,7 @@ func newNode(t *testing.T) (context.Context, *cluster.Cluster, *cluster.Node) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	t.Cleanup(cancel)
-	c, err := cluster.New(ctx, cluster.Config{Dir: "/dev/shm"})
+	c, err := cluster.New(ctx, cluster.Config{Dir: cluster.RoomyDir(2 << 30)})
 	var missing *cluster.MissingError
 	if errors.As(err, &missing) {
 		t.Skip(missing)
