@@ -42,10 +42,10 @@ func onDisk(r *rig, s *Store) string {
 }
 
 func TestHoles(t *testing.T) {
-	const size = 4 << 20
+	const size = 2 << 20
 	full := noise(1, size)
 	half := bytes.Clone(full)
-	clear(half[1<<20 : 3<<20])
+	clear(half[512<<10 : 1536<<10])
 	sectors := bytes.Clone(full[:size])
 	for off := 0; off < size; off += 2 * block.Sector {
 		clear(sectors[off : off+block.Sector])
@@ -65,17 +65,17 @@ func TestHoles(t *testing.T) {
 		old, now []byte
 		blocks   int64 // bytes that the file must occupy, ± slack
 	}{
-		{"sparse file, fresh", table(true), nil, half, 2 << 20},
-		{"sparse file, block becomes hole", table(true), full, half, 2 << 20},
-		{"sparse file, holes of one sector inside leaves", table(true), nil, sectors, 2 << 20},
-		{"sparse file, sectors become holes", table(true), full, sectors, 2 << 20},
-		{"sparse file, hole becomes block", table(true), half, full, 4 << 20},
-		{"full file, fresh zeroes", table(false), nil, half, 4 << 20},
-		{"full file, zeroes over data", table(false), full, half, 4 << 20},
-		{"redo, fresh zeroes", redo, nil, half, 4 << 20},
-		{"undo, sparse at the donor", lying, nil, half, 4 << 20},
-		{"undo, sparse at the donor, zeroes over data", lying, full, half, 4 << 20},
-		{"undo, zeroes over data", undo, full, half, 4 << 20},
+		{"sparse file, fresh", table(true), nil, half, 1 << 20},
+		{"sparse file, block becomes hole", table(true), full, half, 1 << 20},
+		{"sparse file, holes of one sector inside leaves", table(true), nil, sectors, 1 << 20},
+		{"sparse file, sectors become holes", table(true), full, sectors, 1 << 20},
+		{"sparse file, hole becomes block", table(true), half, full, 2 << 20},
+		{"full file, fresh zeroes", table(false), nil, half, 2 << 20},
+		{"full file, zeroes over data", table(false), full, half, 2 << 20},
+		{"redo, fresh zeroes", redo, nil, half, 2 << 20},
+		{"undo, sparse at the donor", lying, nil, half, 2 << 20},
+		{"undo, sparse at the donor, zeroes over data", lying, full, half, 2 << 20},
+		{"undo, zeroes over data", undo, full, half, 2 << 20},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.it.data = c.now
@@ -198,7 +198,7 @@ func TestWithoutFallocate(t *testing.T) {
 func FuzzApply(f *testing.F) {
 	f.Add(uint64(1), uint16(300), true)
 	f.Add(uint64(2), uint16(5), false)
-	for seed := range uint64(20) {
+	for seed := range uint64(10) {
 		f.Add(seed, uint16(seed*100), seed%3 == 0)
 	}
 	base := memDir(f)
