@@ -19,6 +19,10 @@ type row struct {
 	id   uint32
 	have int64 // what the joiner could compare when the entry was announced
 	gone bool
+
+	trusted bool      // its file system shows stores through a mapping
+	seen    *sighting // nil: not read completely yet
+	marks   marks     // what the joiner was sent
 }
 
 // catalogue is the donor's list of everything the joiner shall have. Ids are dense
@@ -57,7 +61,7 @@ func (c *catalogue) update(t *tree.Tree, live bool) diff {
 		if !known {
 			id = uint32(len(c.rows))
 			c.index[k] = id
-			c.rows = append(c.rows, row{Entry: *e, id: id})
+			c.rows = append(c.rows, row{Entry: *e, id: id, trusted: t.FS[e.Role].Trusted})
 			seen = append(seen, true)
 			d.say(&c.rows[id])
 			continue

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"trireme/engine/tree"
@@ -56,6 +57,19 @@ type DonorConfig struct {
 	// Rounds caps the verify rounds of one lock window; 0 means 8.
 	Rounds int
 
+	// Passes caps the live passes; 0 means that all is copied under the lock.
+	Passes int
+	// PassesTime ends the live passes; 0 means without limit.
+	PassesTime time.Duration
+	// LockTarget is how long a lock may be expected to take when it is asked for;
+	// 0 means 2 s. Passes go on below it as long as they still shrink.
+	LockTarget time.Duration
+	// LockMax is when a lock is given back and another live pass made; 0 means never.
+	LockMax time.Duration
+	// PageLSN says that the server writes all its pages before it reports the lock,
+	// so that a page's LSN tells whether it changed (consistency 1.2, 2.6).
+	PageLSN bool
+
 	// Progress receives the figures while the transfer runs. nil: nobody watches.
 	Progress *Progress
 	// Note is told in one sentence what is about to happen. nil: nobody listens. It
@@ -70,7 +84,8 @@ type Summary struct {
 	Files  uint32 // entries of the catalogue
 	Bytes  int64  // their content
 	Passes []PassStats
-	Locked time.Duration // from asking for the lock to letting go
+	Locked time.Duration // from asking for the lock to letting go, all attempts
+	Locks  int           // windows it took
 	Wire   int64         // bytes on the wire, both ways
 	Wait   time.Duration // of Locked: until the server granted it
 }
@@ -98,6 +113,24 @@ type donor struct {
 	passes  uint16
 	workers []*worker
 
+	started   time.Time
+	lastLSN   uint64 // newest known checkpoint; 0 when pages cannot be judged by LSN
+	page      int    // page size of the system tablespace
+	clockFell bool   // time stamps prove nothing any more
+
+	spools   *spools   // of the present lock window
+	clock    passClock // of the present locked pass
+	deadline time.Time // of the present lock window; zero: none
+
+	// Set between passes, read by workers.
+	tracking bool   // what is sent is remembered in the rows
+	finding  bool   // rechecks only count
+	after    uint64 // not 0: the lock is over, and was held at this LSN
+
+	found     atomic.Int64 // what rechecks found while finding
+	missed    atomic.Int64 // ranges that were wrongly skipped under the lock
+	unchecked atomic.Int64 // bytes that changed again before they could be compared
+
 	mu       sync.Mutex
 	restless map[uint32]string // files that moved while they were read, and how
 }
@@ -112,7 +145,7 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 	if c.Rounds <= 0 {
 		c.Rounds = 8
 	}
-	d := &donor{c: c, s: newSession(ctx), p: c.Progress, cat: newCatalogue(), restless: map[uint32]string{}}
+	d := &donor{c: c, s: newSession(ctx), p: c.Progress, started: time.Now(), cat: newCatalogue(), restless: map[uint32]string{}}
 	rand.Read(d.key[:]) // never fails (crypto/rand)
 	rand.Read(d.id[:])
 	d.p.countWire(d.s.wireBytes)
@@ -188,6 +221,8 @@ func (d *donor) bypass() (Summary, error) {
 // unlock, commit.
 func (d *donor) full(streams int) (Summary, error) {
 	d.p.enter(PhaseScanning)
+	d.judgePages()
+	lsn, at := d.known(d.redoSlots().LSN), time.Now()
 	t, err := d.scan()
 	if err != nil {
 		return Summary{}, err
@@ -208,17 +243,27 @@ func (d *donor) full(streams int) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
+	defer d.release()
 	if err := d.connect(min(streams, int(acc.Streams))); err != nil {
 		return Summary{}, err
 	}
-	defer d.release()
-	// The catalogue is announced before the lock, in a live pass without data: the
-	// joiner's answers, which decide between comparing and sending, then cost
-	// nothing under the lock.
-	if err := d.announcePass(first); err != nil {
+	sum, err := d.copy(first, at, lsn)
+	if err != nil {
+		d.s.fail(err) // before release waits for what is on its way
+	}
+	return sum, err
+}
+
+// copy is the transfer proper, with live passes or without.
+func (d *donor) copy(first diff, at time.Time, lsn uint64) (Summary, error) {
+	if d.c.Passes == 0 || d.c.Locker == nil {
+		// A quiet datadir needs no passes.
+		return d.allUnderLock(first)
+	}
+	if err := d.live(first, at, lsn); err != nil {
 		return Summary{}, err
 	}
-	return d.underLock()
+	return d.lock()
 }
 
 // scan reads the tree and refuses what cannot be copied (R-META-3).
@@ -252,48 +297,6 @@ func refuse(rs []tree.Refusal) error {
 		lines = append(lines, line)
 	}
 	return failf(CodeRefused, "the donor's datadir cannot be copied: %s", strings.Join(lines, "; "))
-}
-
-// underLock runs the locked pass and its verify rounds, then commits.
-func (d *donor) underLock() (Summary, error) {
-	d.p.enter(PhaseLocking)
-	sum := Summary{State: d.c.State}
-	asked := time.Now()
-	if d.c.Locker != nil {
-		d.c.Note("asking the server to flush and lock its tables")
-		state, err := d.c.Locker.Lock(d.s.ctx)
-		if err != nil {
-			return Summary{}, d.s.cause(Fail(CodeLock, fmt.Errorf("lock the donor's server: %w", err)))
-		}
-		sum.State = state
-		sum.Wait = time.Since(asked)
-		d.c.Note("locked after %.3f s at %s", sum.Wait.Seconds(), state)
-		d.s.silence.Store(int64(silenceLocked))
-	}
-	if err := d.lockedPasses(); err != nil {
-		return Summary{}, err
-	}
-	if d.c.Locker != nil {
-		if err := d.c.Locker.Unlock(); err != nil {
-			return Summary{}, d.s.cause(Fail(CodeServer, fmt.Errorf("unlock the donor's server: %w", err)))
-		}
-		d.s.silence.Store(int64(silenceLive))
-	}
-	sum.Locked = time.Since(asked)
-	d.c.Note("server released after %.3f s, waiting for the joiner to make its copy durable", sum.Locked.Seconds())
-	d.p.enter(PhaseCommit)
-	n, bytes, _ := d.cat.totals()
-	if err := d.s.tell(msg.TypeCommit, msg.Commit{Entries: n, Bytes: bytes, State: sum.State}); err != nil {
-		return Summary{}, err
-	}
-	f, err := d.s.next(msg.TypeCommitted)
-	if err != nil {
-		return Summary{}, err
-	}
-	if _, err := msg.ParseCommitted(f.body); err != nil {
-		return Summary{}, err
-	}
-	return sum, nil
 }
 
 func (d *donor) count() {

@@ -1,9 +1,12 @@
 package proto
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"trireme/engine/innodb"
 	"trireme/engine/tree"
@@ -31,53 +34,9 @@ func (d *donor) connect(n int) error {
 
 func (d *donor) release() {
 	for _, w := range d.workers {
+		w.drain()
 		w.release()
 	}
-}
-
-// announcePass is a live pass that carries the catalogue and no data.
-func (d *donor) announcePass(df diff) error {
-	d.p.enter(PhaseLive)
-	return d.pass(msg.PassLive, df, nil)
-}
-
-// lockedPasses copies what differs, then verifies until a round finds nothing
-// (R-COPY-4).
-func (d *donor) lockedPasses() error {
-	d.p.enter(PhaseLocked)
-	slots := d.redoSlots()
-	t, err := d.scan()
-	if err != nil {
-		return err
-	}
-	df := d.cat.update(t, false)
-	d.count()
-	everything := func(*row) bool { return true }
-	if err := d.pass(msg.PassLocked, df, everything); err != nil {
-		return err
-	}
-	for range d.c.Rounds {
-		d.p.enter(PhaseVerifying)
-		moved := d.takeUnrest()
-		t, err := d.scan()
-		if err != nil {
-			return err
-		}
-		df := d.cat.update(t, false)
-		d.count()
-		still := len(moved) == 0 && len(df.announce) == 0
-		before := d.p.sent.Load() + d.p.holes.Load()
-		if err := d.pass(msg.PassVerify, df, d.suspect(t, df, moved)); err != nil {
-			return err
-		}
-		now := d.redoSlots()
-		if still && before == d.p.sent.Load()+d.p.holes.Load() && len(d.peekUnrest()) == 0 && now.Equal(slots) {
-			return nil
-		}
-		slots = now
-	}
-	return failf(CodeUnstable, "the donor's datadir did not hold still: %d verify rounds under the lock each found changes%s; look for something else that writes into it",
-		d.c.Rounds, d.restlessNames())
 }
 
 // suspect picks the files a verify round hashes again: the classes that are always
@@ -102,10 +61,11 @@ func (d *donor) suspect(t *tree.Tree, df diff, moved map[uint32]string) func(*ro
 	}
 }
 
-func (d *donor) peekUnrest() map[uint32]string {
+// restive says whether a file has moved under a reader since takeUnrest.
+func (d *donor) restive() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.restless
+	return len(d.restless) > 0
 }
 
 func (d *donor) restlessNames() string {
@@ -136,23 +96,14 @@ func (d *donor) redoSlots() innodb.Checkpoint {
 	return cp
 }
 
-// pass runs one pass: catalogue, jobs by order, flush, end. want nil means that no
-// data flows.
-func (d *donor) pass(kind msg.PassKind, df diff, want func(*row) bool) error {
+// begin opens a pass on the wire.
+func (d *donor) begin(kind msg.PassKind) error {
 	d.passes++
-	clock := d.p.clock()
-	if err := d.s.tell(msg.TypePassBegin, msg.PassBegin{Number: d.passes, Kind: kind}); err != nil {
-		return err
-	}
-	if err := d.announce(df); err != nil {
-		return err
-	}
-	if want != nil {
-		if err := d.move(kind, df, want); err != nil {
-			return err
-		}
-	}
-	sent := d.p.sent.Load() - clock.sent
+	return d.s.tell(msg.TypePassBegin, msg.PassBegin{Number: d.passes, Kind: kind})
+}
+
+// end closes the pass and waits until the joiner has it in place.
+func (d *donor) end(sent int64) error {
 	if err := d.s.tell(msg.TypePassEnd, msg.PassEnd{Number: d.passes, Differing: sent}); err != nil {
 		return err
 	}
@@ -167,11 +118,53 @@ func (d *donor) pass(kind msg.PassKind, df diff, want func(*row) bool) error {
 	if done.Number != d.passes {
 		return failf(CodeProtocol, "the joiner ended pass %d, the present one is %d", done.Number, d.passes)
 	}
-	if want != nil {
-		st := d.p.finish(clock, d.passes, kind)
-		d.c.Note("%s pass %d: read %d MiB, sent %d KiB, %d KiB of holes, %.3f s", kind, d.passes, st.Read>>20, st.Sent>>10, st.Holes>>10, st.Seconds)
-	}
 	return nil
+}
+
+// pass runs one whole pass: catalogue, jobs by order, flush, end. No wishes mean
+// that no data flows.
+func (d *donor) pass(kind msg.PassKind, df diff, wishes []wish) (PassStats, error) {
+	clock := d.p.clock()
+	if err := d.begin(kind); err != nil {
+		return PassStats{}, err
+	}
+	if err := d.announce(df); err != nil {
+		return PassStats{}, err
+	}
+	for i := range wishes {
+		// Only now it is known what the joiner holds of what was announced.
+		if w := &wishes[i]; w.have == asAnnounced {
+			w.have = d.cat.rows[w.id].have
+		}
+	}
+	if err := d.move(wishes); err != nil {
+		return PassStats{}, err
+	}
+	if err := d.flush(); err != nil {
+		return PassStats{}, err
+	}
+	if err := d.end(d.sentSince(clock)); err != nil {
+		return PassStats{}, err
+	}
+	return d.passed(clock, kind, len(wishes) > 0), nil
+}
+
+// asAnnounced stands for what the joiner will say it holds.
+const asAnnounced = -1
+
+// sentSince counts what travelled since the clock was taken, zeroes included.
+func (d *donor) sentSince(c passClock) int64 {
+	return d.p.sent.Load() - c.sent + d.p.holes.Load() - c.holes
+}
+
+// passed records a pass and reports it when data flowed.
+func (d *donor) passed(c passClock, kind msg.PassKind, data bool) PassStats {
+	if !data {
+		return PassStats{Kind: kind.String()}
+	}
+	st := d.p.finish(c, d.passes, kind)
+	d.c.Note("%s pass %d: read %d MiB, sent %d KiB, %d KiB of holes, %.3f s", kind, d.passes, st.Read>>20, st.Sent>>10, st.Holes>>10, st.Seconds)
+	return st
 }
 
 // announce sends the catalogue's changes and notes what the joiner holds. Batches
@@ -213,37 +206,22 @@ func (d *donor) announce(df diff) error {
 	return nil
 }
 
-// move compares and sends what want picks, order by order.
-func (d *donor) move(kind msg.PassKind, df diff, want func(*row) bool) error {
-	announced := make(map[uint32]bool, len(df.ids))
-	for _, id := range df.ids {
-		announced[id] = true
-	}
-	var wishes []wish
+// move works off the wishes, order by order.
+func (d *donor) move(wishes []wish) error {
 	var total int64
-	for i := range d.cat.rows {
-		r := &d.cat.rows[i]
-		if r.gone || r.Dir || !want(r) {
-			continue
-		}
-		w := wish{id: r.id, class: r.Class, size: r.Size, have: r.have}
-		switch {
-		case kind == msg.PassVerify && !announced[r.id]:
-			// The joiner holds all of it by now.
-			w.have = r.Size
-		case kind != msg.PassVerify && d.c.NoDelta:
-			w.have = 0
-		}
+	for _, w := range wishes {
 		total += w.size
-		wishes = append(wishes, w)
 	}
 	d.p.begin(total)
+	for _, w := range d.workers {
+		w.release() // a name may stand for another file by now
+	}
 	for _, q := range plan(wishes, len(d.workers)) {
 		if err := d.work(q); err != nil {
 			return err
 		}
 	}
-	return d.flush()
+	return nil
 }
 
 // work lets every worker take jobs off one queue and waits for all of them: the
@@ -262,6 +240,9 @@ func (d *donor) work(q []job) error {
 	}
 	return d.each(func(w *worker) error {
 		for j := next(); j != nil; j = next() {
+			if !d.deadline.IsZero() && time.Now().After(d.deadline) {
+				return errOverrun
+			}
 			if err := w.do(j); err != nil {
 				return err
 			}
@@ -272,15 +253,23 @@ func (d *donor) work(q []job) error {
 
 // flush waits until the joiner has applied everything sent so far.
 func (d *donor) flush() error {
-	return d.each(func(w *worker) error { return w.flush(uint64(d.passes)) })
+	return d.each(func(w *worker) error {
+		w.drain()
+		return w.flush(uint64(d.passes))
+	})
 }
 
-// each runs f on all workers at the same time; the first failure ends the session.
+// each runs f on all workers at the same time; the first failure ends the session,
+// but for a deadline that passed.
 func (d *donor) each(f func(*worker) error) error {
 	var wg sync.WaitGroup
+	var late atomic.Bool
 	for _, w := range d.workers {
 		wg.Go(func() {
-			if err := f(w); err != nil {
+			switch err := f(w); {
+			case errors.Is(err, errOverrun):
+				late.Store(true)
+			case err != nil:
 				d.s.fail(err)
 			}
 		})
@@ -288,6 +277,9 @@ func (d *donor) each(f func(*worker) error) error {
 	wg.Wait()
 	if d.s.ctx.Err() != nil {
 		return d.s.cause(nil)
+	}
+	if late.Load() {
+		return errOverrun
 	}
 	return nil
 }

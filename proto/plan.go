@@ -16,30 +16,33 @@ const (
 	bundle = 256
 )
 
-// item is a range of one file: to be compared, or to be sent as it is.
+// way is how a range is dealt with.
+type way uint8
+
+const (
+	send    way = iota // send it as it is
+	compare            // compare digests with the joiner, send what differs
+	recheck            // find what has changed since it was sent, without the joiner
+)
+
+// item is a range of one file.
 type item struct {
-	id      uint32
-	off, n  int64
-	compare bool
+	id     uint32
+	off, n int64
+	way    way
 }
 
 // job is what one worker does in one go.
 type job []item
 
-func (j job) bytes() (n int64) {
-	for _, it := range j {
-		n += it.n
-	}
-	return n
-}
-
-// wish says what a pass shall do with one file: compare the first have bytes and
-// send the rest.
+// wish says what a pass shall do with one file: recheck it, or compare the first
+// have bytes and send the rest.
 type wish struct {
-	id    uint32
-	class tree.Class
-	size  int64
-	have  int64
+	id      uint32
+	class   tree.Class
+	size    int64
+	have    int64
+	recheck bool
 }
 
 // plan cuts wishes into jobs, one queue for each order of R-COPY-4. Big files come
@@ -119,17 +122,20 @@ func interleave(big []wish, workers int) []job {
 // items cuts the range at the end of what the joiner holds, on a group border so
 // that the part to send starts where a compared group ends.
 func (w wish) items(off, n int64) job {
+	if w.recheck {
+		return job{{w.id, off, n, recheck}}
+	}
 	border := min(w.have, w.size)
 	if border < w.size {
 		border -= border % msg.GroupSize
 	}
 	var j job
 	if c := min(off+n, border) - off; c > 0 {
-		j = append(j, item{w.id, off, c, true})
+		j = append(j, item{w.id, off, c, compare})
 		off, n = off+c, n-c
 	}
 	if n > 0 {
-		j = append(j, item{w.id, off, n, false})
+		j = append(j, item{w.id, off, n, send})
 	}
 	return j
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"trireme/engine/block"
+	"trireme/engine/innodb"
 	"trireme/proto/msg"
 	"trireme/wire"
 )
@@ -31,6 +32,9 @@ type worker struct {
 	asked  []uint16
 	split  []block.Run
 	runs   []msg.Run
+
+	header [innodb.HeaderSize]byte
+	spool  *spool // set while the server is locked
 
 	open   *os.File // the file last used
 	openID uint32
@@ -59,10 +63,14 @@ func (w *worker) do(j job) error {
 		return err
 	}
 	for _, it := range j {
-		if it.compare {
-			continue
+		var err error
+		switch it.way {
+		case send:
+			err = w.sendRange(it.id, it.off, it.n, true)
+		case recheck:
+			err = w.recheck(it, w.d.finding)
 		}
-		if err := w.sendRange(it.id, it.off, it.n, true); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -142,6 +150,7 @@ func (w *worker) sendRange(id uint32, off, n int64, counted bool) error {
 // when it has any.
 func (w *worker) chunk(id uint32, off int64, p []byte) error {
 	r := &w.d.cat.rows[id]
+	w.sent(r, off, p)
 	w.split = block.SplitZero(w.split[:0], p, grain(r))
 	w.runs = w.runs[:0]
 	content := 0
@@ -159,11 +168,23 @@ func (w *worker) chunk(id uint32, off int64, p []byte) error {
 	payload := p[:content]
 	c := msg.Chunk{ID: id, Offset: off, Tag: block.Tag(tagSeed(id, off), payload), Runs: w.runs}
 	w.head = c.AppendHead(w.head[:0])
-	if err := w.conn.Send(uint8(msg.TypeChunk), w.head, payload); err != nil {
-		return w.d.s.lost("send file content", err)
+	if err := w.ship(payload); err != nil {
+		return err
 	}
 	w.d.p.sent.Add(int64(content))
 	w.d.p.holes.Add(int64(at - content))
+	return nil
+}
+
+// ship sends w.head and a payload that lies in w.unit: at once, or, while the server
+// is locked, by way of the spool.
+func (w *worker) ship(payload []byte) error {
+	if w.spool != nil {
+		return w.spool.put(w, payload)
+	}
+	if err := w.conn.Send(uint8(msg.TypeChunk), w.head, payload); err != nil {
+		return w.d.s.lost("send file content", err)
+	}
 	return nil
 }
 
@@ -186,7 +207,7 @@ func tagSeed(id uint32, off int64) uint64 {
 func (w *worker) compare(j job) error {
 	w.segs = w.segs[:0]
 	for _, it := range j {
-		if it.compare {
+		if it.way == compare {
 			w.segs = append(w.segs, msg.Segment{ID: it.id, Length: uint32(it.n), Offset: it.off})
 		}
 	}
@@ -220,7 +241,7 @@ func (w *worker) compare(j job) error {
 	if err := w.answer(msg.TypeLeaves, want); err != nil {
 		return err
 	}
-	return w.sendDiffering()
+	return w.differing()
 }
 
 // digest hashes the own side of w.segs into groups, leaves and starts. What cannot
@@ -244,6 +265,7 @@ func (w *worker) digest() error {
 			w.starts = append(w.starts, from)
 			w.leaves = w.hash.Leaves(w.leaves, leaf, p)
 			w.groups = append(w.groups, w.hash.Group(w.leaves[from:], n))
+			w.equal(s.ID, off, p, w.leaves[from:])
 			w.d.p.done.Add(int64(n))
 		}
 		if w.d.s.ctx.Err() != nil {
@@ -254,10 +276,9 @@ func (w *worker) digest() error {
 	return nil
 }
 
-// sendDiffering compares the leaves of the asked groups and sends runs of those
-// that differ, read anew: the joiner gets what is there now, and the next round
-// compares it with what is there then.
-func (w *worker) sendDiffering() error {
+// differing compares the leaves of the asked groups and deals with runs of those
+// that differ.
+func (w *worker) differing() error {
 	g, ti, ai := 0, 0, 0
 	for _, s := range w.segs {
 		leaf := int64(w.d.cat.rows[s.ID].Class.Props().Leaf)
@@ -266,9 +287,9 @@ func (w *worker) sendDiffering() error {
 			if from < 0 {
 				return nil
 			}
-			err := w.sendRange(s.ID, from, to-from, false)
+			f := from
 			from = -1
-			return err
+			return w.settle(s.ID, f, to-f)
 		}
 		end := s.Offset + int64(s.Length)
 		for off := s.Offset; off < end; off, g = off+block.Unit, g+1 {
@@ -299,6 +320,16 @@ func (w *worker) sendDiffering() error {
 		}
 	}
 	return nil
+}
+
+// settle deals with a run of leaves that differ. Before and under the lock it is
+// sent, read anew: the joiner gets what is there now, and the next round compares
+// that with what is there then. After the lock only what is older than it may go.
+func (w *worker) settle(id uint32, off, n int64) error {
+	if w.d.after != 0 {
+		return w.judge(id, off, n)
+	}
+	return w.sendRange(id, off, n, false)
 }
 
 func (w *worker) request(t msg.Type, m appender) error {
@@ -332,6 +363,23 @@ func (w *worker) expect(t msg.Type) ([]byte, error) {
 		return nil, failf(CodeProtocol, "the joiner sent %v where %v was due", msg.Type(typ), t)
 	}
 	return body, nil
+}
+
+// equal notes what both ends hold if the digests turn out equal; leaves that differ
+// are sent afterwards and noted again.
+func (w *worker) equal(id uint32, off int64, p []byte, leaves []block.Digest) {
+	r := &w.d.cat.rows[id]
+	unit := int(off / block.Unit)
+	if !w.d.tracking || unit >= len(r.marks.known) {
+		return
+	}
+	leaf := r.Class.Props().Leaf
+	if w.d.byLSN(r.Class) {
+		r.marks.noteZero(off, p, leaf)
+	} else {
+		copy(r.marks.leaf[unit*leavesOf(leaf):], leaves)
+	}
+	r.marks.known[unit] = int64(len(p)) >= min(block.Unit, r.Size-off)
 }
 
 // flush returns when the joiner has applied everything sent on this connection.

@@ -1,0 +1,117 @@
+package proto
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"trireme/engine/innodb"
+	"trireme/engine/tree"
+	"trireme/proto/msg"
+)
+
+// check compares every tablespace with the joiner after the lock: what was skipped
+// under it by stat or page LSN must hash equal, page by page, unless it has changed
+// again since. It returns the number of ranges that were wrongly skipped; their rows
+// are made to be sent in the next window.
+func (d *donor) check(w *window) (int64, error) {
+	d.p.enter(PhaseVerifying)
+	d.missed.Store(0)
+	d.unchecked.Store(0)
+	var ws []wish
+	if d.lastLSN != 0 {
+		d.after = w.lsn
+		ws = d.comparing(diff{}, func(r *row) bool { return d.byLSN(r.Class) })
+	}
+	d.tracking = false
+	st, err := d.pass(msg.PassVerify, diff{}, ws)
+	d.tracking, d.after = true, 0
+	if err != nil {
+		return 0, err
+	}
+	d.takeUnrest() // files that went since the lock are not the copy's business
+	if len(ws) > 0 {
+		d.c.Note("checked %d MiB after the lock in %.3f s; %d KiB had changed again by then", st.Read>>20, st.Seconds, d.unchecked.Load()>>10)
+	}
+	return d.missed.Load(), nil
+}
+
+// Reading a page while the server writes it may show a new body under an old header.
+// Such a read is repeated; a write lasts milliseconds.
+const (
+	rereads   = 4
+	rereadGap = 25 * time.Millisecond
+)
+
+// judge deals with a range that differs after the lock: it is the joiner's fault only
+// if its pages are still those of the lock.
+func (w *worker) judge(id uint32, off, n int64) error {
+	r := &w.d.cat.rows[id]
+	size, err := w.pageSize(r)
+	if err != nil {
+		return err
+	}
+	leaf := int64(r.Class.Props().Leaf)
+	step := max(int64(size), leaf)
+	for at := off - off%step; at < off+n; at += step {
+		old, err := w.stillOld(r, at, min(step, r.Size-at), int64(size))
+		if err != nil {
+			return err
+		}
+		if !old {
+			w.d.unchecked.Add(step)
+			continue
+		}
+		w.d.missed.Add(1)
+		w.d.mu.Lock()
+		r.seen = nil
+		w.d.mu.Unlock()
+	}
+	return nil
+}
+
+// stillOld says whether the pages at off are those that were there under the lock. A
+// page that differs must look old several times to count as old.
+func (w *worker) stillOld(r *row, off, n, size int64) (bool, error) {
+	for try := range rereads {
+		if try > 0 {
+			t := time.NewTimer(rereadGap)
+			select {
+			case <-t.C:
+			case <-w.d.s.ctx.Done():
+				t.Stop()
+				return false, w.d.s.cause(nil)
+			}
+		}
+		f, err := w.file(r.id)
+		if err != nil || f == nil {
+			return false, err
+		}
+		now, dropped, err := tree.StatFile(f)
+		if err != nil {
+			return false, failf(CodeIO, "stat %s: %w", w.d.c.Dirs.Path(r.Role, r.Path), err)
+		}
+		if dropped || now.ID != r.ID {
+			return false, nil
+		}
+		if now.Same(&r.Entry) {
+			return true, nil // nobody has written to the file since the lock
+		}
+		if size == 0 {
+			return false, nil
+		}
+		for at := off; at < off+n; at += size {
+			if _, err := f.ReadAt(w.header[:], at); err != nil {
+				if errors.Is(err, io.EOF) {
+					return false, nil
+				}
+				return false, failf(CodeIO, "read %s at %d: %w", w.d.c.Dirs.Path(r.Role, r.Path), at, err)
+			}
+			// 0: freed or scrubbed since; such a page means nothing to anybody.
+			if lsn := innodb.PageLSN(w.header[:]); lsn > w.d.after || lsn == 0 {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,90 @@
+package proto
+
+import (
+	"time"
+
+	"trireme/proto/msg"
+)
+
+// shrink is how much smaller a live pass must be than the one before it to be worth
+// another one: less than a fifth saved twice in a row, and passes have stopped
+// helping (consistency 10.2).
+const shrink = 0.8
+
+// live runs the passes during which the donor's server works. The first one copies
+// everything, the others what has changed since; they end when the lock is predicted
+// to be short, or when more of them would not make it shorter.
+func (d *donor) live(first diff, at time.Time, lsn uint64) error {
+	d.tracking = true
+	d.p.enter(PhaseLive)
+	last, err := d.livePassOver(first, at, lsn)
+	if err != nil {
+		return err
+	}
+	target := d.c.LockTarget
+	if target <= 0 {
+		target = 2 * time.Second
+	}
+	stuck := 0
+	for n := 1; ; n++ {
+		why := ""
+		switch {
+		case n >= d.c.Passes:
+			why = "the number of passes is reached"
+		case d.c.PassesTime > 0 && time.Since(d.started) > d.c.PassesTime:
+			why = "the time for passes is over"
+		}
+		if why != "" {
+			d.c.Note("asking for the lock: %s; predicted to last %.3f s", why, last.Seconds)
+			return nil
+		}
+		st, err := d.livePass()
+		if err != nil {
+			return err
+		}
+		if st.Seconds > shrink*last.Seconds {
+			stuck++
+		} else {
+			stuck = 0
+		}
+		last = st
+		// The window does what this pass did, over what changes in the meantime.
+		switch {
+		case st.Seconds <= target.Seconds()/20:
+			why = "the last pass was short enough"
+		case st.Seconds <= target.Seconds() && stuck >= 1, stuck >= 2:
+			why = "passes no longer become shorter"
+		}
+		if why != "" {
+			d.c.Note("asking for the lock: %s; predicted to last %.3f s", why, last.Seconds)
+			return nil
+		}
+	}
+}
+
+// livePass looks at the tree again and sends what has changed since it was read.
+func (d *donor) livePass() (PassStats, error) {
+	d.p.enter(PhaseLive)
+	lsn, at := d.known(d.redoSlots().LSN), time.Now()
+	for id := range d.takeUnrest() {
+		d.cat.rows[id].forget()
+	}
+	t, err := d.scan()
+	if err != nil {
+		return PassStats{}, err
+	}
+	d.watchClock(at)
+	df := d.cat.update(t, true)
+	d.count()
+	return d.livePassOver(df, at, lsn)
+}
+
+func (d *donor) livePassOver(df diff, at time.Time, lsn uint64) (PassStats, error) {
+	ws := d.changes(false)
+	st, err := d.pass(msg.PassLive, df, ws)
+	if err != nil {
+		return PassStats{}, err
+	}
+	d.saw(ws, at, lsn)
+	return st, nil
+}

@@ -1,0 +1,310 @@
+package proto
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"trireme/proto/msg"
+)
+
+// window is one lock window, from asking for it to letting go.
+type window struct {
+	asked time.Time
+	wait  time.Duration // until it was granted
+	took  time.Duration // all of it, with the windows given back before
+	tries int
+	state string
+	lsn   uint64 // checkpoint while it was held
+}
+
+// acquire asks the server for its lock and waits for it.
+func (d *donor) acquire() (*window, error) {
+	w := &window{asked: time.Now(), state: d.c.State}
+	if err := d.relock(w); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (d *donor) relock(w *window) error {
+	w.tries++
+	w.asked = time.Now()
+	if d.c.Locker == nil {
+		return nil
+	}
+	d.p.enter(PhaseLocking)
+	d.c.Note("asking the server to flush and lock its tables")
+	state, err := d.c.Locker.Lock(d.s.ctx)
+	if err != nil {
+		return d.s.cause(Fail(CodeLock, fmt.Errorf("lock the donor's server: %w", err)))
+	}
+	w.state, w.wait = state, time.Since(w.asked)
+	d.s.silence.Store(int64(silenceLocked))
+	d.c.Note("locked after %.3f s at %s", w.wait.Seconds(), state)
+	return nil
+}
+
+// letGo releases the server.
+func (d *donor) letGo(w *window) error {
+	if d.c.Locker != nil {
+		if err := d.c.Locker.Unlock(); err != nil {
+			return d.s.cause(Fail(CodeServer, fmt.Errorf("unlock the donor's server: %w", err)))
+		}
+		d.s.silence.Store(int64(silenceLive))
+	}
+	w.took += time.Since(w.asked)
+	d.c.Note("server released after %.3f s", time.Since(w.asked).Seconds())
+	return nil
+}
+
+// commit has the joiner make its copy durable under the window's coordinates.
+func (d *donor) commit(w *window) (Summary, error) {
+	d.p.enter(PhaseCommit)
+	n, bytes, _ := d.cat.totals()
+	if err := d.s.tell(msg.TypeCommit, msg.Commit{Entries: n, Bytes: bytes, State: w.state}); err != nil {
+		return Summary{}, err
+	}
+	f, err := d.s.next(msg.TypeCommitted)
+	if err != nil {
+		return Summary{}, err
+	}
+	if _, err := msg.ParseCommitted(f.body); err != nil {
+		return Summary{}, err
+	}
+	return Summary{State: w.state, Locked: w.took, Wait: w.wait, Locks: w.tries}, nil
+}
+
+// lockTries is how often the lock is asked for; the last time it has no deadline.
+const lockTries = 3
+
+// errOverrun ends a lock window that lasted too long.
+var errOverrun = errors.New("proto: lock window overran")
+
+// lock is the end of a transfer with live passes: the last delta under the lock, the
+// check of everything that was skipped, the commit.
+func (d *donor) lock() (Summary, error) {
+	w, err := d.acquire()
+	if err != nil {
+		return Summary{}, err
+	}
+	for {
+		err := d.underLock(w)
+		if errors.Is(err, errOverrun) {
+			// Given back: what was read in this window counts for nothing, its
+			// coordinates least of all (R-LOCK-5). What was sent is remembered.
+			d.c.Note("the lock took longer than lock-max (%v); making another live pass before asking again", d.c.LockMax)
+			if err := d.anew(w); err != nil {
+				return Summary{}, err
+			}
+			continue
+		}
+		if err != nil {
+			return Summary{}, err
+		}
+		if d.c.VerifyAll {
+			return d.paranoid(w)
+		}
+		if err := d.letGo(w); err != nil {
+			return Summary{}, err
+		}
+		if err := d.closeWindow(); err != nil {
+			return Summary{}, err
+		}
+		missed, err := d.check(w)
+		if err != nil {
+			return Summary{}, err
+		}
+		if missed == 0 {
+			return d.commit(w)
+		}
+		if w.tries >= lockTries {
+			return Summary{}, failf(CodeUnstable, "after %d lock windows %d ranges still differ from the joiner's copy though their pages are older than the lock; the copy cannot be trusted", w.tries, missed)
+		}
+		d.c.Note("%d ranges differ from the joiner's copy though their pages are older than the lock; asking for the lock again to send them", missed)
+		if err := d.relock(w); err != nil {
+			return Summary{}, err
+		}
+	}
+}
+
+// anew gives a window back, makes a live pass and asks again.
+func (d *donor) anew(w *window) error {
+	if err := d.letGo(w); err != nil {
+		return err
+	}
+	if err := d.closeWindow(); err != nil {
+		return err
+	}
+	if _, err := d.livePass(); err != nil {
+		return err
+	}
+	return d.relock(w)
+}
+
+// paranoid compares every file with the joiner while the server is still locked.
+func (d *donor) paranoid(w *window) (Summary, error) {
+	if err := d.closeWindow(); err != nil {
+		return Summary{}, err
+	}
+	d.p.enter(PhaseVerifying)
+	d.tracking = false
+	for range d.c.Rounds {
+		t, err := d.scan()
+		if err != nil {
+			return Summary{}, err
+		}
+		df := d.cat.update(t, false)
+		clock := d.p.clock()
+		if _, err := d.pass(msg.PassVerify, df, d.comparing(df, func(*row) bool { return true })); err != nil {
+			return Summary{}, err
+		}
+		if len(df.announce) == 0 && d.sentSince(clock) == 0 && len(d.takeUnrest()) == 0 {
+			if err := d.letGo(w); err != nil {
+				return Summary{}, err
+			}
+			return d.commit(w)
+		}
+	}
+	return Summary{}, d.neverStill()
+}
+
+// underLock reads everything that may have changed since it was sent. Reading ends
+// with a round that finds nothing; sending goes on behind it (fact 5).
+func (d *donor) underLock(w *window) error {
+	d.deadline = time.Time{}
+	if d.c.LockMax > 0 && w.tries < lockTries {
+		d.deadline = w.asked.Add(d.c.LockMax)
+	}
+	defer func() { d.deadline = time.Time{} }()
+	d.p.enter(PhaseLocked)
+	slots := d.redoSlots()
+	w.lsn = d.known(slots.LSN)
+	d.takeUnrest() // those files have been forgotten and are read whole
+	at := time.Now()
+	t, err := d.scan()
+	if err != nil {
+		return err
+	}
+	d.watchClock(at)
+	df := d.cat.update(t, false)
+	d.count()
+	if err := d.openWindow(df); err != nil {
+		return err
+	}
+	ws := d.changes(true)
+	if err := d.move(ws); err != nil {
+		return err
+	}
+	d.saw(ws, at, w.lsn)
+	for range d.c.Rounds {
+		d.p.enter(PhaseVerifying)
+		now := d.redoSlots()
+		still, err := d.still(now.Equal(slots))
+		if err != nil || still {
+			return err
+		}
+		slots = now
+	}
+	return d.neverStill()
+}
+
+// openWindow begins a locked pass. The catalogue's changes are announced while the
+// workers read; what they put into their spools travels after that.
+func (d *donor) openWindow(df diff) error {
+	if err := d.begin(msg.PassLocked); err != nil {
+		return err
+	}
+	d.clock = d.p.clock()
+	sp := newSpools()
+	d.spools = sp
+	for _, w := range d.workers {
+		sp.start(w)
+	}
+	d.s.run(func() error {
+		if err := d.announce(df); err != nil {
+			return err
+		}
+		close(sp.release)
+		return nil
+	})
+	return nil
+}
+
+// announced waits until the joiner knows the catalogue of the window.
+func (d *donor) announced() error {
+	select {
+	case <-d.spools.release:
+		return nil
+	case <-d.s.ctx.Done():
+		return d.s.cause(nil)
+	}
+}
+
+// closeWindow sends what waits and ends the locked pass.
+func (d *donor) closeWindow() error {
+	if err := d.announced(); err != nil {
+		return err
+	}
+	if err := d.flush(); err != nil {
+		return err
+	}
+	if err := d.end(d.sentSince(d.clock)); err != nil {
+		return err
+	}
+	d.passed(d.clock, msg.PassLocked, true)
+	return nil
+}
+
+// still looks once more at what may have moved under the lock (R-COPY-4). Nothing is
+// sent unless something was found; then all that waits goes first, so that no older
+// bytes can arrive after newer ones.
+func (d *donor) still(sameSlots bool) (bool, error) {
+	if err := d.announced(); err != nil {
+		return false, err
+	}
+	at := time.Now()
+	moved := d.takeUnrest()
+	t, err := d.scan()
+	if err != nil {
+		return false, err
+	}
+	df := d.cat.update(t, false)
+	if len(df.announce) > 0 {
+		// Sizes or names moved: that is another pass.
+		if err := d.closeWindow(); err != nil {
+			return false, err
+		}
+		if err := d.openWindow(df); err != nil {
+			return false, err
+		}
+	}
+	for id := range moved {
+		d.cat.rows[id].forget()
+	}
+	ws := d.again()
+	d.found.Store(0)
+	d.finding = true
+	err = d.move(ws)
+	d.finding = false
+	if err != nil {
+		return false, err
+	}
+	if d.found.Load() == 0 && len(moved) == 0 && len(df.announce) == 0 && !d.restive() && sameSlots {
+		return true, nil
+	}
+	if err := d.announced(); err != nil {
+		return false, err
+	}
+	if err := d.flush(); err != nil {
+		return false, err
+	}
+	for _, w := range d.workers {
+		d.spools.start(w)
+	}
+	if err := d.move(ws); err != nil {
+		return false, err
+	}
+	d.saw(ws, at, d.lastLSN)
+	return false, nil
+}

@@ -1,0 +1,185 @@
+package proto
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"trireme/engine/block"
+	"trireme/engine/innodb"
+	"trireme/engine/tree"
+)
+
+// recheck looks for what has changed in a range since it was last sent, without
+// asking the joiner, and sends that. With find set it only counts.
+func (w *worker) recheck(it item, find bool) error {
+	r := &w.d.cat.rows[it.id]
+	if w.d.byLSN(r.Class) {
+		return w.recheckPages(r, it, find)
+	}
+	return w.recheckLeaves(r, it, find)
+}
+
+// recheckLeaves hashes a file without page LSNs and compares with the digests of
+// what was sent.
+func (w *worker) recheckLeaves(r *row, it item, find bool) error {
+	leaf := r.Class.Props().Leaf
+	for off, end := it.off, it.off+it.n; off < end; {
+		step := int(min(end-off, int64(block.Unit)))
+		p, err := w.read(it.id, w.unit[:step], off)
+		if err != nil {
+			return err
+		}
+		unit := int(off / block.Unit)
+		w.leaves = w.hash.Leaves(w.leaves[:0], leaf, p)
+		first := unit * leavesOf(leaf)
+		from, to := -1, 0
+		for i, dg := range w.leaves {
+			if r.marks.known[unit] && r.marks.leaf[first+i] == dg {
+				continue
+			}
+			if from < 0 {
+				from = i
+			}
+			to = i + 1
+		}
+		w.d.p.done.Add(int64(step))
+		off += int64(step)
+		if from < 0 {
+			continue
+		}
+		if find {
+			w.d.found.Add(1)
+			return nil
+		}
+		// From the first changed leaf to the last, out of the buffer that was
+		// hashed: what is between travels too, and is read only once.
+		at := from * leaf
+		if err := w.chunk(it.id, off-int64(step)+int64(at), p[at:min(to*leaf, len(p))]); err != nil {
+			return err
+		}
+		copy(r.marks.leaf[first:], w.leaves)
+		r.marks.known[unit] = len(p) == step
+		if w.d.s.ctx.Err() != nil {
+			return w.d.s.cause(nil)
+		}
+	}
+	return nil
+}
+
+// headPages is how many pages at a file's start are sent whenever the file has
+// changed: page 0 can change without a new LSN (consistency 2.5).
+const headPages = 4
+
+// recheckPages reads the headers of the pages of a range and sends those that are
+// not older than the checkpoint of the last sighting. Everything older was in the
+// file when it was read then, and no later write of such a page can carry an older
+// LSN (consistency 2.6, performance 1.3 R1).
+func (w *worker) recheckPages(r *row, it item, find bool) error {
+	size, err := w.pageSize(r)
+	if err != nil {
+		return err
+	}
+	leaf := r.Class.Props().Leaf
+	step := max(size, leaf) // what is judged at once: a page, or the pages of a leaf
+	var from, to int64 = -1, -1
+	flush := func() error {
+		if from < 0 {
+			return nil
+		}
+		f := from
+		from = -1
+		if find {
+			w.d.found.Add(1)
+			return nil
+		}
+		return w.sendRange(r.id, f, min(to, it.off+it.n)-f, false)
+	}
+	for off, end := it.off, it.off+it.n; off < end; off += int64(step) {
+		if off%block.Unit == 0 {
+			w.d.p.done.Add(min(block.Unit, end-off))
+			if w.d.s.ctx.Err() != nil {
+				return w.d.s.cause(nil)
+			}
+		}
+		hot := size == 0 || off < headPages*int64(size)
+		if !hot {
+			if hot, err = w.newer(r, off, min(int64(step), end-off), size); err != nil {
+				return err
+			}
+		}
+		if !hot {
+			continue
+		}
+		if from >= 0 && to != off {
+			if err := flush(); err != nil {
+				return err
+			}
+			if find && w.d.found.Load() > 0 {
+				return nil
+			}
+		}
+		if from < 0 {
+			from = off
+		}
+		to = off + int64(step)
+	}
+	return flush()
+}
+
+// newer says whether any page of the range must be sent again.
+func (w *worker) newer(r *row, off, n int64, size int) (bool, error) {
+	unit := int(off / block.Unit)
+	if r.seen == nil || unit >= len(r.marks.known) || !r.marks.known[unit] {
+		return true, nil
+	}
+	f, err := w.file(r.id)
+	if err != nil || f == nil {
+		return false, err
+	}
+	for end := off + n; off < end; off += int64(size) {
+		head := w.header[:]
+		if _, err := f.ReadAt(head, off); err != nil {
+			if errors.Is(err, io.EOF) {
+				w.d.unrest(r.id, "became shorter")
+				return false, nil
+			}
+			return false, failf(CodeIO, "read %s at %d: %w", w.d.c.Dirs.Path(r.Role, r.Path), off, err)
+		}
+		switch lsn := innodb.PageLSN(head); {
+		case lsn >= r.seen.lsn:
+			return true, nil
+		case lsn == 0:
+			// Never written, freed or scrubbed. If zeroes were sent it is taken to
+			// be still empty, which is verified after the lock; else it must go.
+			if !r.marks.sentZero(off, int64(size), r.Class.Props().Leaf) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// pageSize is the size of a page in the file, 0 when its first page does not say:
+// then all of it counts as changed.
+func (w *worker) pageSize(r *row) (int, error) {
+	if r.Class == tree.System {
+		return w.d.page, nil // only the first of several files says it
+	}
+	f, err := w.file(r.id)
+	if err != nil || f == nil {
+		return 0, err
+	}
+	head := w.header[:]
+	if _, err := f.ReadAt(head, 0); err != nil {
+		if errors.Is(err, io.EOF) {
+			return 0, nil
+		}
+		return 0, fmt.Errorf("read %s at 0: %w", w.d.c.Dirs.Path(r.Role, r.Path), err)
+	}
+	_, physical, _, err := innodb.PageSize(head)
+	if err != nil {
+		return 0, nil
+	}
+	return physical, nil
+}

@@ -1,0 +1,276 @@
+package proto
+
+import (
+	"os"
+	"strings"
+	"time"
+
+	"trireme/engine/block"
+	"trireme/engine/innodb"
+	"trireme/engine/tree"
+)
+
+// A donor that copies while its server works must know, under the lock, what has
+// changed since. It keeps two things for each file: the sighting, which is the stat
+// before the last complete read with the checkpoint of that moment, and the marks of
+// what was sent. Both speak of the donor's own files only; nothing the joiner says
+// enters them.
+
+// sighting is a file as it was found before the pass that read it completely.
+type sighting struct {
+	entry tree.Entry
+	at    int64  // wall clock before the scan, ns
+	lsn   uint64 // checkpoint before the scan; 0 when it could not be read
+}
+
+// marks is what the joiner was sent, per leaf.
+//
+// Tablespaces have a page LSN to find changes by, except where it reads 0 because
+// the page is empty: for those a bit says whether zeroes were sent. Other files
+// have the digest of the very bytes that were sent (R-COPY-1), 16 bytes for 64 KiB.
+type marks struct {
+	zero  []uint64 // one word for each unit, one bit for each 16 KiB leaf
+	known []bool   // by unit: all of it was sent or found equal
+	leaf  []block.Digest
+}
+
+// leavesOf is the number of leaves in a unit.
+func leavesOf(leaf int) int { return block.Unit / leaf }
+
+// size makes room for a file of n bytes; what is new is unknown.
+func (m *marks) resize(n int64, byLSN bool, leaf int) {
+	units := int((n + block.Unit - 1) / block.Unit)
+	if units < len(m.known) {
+		m.known = m.known[:units]
+	}
+	// The last unit may have been short and may have grown since.
+	if k := len(m.known); k > 0 && k < units {
+		m.known[k-1] = false
+	}
+	m.known = append(m.known, make([]bool, units-len(m.known))...)
+	if byLSN {
+		m.zero = fit(m.zero, units)
+	} else {
+		m.leaf = fit(m.leaf, units*leavesOf(leaf))
+	}
+}
+
+func fit[T any](s []T, n int) []T {
+	if len(s) >= n {
+		return s[:n]
+	}
+	return append(s, make([]T, n-len(s))...)
+}
+
+// byLSN says whether changes of the file can be found by page LSN: tablespaces of a
+// server whose checkpoint can be read and that writes all pages before it reports
+// its lock (consistency 2.6).
+func (d *donor) byLSN(c tree.Class) bool {
+	if d.lastLSN == 0 {
+		return false
+	}
+	switch c {
+	case tree.System, tree.Undo, tree.UndoSpace, tree.Tablespace:
+		return true
+	}
+	return false
+}
+
+// inFlight is the margin of the skip rule (consistency 2.3): how long before the
+// scan a write may have been stamped whose bytes were not there to be read.
+const inFlight = 120*time.Second + 20*time.Millisecond
+
+// change is what is known about a file against its last sighting.
+type change uint8
+
+const (
+	unseen    change = iota // never read completely, or another file under the name
+	unchanged               // may be skipped
+	moved                   // must be looked at
+)
+
+// changed judges a file. strict is set under the lock, where a wrong "unchanged"
+// would be final for files without a page LSN; tablespaces skipped here are
+// compared with the joiner after the lock.
+func (d *donor) changed(r *row, strict bool) change {
+	switch {
+	case r.seen == nil || r.seen.entry.ID != r.ID || r.seen.lsn == 0 && d.byLSN(r.Class):
+		return unseen
+	case !r.seen.entry.Same(&r.Entry):
+		return moved
+	case !strict || d.byLSN(r.Class):
+		return unchanged
+	case r.Suspect, r.Class.Props().Suspect, d.clockFell, r.Ctime >= r.seen.at-int64(inFlight):
+		return moved
+	}
+	return unchanged
+}
+
+// saw notes that a pass which scanned at the given moment has dealt with all the
+// wishes. lsn is the checkpoint before that scan.
+func (d *donor) saw(ws []wish, at time.Time, lsn uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range ws {
+		r := &d.cat.rows[w.id]
+		if _, ok := d.restless[w.id]; ok {
+			r.forget()
+			continue
+		}
+		r.seen = &sighting{entry: r.Entry, at: at.UnixNano(), lsn: lsn}
+	}
+}
+
+// judgePages finds out once whether pages can be judged by their LSN.
+func (d *donor) judgePages() {
+	cp := d.redoSlots()
+	if !d.c.PageLSN || cp.LSN == 0 || !strings.HasPrefix(cp.Format, "mariadb-") {
+		return
+	}
+	name := "ibdata1"
+	if l := d.c.Dirs.Layout(); len(l.SystemFiles) > 0 {
+		name = l.SystemFiles[0]
+	}
+	f, err := d.c.Dirs.OpenFile(tree.RoleInnoDBHome, name, os.O_RDONLY, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	head := make([]byte, innodb.HeaderSize)
+	if _, err := f.ReadAt(head, 0); err != nil {
+		return
+	}
+	_, physical, _, err := innodb.PageSize(head)
+	if err != nil {
+		return
+	}
+	d.page, d.lastLSN = physical, cp.LSN
+}
+
+// known is a checkpoint to search by: the one just read, or the last good one when
+// that could not be read, which only makes the search wider.
+func (d *donor) known(lsn uint64) uint64 {
+	if d.lastLSN != 0 && lsn > d.lastLSN {
+		d.lastLSN = lsn
+	}
+	return d.lastLSN
+}
+
+// changes wishes for everything that may differ from what the joiner was sent.
+func (d *donor) changes(strict bool) []wish {
+	var ws []wish
+	for i := range d.cat.rows {
+		r := &d.cat.rows[i]
+		if r.gone || r.Dir {
+			continue
+		}
+		r.marks.resize(r.Size, d.byLSN(r.Class), r.Class.Props().Leaf)
+		switch d.changed(r, strict) {
+		case unseen:
+			w := d.wishAll(r)
+			if strict {
+				w.have = 0 // asking the joiner would put the network into the lock
+			}
+			clear(r.marks.known)
+			ws = append(ws, w)
+		case moved:
+			if strict || r.Class.Props().Order < lockedOrders {
+				ws = append(ws, wish{id: r.id, class: r.Class, size: r.Size, recheck: true})
+			}
+		}
+	}
+	return ws
+}
+
+// lockedOrders: Aria's logs and the redo log change all the time and are read again
+// only under the lock.
+const lockedOrders = 2
+
+// again wishes for what a verify round looks at: what moved since the window's
+// first scan, and the files whose times prove nothing.
+func (d *donor) again() []wish {
+	var ws []wish
+	for i := range d.cat.rows {
+		r := &d.cat.rows[i]
+		if r.gone || r.Dir {
+			continue
+		}
+		r.marks.resize(r.Size, d.byLSN(r.Class), r.Class.Props().Leaf)
+		pages := d.byLSN(r.Class)
+		switch {
+		case d.changed(r, false) == unseen:
+			clear(r.marks.known)
+		case d.changed(r, false) == moved:
+		case r.Class == tree.LogTable || pages:
+			continue
+		case r.Class.Props().Suspect, !r.trusted:
+		default:
+			continue
+		}
+		ws = append(ws, wish{id: r.id, class: r.Class, size: r.Size, recheck: true})
+	}
+	return ws
+}
+
+// watchClock compares the wall clock with the monotonic one: after a step back time
+// stamps prove nothing for the rest of the transfer (R-COPY-10).
+func (d *donor) watchClock(now time.Time) {
+	wall := now.UnixNano() - d.started.UnixNano()
+	mono := now.Sub(d.started).Nanoseconds()
+	if wall < mono-int64(10*time.Millisecond) {
+		d.clockFell = true
+	}
+}
+
+// sent notes that the joiner holds p, which lies at off in r. p lies within one
+// unit and begins at a leaf.
+func (w *worker) sent(r *row, off int64, p []byte) {
+	unit := int(off / block.Unit)
+	if !w.d.tracking || unit >= len(r.marks.known) {
+		return
+	}
+	leaf := r.Class.Props().Leaf
+	if w.d.byLSN(r.Class) {
+		r.marks.noteZero(off, p, leaf)
+	} else {
+		first := unit*leavesOf(leaf) + int(off%block.Unit)/leaf
+		w.hash.Leaves(r.marks.leaf[first:first], leaf, p)
+	}
+	if off%block.Unit == 0 && int64(len(p)) >= min(block.Unit, r.Size-off) {
+		r.marks.known[unit] = true
+	}
+}
+
+// noteZero sets or clears the bit of each leaf of p.
+func (m *marks) noteZero(off int64, p []byte, leaf int) {
+	word := &m.zero[off/block.Unit]
+	for bit := int(off%block.Unit) / leaf; len(p) > 0; bit++ {
+		n := min(leaf, len(p))
+		if block.IsZero(p[:n]) {
+			*word |= 1 << bit
+		} else {
+			*word &^= 1 << bit
+		}
+		p = p[n:]
+	}
+}
+
+// sentZero says whether every leaf that the range touches was sent as zeroes.
+func (m *marks) sentZero(off, n int64, leaf int) bool {
+	word := m.zero[off/block.Unit]
+	first := int(off%block.Unit) / leaf
+	last := int(off%block.Unit+n-1) / leaf
+	for bit := first; bit <= last; bit++ {
+		if word&(1<<bit) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// forget makes the next pass look at all of the file with the joiner's help: what is
+// remembered of it may be wrong.
+func (r *row) forget() {
+	r.seen = nil
+	clear(r.marks.known)
+}
