@@ -199,6 +199,7 @@ func (d *donor) underLock(w *window) error {
 	d.saw(ws, at, w.lsn)
 	for range d.c.Rounds {
 		d.p.enter(PhaseVerifying)
+		testOnlyBeforeRound()
 		now := d.redoSlots()
 		still, err := d.still(now.Equal(slots))
 		if err != nil || still {
@@ -208,6 +209,9 @@ func (d *donor) underLock(w *window) error {
 	}
 	return d.neverStill()
 }
+
+// testOnlyBeforeRound is where tests let a locked datadir move.
+var testOnlyBeforeRound = func() {}
 
 // openWindow begins a locked pass. The catalogue's changes are announced while the
 // workers read; what they put into their spools travels after that.

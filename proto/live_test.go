@@ -1,0 +1,345 @@
+package proto
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// fakeServer writes a datadir as InnoDB does: every change of a page has an LSN, it
+// reaches the file later, and the checkpoint never passes a change that has not.
+type fakeServer struct {
+	t     testing.TB
+	dir   string
+	lsn   uint64
+	dirty map[pageID]*fakePage
+	rng   *rand.Rand
+}
+
+type pageID struct {
+	name string
+	no   int64
+}
+
+type fakePage struct {
+	first uint64 // LSN of the oldest change that is not in the file
+	body  []byte
+}
+
+const (
+	fakePageSize = 16384
+	fakeRedoSize = 1 << 20
+)
+
+func newFakeServer(t testing.TB, dir string, seed uint64) *fakeServer {
+	s := &fakeServer{t: t, dir: dir, lsn: 10000, dirty: map[pageID]*fakePage{}, rng: rand.New(rand.NewPCG(seed, 7))}
+	for _, name := range []string{"ibdata1", "undo001", "shop/a.ibd", "shop/b.ibd", "shop/cold.ibd"} {
+		s.create(name, 200)
+	}
+	write(t, dir, "shop/m.MYD", random(300000, 1))
+	write(t, dir, "aria_log_control", random(52, 2))
+	write(t, dir, "aria_log.00000001", random(16384, 3))
+	write(t, dir, "ib_logfile0", make([]byte, fakeRedoSize))
+	s.checkpoint()
+	return s
+}
+
+// create makes a tablespace of n pages, the last quarter of them empty.
+func (s *fakeServer) create(name string, n int64) {
+	write(s.t, s.dir, name, make([]byte, n*fakePageSize))
+	for i := range n * 3 / 4 {
+		s.change(name, i)
+	}
+	s.flush(1)
+}
+
+// change changes a page in memory.
+func (s *fakeServer) change(name string, no int64) {
+	s.lsn += 1 + s.rng.Uint64N(100)
+	id := pageID{name, no}
+	p := s.dirty[id]
+	if p == nil {
+		p = &fakePage{first: s.lsn, body: make([]byte, fakePageSize)}
+		s.dirty[id] = p
+	}
+	for i := 64; i < fakePageSize; i += 8 {
+		binary.LittleEndian.PutUint64(p.body[i:], s.rng.Uint64())
+	}
+	s.lsn += 1 + s.rng.Uint64N(10) // the change ends here
+	binary.BigEndian.PutUint32(p.body[4:], uint32(no))
+	binary.BigEndian.PutUint64(p.body[16:], s.lsn)
+	if no == 0 {
+		binary.BigEndian.PutUint32(p.body[46:], 200)
+		binary.BigEndian.PutUint32(p.body[54:], 1<<4|5) // full_crc32, 16 KiB
+	}
+}
+
+// flush writes a share of the dirty pages to their files.
+func (s *fakeServer) flush(share float64) {
+	for id, p := range s.dirty {
+		if s.rng.Float64() >= share {
+			continue
+		}
+		if _, err := os.Stat(filepath.Join(s.dir, id.name)); err == nil {
+			patch(s.t, s.dir, id.name, id.no*fakePageSize, p.body)
+		}
+		delete(s.dirty, id)
+	}
+}
+
+// checkpoint writes the redo log's head.
+func (s *fakeServer) checkpoint() {
+	c := s.lsn
+	for _, p := range s.dirty {
+		c = min(c, p.first)
+	}
+	head := make([]byte, 12288)
+	binary.BigEndian.PutUint32(head, 0x50687973)
+	for _, at := range []int{4096, 8192} {
+		slot := head[at : at+64]
+		binary.BigEndian.PutUint64(slot, c)
+		binary.BigEndian.PutUint64(slot[8:], s.lsn)
+		binary.BigEndian.PutUint32(slot[60:], crc32.Checksum(slot[:60], crc32.MakeTable(crc32.Castagnoli)))
+	}
+	patch(s.t, s.dir, "ib_logfile0", 0, head)
+}
+
+// work does some random things to the datadir, DDL included.
+func (s *fakeServer) work(n int) {
+	tables := []string{"ibdata1", "undo001", "shop/a.ibd", "shop/b.ibd"}
+	for range n {
+		name := tables[s.rng.IntN(len(tables))]
+		switch s.rng.IntN(40) {
+		case 0: // drop and create
+			for id := range s.dirty {
+				if id.name == "shop/b.ibd" {
+					delete(s.dirty, id)
+				}
+			}
+			remove(s.t, s.dir, "shop/b.ibd")
+			s.create("shop/b.ibd", 120+s.rng.Int64N(100))
+		case 1: // grow
+			f := filepath.Join(s.dir, "shop/a.ibd")
+			st, err := os.Stat(f)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			if err := os.Truncate(f, st.Size()+16*fakePageSize); err != nil {
+				s.t.Fatal(err)
+			}
+			s.change("shop/a.ibd", st.Size()/fakePageSize)
+		case 2:
+			patch(s.t, s.dir, "shop/m.MYD", s.rng.Int64N(299000), random(700, byte(s.rng.Uint32())))
+		case 3:
+			patch(s.t, s.dir, "aria_log.00000001", s.rng.Int64N(16000), []byte{byte(s.rng.Uint32())})
+		case 4: // a freed page is scrubbed
+			no := 10 + s.rng.Int64N(100)
+			delete(s.dirty, pageID{"shop/a.ibd", no})
+			patch(s.t, s.dir, "shop/a.ibd", no*fakePageSize, make([]byte, fakePageSize))
+		case 5:
+			s.flush(0.3)
+		case 6:
+			s.flush(0.1)
+			s.checkpoint()
+		default:
+			s.change(name, s.rng.Int64N(100))
+		}
+	}
+	patch(s.t, s.dir, "ib_logfile0", 12288+s.rng.Int64N(900000), random(500, byte(s.rng.Uint32())))
+}
+
+// liveRig is a rig whose donor has a fakeServer that works between the passes.
+func liveRig(t testing.TB, seed uint64) (*rig, *fakeServer) {
+	r := newRig(t)
+	s := newFakeServer(t, r.donor, seed)
+	r.tweakDonor = func(c *DonorConfig) { c.Passes, c.PageLSN = 5, true }
+	return r, s
+}
+
+// TestLiveIsTheLockedState runs a server that never rests through whole transfers:
+// what the joiner gets must be the datadir of the lock window, byte for byte,
+// whatever came before or after it (O5).
+func TestLiveIsTheLockedState(t *testing.T) {
+	for seed := range soak(6) {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			r, s := liveRig(t, seed)
+			if seed%3 == 1 { // an old copy at the joiner
+				r.mustRun()
+				s.work(300)
+			}
+			atLock := ""
+			r.tweakDonor = func(c *DonorConfig) {
+				c.Passes, c.PageLSN = 5, seed%4 != 3
+				c.Note = func(format string, _ ...any) {
+					if strings.Contains(format, "%s pass %d") {
+						s.work(60)
+					}
+				}
+			}
+			r.lock = lockFunc{
+				lock: func(context.Context) (string, error) {
+					s.work(40)
+					s.flush(1)
+					s.checkpoint()
+					atLock = listing(t, r.donor)
+					return "at:1", nil
+				},
+				unlock: func() error { s.work(80); s.flush(0.5); return nil },
+			}
+			sent, _, derr, jerr := r.run()
+			if derr != nil || jerr != nil {
+				t.Fatalf("donor: %v; joiner: %v", derr, jerr)
+			}
+			if got := listing(t, r.joiner); got != atLock {
+				t.Fatalf("the copy is not the locked state:\n--- locked\n%s\n--- joiner\n%s", onlyIn(atLock, got), onlyIn(got, atLock))
+			}
+			if sent.Locks != 1 {
+				t.Errorf("%d lock windows", sent.Locks)
+			}
+		})
+	}
+}
+
+// soak is how many seeds a model test tries: few by default, more when asked to.
+func soak(n uint64) uint64 {
+	if v, err := strconv.ParseUint(os.Getenv("SOAK"), 10, 32); err == nil {
+		return max(n, v)
+	}
+	return n
+}
+
+// TestPageZeroTravels changes page 0 as a shutdown of an old server does: without a
+// new LSN. One window must do.
+func TestPageZeroTravels(t *testing.T) {
+	r, s := liveRig(t, 5)
+	r.lock = lockFunc{
+		lock: func(context.Context) (string, error) {
+			patch(t, r.donor, "shop/a.ibd", 26, []byte{1, 2, 3, 4, 5, 6, 7, 8})
+			s.flush(1)
+			s.checkpoint()
+			return "at:1", nil
+		},
+		unlock: func() error { return nil },
+	}
+	if sent, _ := r.mustRun(); sent.Locks != 1 {
+		t.Errorf("%d lock windows", sent.Locks)
+	}
+}
+
+// TestWrongSkipIsFound changes a page behind the back of the search: no new LSN. The
+// check after the lock must see it and ask for the lock again.
+func TestWrongSkipIsFound(t *testing.T) {
+	r, s := liveRig(t, 1)
+	done := false
+	r.tweakDonor = func(c *DonorConfig) {
+		c.Passes, c.PageLSN = 2, true
+		c.Note = func(format string, _ ...any) {
+			if strings.Contains(format, "%s pass %d") && !done {
+				done = true
+				patch(t, r.donor, "shop/cold.ibd", 50*fakePageSize+3000, []byte("no LSN tells of this"))
+			}
+		}
+	}
+	r.lock = lockFunc{
+		lock:   func(context.Context) (string, error) { s.flush(1); s.checkpoint(); return "at:1", nil },
+		unlock: func() error { return nil },
+	}
+	sent, _ := r.mustRun()
+	if !done || sent.Locks != 2 {
+		t.Errorf("%d lock windows, two were due", sent.Locks)
+	}
+}
+
+// TestLockMaxGivesTheLockBack lets the first windows overrun: their coordinates must
+// not be the transfer's (R-LOCK-5, R-LOCK-6).
+func TestLockMaxGivesTheLockBack(t *testing.T) {
+	r, s := liveRig(t, 2)
+	windows, released := 0, 0
+	r.tweakDonor = func(c *DonorConfig) { c.Passes, c.PageLSN, c.LockMax = 2, true, time.Nanosecond }
+	r.lock = lockFunc{
+		lock: func(context.Context) (string, error) {
+			windows++
+			s.work(50)
+			s.flush(1)
+			s.checkpoint()
+			return fmt.Sprintf("at:%d", windows), nil
+		},
+		unlock: func() error {
+			released++
+			if windows < lockTries {
+				s.work(50)
+			}
+			return nil
+		},
+	}
+	sent, got := r.mustRun()
+	if windows != lockTries || released != windows || sent.Locks != windows || got.State != fmt.Sprintf("at:%d", windows) {
+		t.Errorf("%d windows, %d released, %+v, joiner at %s", windows, released, sent, got.State)
+	}
+}
+
+// TestLeaksUnderTheLock lets files move while the server claims to be locked.
+func TestLeaksUnderTheLock(t *testing.T) {
+	for _, name := range []string{"ib_logfile0", "aria_log_control", "shop/a.ibd", "shop/m.MYD", "shop/new.ibd"} {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			r, s := liveRig(t, 3)
+			leaks := 0
+			r.tweakDonor = func(c *DonorConfig) { c.Passes, c.PageLSN = 3, true }
+			r.lock = lockFunc{
+				lock:   func(context.Context) (string, error) { s.flush(1); s.checkpoint(); return "at:1", nil },
+				unlock: func() error { return nil },
+			}
+			testOnlyBeforeRound = func() {
+				if leaks++; leaks > 3 {
+					return
+				}
+				switch name {
+				case "shop/a.ibd":
+					s.change(name, 33)
+					s.flush(1)
+				case "shop/new.ibd":
+					write(t, r.donor, name, random(40000*leaks, 9))
+				default:
+					patch(t, r.donor, name, 20, []byte{byte(leaks), 0xee})
+				}
+			}
+			defer func() { testOnlyBeforeRound = func() {} }()
+			r.mustRun()
+			if leaks < 4 {
+				t.Errorf("only %d rounds", leaks)
+			}
+		})
+	}
+}
+
+// TestLockedPassIsSmall counts what a window moves when little has changed.
+func TestLockedPassIsSmall(t *testing.T) {
+	r, s := liveRig(t, 4)
+	r.tweakDonor = func(c *DonorConfig) { c.Passes, c.PageLSN = 3, true }
+	r.lock = lockFunc{
+		lock: func(context.Context) (string, error) {
+			for i := range int64(10) {
+				s.change("shop/a.ibd", 20+5*i)
+			}
+			s.flush(1)
+			s.checkpoint()
+			return "at:1", nil
+		},
+		unlock: func() error { return nil },
+	}
+	sent, _ := r.mustRun()
+	for _, p := range sent.Passes {
+		// Ten pages, the file's first four, the changed leaf of the redo log.
+		if want := int64(14*fakePageSize + 64<<10); p.Kind == "locked" && p.Sent > want {
+			t.Errorf("%d bytes sent under the lock, %d were due", p.Sent, want)
+		}
+	}
+}
