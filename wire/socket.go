@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,7 @@ type socket struct {
 
 	rbuf       []byte // nil before widen
 	rpos, rend int
+	ended      bool // TCP has come to its end; owned by the reader
 
 	written, read       atomic.Int64
 	writeTime, readTime atomic.Int64 // nanoseconds
@@ -104,6 +106,9 @@ func (s *socket) receive(p []byte) (int, error) {
 	start := time.Now()
 	n, err := s.Conn.Read(p)
 	s.readTime.Add(int64(time.Since(start)))
+	if err == io.EOF {
+		s.ended = true
+	}
 	if n > 0 {
 		s.read.Add(int64(n))
 		s.started.Store(true)
