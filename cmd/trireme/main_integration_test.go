@@ -15,6 +15,10 @@ import (
 // binary is the program under test, built from this very source: what lies in build/ may be older.
 var binary string
 
+// lastly is what must happen after all tests: the end of clusters that several tests share. Tests here do not run in parallel, so
+// nothing guards it.
+var lastly []func()
+
 // TestMain builds the program once for all tests on real servers.
 func TestMain(m *testing.M) {
 	os.Exit(withBinary(m))
@@ -35,6 +39,9 @@ func withBinary(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
+	for i := len(lastly) - 1; i >= 0; i-- {
+		lastly[i]()
+	}
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
