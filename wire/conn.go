@@ -40,7 +40,11 @@ type Conn struct {
 }
 
 func newConn(s *socket, stream net.Conn, kind Kind, peer Peer, session [32]byte) *Conn {
-	s.widen()
+	size := coalesceSize
+	if peer.Suite == plainWord {
+		size = plainCoalesceSize
+	}
+	s.widen(size)
 	return &Conn{socket: s, stream: stream, kind: kind, peer: peer, session: session, out: make([]byte, recordSize)}
 }
 

@@ -33,9 +33,9 @@ type socket struct {
 func newSocket(c net.Conn) *socket { return &socket{Conn: c} }
 
 // widen allocates the buffers. Strangers do not get any. Called between handshake and use, by the only goroutine that knows s.
-func (s *socket) widen() {
-	s.wbuf = make([]byte, coalesceSize)
-	s.rbuf = make([]byte, coalesceSize)
+func (s *socket) widen(size int) {
+	s.wbuf = make([]byte, size)
+	s.rbuf = make([]byte, size)
 }
 
 func (s *socket) Write(p []byte) (int, error) {
@@ -49,8 +49,8 @@ func (s *socket) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	// Large pieces, which come in plain mode only, go straight from the caller's buffer.
-	if s.wbuf == nil || s.wn == 0 && len(p) >= len(s.wbuf)/4 {
+	// What would fill the buffer goes straight from the caller's, which happens in plain mode only.
+	if s.wbuf == nil || s.wn == 0 && len(p) >= len(s.wbuf) {
 		return s.send(p)
 	}
 	s.wn += copy(s.wbuf[s.wn:], p)
@@ -89,7 +89,7 @@ func (s *socket) Read(p []byte) (int, error) {
 		s.rpos += n
 		return n, nil
 	}
-	if len(p) >= len(s.rbuf)/4 { // also before widen
+	if len(p) >= len(s.rbuf) { // also before widen
 		return s.receive(p)
 	}
 	n, err := s.receive(s.rbuf)
