@@ -43,7 +43,7 @@ func joinerHandshake(ch *channel, c Config, adm admission) (*Conn, error) {
 	}
 	key, known := adm.key(kind)
 	tr := transcript{key: key, exporter: ch.exporter, said: said}
-	if !known {
+	if !known || !tr.good(labelDonor, proof) {
 		return nil, ch.dismiss(kind)
 	}
 	tr.said = append(tr.said, raw...)
