@@ -135,6 +135,31 @@ func TestPolicyRefusalReachesBothEnds(t *testing.T) {
 	}
 }
 
+// The refused end names its own file, which the other end cannot know, and an identity made for one transfer is called what it is.
+func TestPolicyRefusalNamesOurFile(t *testing.T) {
+	ours, theirs := authority(t, "ours"), authority(t, "theirs")
+	foreign := node(t, theirs, "donor")
+	foreign.LeafFrom = "tcert=donor.pem (from my.cnf:3)"
+	for _, tc := range []struct {
+		shown *identity.Material
+		donor string // part of the donor's text
+		both  string
+	}{
+		{foreign, "what this node showed is tcert=donor.pem (from my.cnf:3)", "CN=theirs"},
+		{ephemeral(t), "set tcert and tkey on that node", "made for this transfer"},
+	} {
+		l := listen(t, Config{Material: node(t, ours, "joiner"), Policy: chainPolicy(identity.Chain, ours), Nonce: NewNonce(), MinVersion: 1, MaxVersion: 1})
+		o := meet(t, l, l.Ticket("127.0.0.1"), Control, Config{Material: tc.shown, MinVersion: 1, MaxVersion: 1})
+		d, j := refusal(t, "donor", o.donorErr), refusal(t, "joiner", o.joinerErr)
+		if !strings.Contains(d.Reason, tc.donor) || !strings.Contains(d.Reason, tc.both) || !strings.Contains(j.Reason, tc.both) {
+			t.Errorf("donor: %v\njoiner: %v\nwant %q, and %q on both", d, j, tc.donor, tc.both)
+		}
+		if strings.Contains(j.Reason, "donor.pem") {
+			t.Errorf("the joiner was told a file name of the donor: %v", j)
+		}
+	}
+}
+
 func TestVersionMismatchReachesBothEnds(t *testing.T) {
 	for _, tc := range [][4]uint16{{1, 2, 3, 4}, {5, 9, 1, 4}} {
 		jc := config(t)

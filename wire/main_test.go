@@ -113,7 +113,7 @@ func meet(t testing.TB, l *Listener, ticket Ticket, kind Kind, c Config) outcome
 	o.donor, o.donorErr = Dial(ctx, ticket, kind, c)
 	if o.donorErr != nil {
 		// A refusal reaches Accept at about the same time as Dial. Whoever expects one waits for it below.
-		timer := time.AfterFunc(time.Second, cancel)
+		timer := time.AfterFunc(patience, cancel)
 		defer timer.Stop()
 	}
 	wg.Wait()
