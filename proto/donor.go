@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -133,6 +134,8 @@ type donor struct {
 
 	mu       sync.Mutex
 	restless map[uint32]string // files that moved while they were read, and how
+
+	noBinlogs bool // the joiner keeps no binary logs
 }
 
 func newDonor(ctx context.Context, c DonorConfig) *donor {
@@ -198,6 +201,7 @@ func (d *donor) hello() (int, error) {
 		return 0, err
 	}
 	d.c.Note("joiner is %s, %s", printable(peer.Node), printable(peer.Software))
+	d.noBinlogs = states(peer.Facts, FactBinlogs, FactOff)
 	if !d.c.Bypass {
 		if err := checkFacts(d.c.Facts, peer.Facts); err != nil {
 			return 0, err
@@ -271,6 +275,9 @@ func (d *donor) scan() (*tree.Tree, error) {
 	t, err := d.c.Dirs.Scan(d.s.ctx)
 	if err != nil {
 		return nil, d.s.cause(Fail(CodeIO, fmt.Errorf("scan the donor's datadir: %w", err)))
+	}
+	if d.noBinlogs {
+		t.Entries = slices.DeleteFunc(t.Entries, func(e tree.Entry) bool { return e.Role == tree.RoleBinlog })
 	}
 	refusals := append(append([]tree.Refusal(nil), t.Refusals...), tree.CheckEngines(d.s.ctx, d.c.Dirs, t)...)
 	if err := d.s.ctx.Err(); err != nil {

@@ -7,6 +7,23 @@ import (
 	"trireme/proto/msg"
 )
 
+// FactBinlogs is a fact that only the joiner states: whether its server keeps binary
+// logs. Where that is FactOff the donor sends none, and nothing is compared.
+const (
+	FactBinlogs = "binary-logs"
+	FactOff     = "off"
+)
+
+// states says whether a list holds a fact with a value.
+func states(facts []msg.Fact, name, value string) bool {
+	for _, f := range facts {
+		if f.Name == name {
+			return f.Value == value
+		}
+	}
+	return false
+}
+
 // mismatches compares what both ends state about themselves. A value that one
 // end does not know is not compared; the second result names those.
 func mismatches(donor, joiner []msg.Fact) (wrong, unknown []string) {

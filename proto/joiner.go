@@ -261,6 +261,10 @@ func (j *joiner) prepare(peer msg.Hello, m msg.Mode) error {
 	}
 	j.store = st
 	if err := st.Prepare(j.s.ctx); err != nil {
+		var refused *store.RefusedError
+		if errors.As(err, &refused) {
+			return Fail(CodeRefused, err)
+		}
 		return j.s.cause(Fail(CodeIO, fmt.Errorf("prepare the joiner's datadir: %w", err)))
 	}
 	j.open.Store(true)

@@ -40,7 +40,11 @@ type Conn struct {
 }
 
 func newConn(s *socket, stream net.Conn, kind Kind, peer Peer, session [32]byte) *Conn {
-	s.widen()
+	size := coalesceSize
+	if peer.Suite == plainWord {
+		size = plainCoalesceSize
+	}
+	s.widen(size)
 	return &Conn{socket: s, stream: stream, kind: kind, peer: peer, session: session, out: make([]byte, recordSize)}
 }
 
@@ -153,8 +157,14 @@ func (c *Conn) Flush() error {
 func (c *Conn) Recv(buf []byte) (typ uint8, body []byte, err error) {
 	h := c.header[:]
 	if _, err := io.ReadFull(c.stream, h); err != nil {
-		if err == io.EOF {
+		// crypto/tls says io.EOF both for a closing alert and for a stream that just stops. Only after the first has TCP not
+		// come to its end yet, or not been asked.
+		cut := c.peer.Suite != plainWord && c.socket.ended
+		if err == io.EOF && !cut {
 			return 0, nil, io.EOF
+		}
+		if err == io.EOF {
+			err = fmt.Errorf("the connection was cut off: %w", io.ErrUnexpectedEOF)
 		}
 		return 0, nil, fmt.Errorf("receive from %s: %w", c.peer.Remote, err)
 	}

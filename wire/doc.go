@@ -20,6 +20,6 @@
 // ended when it returns. A Conn has none: Send and Flush run in one caller at a time, Recv in one, both at once are fine.
 //
 // Buffers: Send has copied or written head and body when it returns, so they are the caller's again. The body that Recv
-// returns lies in the buffer that was passed in. An accepted Conn owns about 0.5 MiB until it is closed; one that has not
+// returns lies in the buffer that was passed in. An accepted Conn owns about 0.3 MiB until it is closed; one that has not
 // authenticated owns none of that.
 package wire

@@ -52,7 +52,7 @@ func donorHandshake(ch *channel, t Ticket, kind Kind, c Config, refusal *objecti
 	if !tr.good(labelJoiner, answer) {
 		return nil, &StrangerError{ch.remote, CauseNonce, unproved(kind, answer)}
 	}
-	theirReason := cleanReason(answer.reason)
+	theirReason := c.ours(answer)
 	switch {
 	case own != nil && answer.code != CodeOK && answer.code != own.code:
 		return nil, own.refused(ch.remote, theirReason)

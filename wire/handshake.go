@@ -83,6 +83,16 @@ func (ch *channel) judge(p identity.Policy, usage x509.ExtKeyUsage) (warnings []
 	return warnings, nil
 }
 
+// ours is the peer's reason for a refusal. The peer knows our certificate but not our files, and whoever reads this end's log
+// looks for a file.
+func (c Config) ours(v verdict) string {
+	reason := cleanReason(v.reason)
+	if v.code == CodePolicy && c.Material != nil && c.Material.LeafFrom != "" {
+		reason += "; what this node showed is " + c.Material.LeafFrom
+	}
+	return reason
+}
+
 // agree finds the highest version that both speak.
 func agree(donor, joiner hello) (version uint16, o *objection) {
 	version = min(donor.max, joiner.max)

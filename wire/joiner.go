@@ -59,7 +59,7 @@ func joinerHandshake(ch *channel, c Config, adm admission) (*Conn, error) {
 		warnings, own = ch.judge(c.Policy, x509.ExtKeyUsageClientAuth)
 	}
 	if proof.code != CodeOK || own != nil {
-		return nil, ch.decline(tr, proof, own, adm)
+		return nil, ch.decline(tr, proof, own, c, adm)
 	}
 	var session [32]byte
 	settle := func(*Conn) {}
@@ -93,11 +93,11 @@ func (ch *channel) answer(tr transcript, own *objection) error {
 }
 
 // decline tells the donor the joiner's side of a refusal and reports the refusal itself.
-func (ch *channel) decline(tr transcript, proof verdict, own *objection, adm admission) error {
+func (ch *channel) decline(tr transcript, proof verdict, own *objection, c Config, adm admission) error {
 	sendErr := ch.answer(tr, own)
 	var refused *RefusedError
 	if proof.code != CodeOK {
-		refused = &RefusedError{Remote: ch.remote, ByPeer: true, Code: proof.code, Reason: cleanReason(proof.reason)}
+		refused = &RefusedError{Remote: ch.remote, ByPeer: true, Code: proof.code, Reason: c.ours(proof)}
 		if own != nil && own.code != proof.code {
 			refused.Also = own.text
 		}

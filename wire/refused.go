@@ -48,7 +48,7 @@ type RefusedError struct {
 	Remote string // address of the peer
 	ByPeer bool   // true: the peer refused; false: we did
 	Code   Code
-	Reason string // one printable line, at most 512 bytes
+	Reason string // one printable line, at most 512 bytes; where a peer refused our certificate, our file is named behind it
 	Also   string // what the other end had to complain about as well, if anything
 	Err    error  // the local cause, for instance an *identity.CheckError; nil when the peer refused
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,7 @@ type socket struct {
 
 	rbuf       []byte // nil before widen
 	rpos, rend int
+	ended      bool // TCP has come to its end; owned by the reader
 
 	written, read       atomic.Int64
 	writeTime, readTime atomic.Int64 // nanoseconds
@@ -31,9 +33,9 @@ type socket struct {
 func newSocket(c net.Conn) *socket { return &socket{Conn: c} }
 
 // widen allocates the buffers. Strangers do not get any. Called between handshake and use, by the only goroutine that knows s.
-func (s *socket) widen() {
-	s.wbuf = make([]byte, coalesceSize)
-	s.rbuf = make([]byte, coalesceSize)
+func (s *socket) widen(size int) {
+	s.wbuf = make([]byte, size)
+	s.rbuf = make([]byte, size)
 }
 
 func (s *socket) Write(p []byte) (int, error) {
@@ -47,8 +49,8 @@ func (s *socket) Write(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	// Large pieces, which come in plain mode only, go straight from the caller's buffer.
-	if s.wbuf == nil || s.wn == 0 && len(p) >= len(s.wbuf)/4 {
+	// What would fill the buffer goes straight from the caller's, which happens in plain mode only.
+	if s.wbuf == nil || s.wn == 0 && len(p) >= len(s.wbuf) {
 		return s.send(p)
 	}
 	s.wn += copy(s.wbuf[s.wn:], p)
@@ -87,7 +89,7 @@ func (s *socket) Read(p []byte) (int, error) {
 		s.rpos += n
 		return n, nil
 	}
-	if len(p) >= len(s.rbuf)/4 { // also before widen
+	if len(p) >= len(s.rbuf) { // also before widen
 		return s.receive(p)
 	}
 	n, err := s.receive(s.rbuf)
@@ -104,6 +106,9 @@ func (s *socket) receive(p []byte) (int, error) {
 	start := time.Now()
 	n, err := s.Conn.Read(p)
 	s.readTime.Add(int64(time.Since(start)))
+	if err == io.EOF {
+		s.ended = true
+	}
 	if n > 0 {
 		s.read.Add(int64(n))
 		s.started.Store(true)

@@ -18,8 +18,8 @@ import (
 const syncWorkers = 4
 
 // Commit makes a sealed tree durable and then startable (consistency 7.3, steps 4 to
-// 8): data, directories, keystones under their real names with redo last, and at the
-// very end journal and marker away. When it returns nil all that is on stable storage.
+// 8): an index of the binary logs, data, directories, keystones under their real names
+// with redo last, and at the very end journal and marker away. When it returns nil all that is on stable storage.
 // An error is final; keystones that already had their real names are hidden again as
 // far as the disk still allows (R-JOIN-8). ctx is not looked at once keystones move.
 func (s *Store) Commit(ctx context.Context) error {
@@ -32,6 +32,9 @@ func (s *Store) Commit(ctx context.Context) error {
 		return fmt.Errorf("commit: %w", errNotSealed)
 	}
 	if err := s.need("commit", stateSealed); err != nil {
+		return err
+	}
+	if err := s.writeIndex(); err != nil {
 		return err
 	}
 	if err := s.durable(ctx); err != nil {

@@ -46,6 +46,9 @@ func (s *Store) Prepare(ctx context.Context) error {
 	if err := s.refuseLinks(t); err != nil {
 		return err
 	}
+	if err := refuse(t); err != nil {
+		return err
+	}
 	if err := s.watchFilesystems(t); err != nil {
 		return err
 	}
@@ -79,6 +82,33 @@ func (s *Store) refuseLinks(t *tree.Tree) error {
 		}
 	}
 	return nil
+}
+
+// RefusedError says what lies in this node's directories that must not meet new data.
+// Nothing has been changed.
+type RefusedError struct{ Refusals []tree.Refusal }
+
+func (e *RefusedError) Error() string {
+	lines := make([]string, len(e.Refusals))
+	for i, r := range e.Refusals {
+		lines[i] = r.String()
+	}
+	return "these directories cannot take a copy (nothing has been changed): " + strings.Join(lines, "; and ")
+}
+
+// refuse stops before anything is changed for data that would stay where they are and
+// that the new server would take for its own (R-META-3).
+func refuse(t *tree.Tree) error {
+	var found []tree.Refusal
+	for _, r := range t.Refusals {
+		if r.Joiner {
+			found = append(found, r)
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return &RefusedError{found}
 }
 
 // Magic numbers of the file systems whose syncfs is known to report write errors.
@@ -136,34 +166,34 @@ func (s *Store) mark() error {
 		{tree.JournalName, text},
 	} {
 		s.marked = true
-		if err := s.writeSmall(m.name, m.text); err != nil {
+		if err := s.writeSmall(tree.RoleData, m.name, []byte(m.text), 0o600); err != nil {
 			return err
 		}
 	}
 	return s.syncDirs()
 }
 
-// writeSmall replaces a small file in the datadir and fsyncs it. The old one is
-// unlinked first, so that a link planted under the name leads nowhere.
-func (s *Store) writeSmall(name, text string) error {
-	if err := s.remove(tree.RoleData, name); err != nil {
+// writeSmall replaces a small file and fsyncs it. The old one is unlinked first, so
+// that a link planted under the name leads nowhere.
+func (s *Store) writeSmall(r tree.Role, name string, text []byte, mode uint32) error {
+	if err := s.remove(r, name); err != nil {
 		return err
 	}
-	f, err := s.open(tree.RoleData, name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := s.open(r, name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		return s.ioError(opCreate, tree.RoleData, name, err)
+		return s.ioError(opCreate, r, name, err)
 	}
-	err = s.pass(opWrite, tree.RoleData, name)
+	err = s.pass(opWrite, r, name)
 	if err == nil {
-		_, err = f.WriteString(text)
+		_, err = f.Write(text)
 	}
 	if err != nil {
-		err = s.ioError(opWrite, tree.RoleData, name, err)
+		err = s.ioError(opWrite, r, name, err)
 	} else {
-		err = s.syncFile(tree.RoleData, name, f)
+		err = s.syncFile(r, name, f)
 	}
 	if cerr := f.Close(); err == nil && cerr != nil {
-		err = s.ioError("close", tree.RoleData, name, cerr)
+		err = s.ioError("close", r, name, cerr)
 	}
 	return err
 }

@@ -34,10 +34,12 @@ func TestManyRoots(t *testing.T) {
 	// The old life has keystones and binary logs everywhere.
 	r.put(in(tree.RoleUndo, f("undo004", noise(9, 4096))), in(tree.RoleRedo, f("ib_logfile1", noise(9, 4096))),
 		in(tree.RoleBinlog, f("bin.000007", noise(9, 100))), in(tree.RoleBinlog, f("bin.index", []byte("./bin.000007\n"))))
-	items := append(donor(2), in(tree.RoleBinlog, f("bin.000042", noise(3, 300))), in(tree.RoleBinlog, f("bin.index", []byte("/elsewhere/bin.000042\n"))))
+	items := append(donor(2), in(tree.RoleBinlog, f("bin.000042", noise(3, 300))))
 	s := r.store()
 	mustOK(t, transfer(t.Context(), s, items))
-	want := r.want(items)
+	index := in(tree.RoleBinlog, f("bin.index", []byte(filepath.Join(base, "log", "bin.000042")+"\n")))
+	index.mode = 0o660
+	want := r.want(append(items, index))
 	want["data:redo"] = "0700 dir"
 	want["data:redo/ib_logfile0"] = want["redo:ib_logfile0"]
 	if msg := diff(r.list(), want); msg != "" {

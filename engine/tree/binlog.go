@@ -111,11 +111,8 @@ func (s *scanner) chooseBinlogs() {
 	newest := set(s.index[max(0, len(s.index)-limit):]...)
 	for i := range s.tree.Entries {
 		e := &s.tree.Entries[i]
-		switch {
-		case e.Class == Binlog && !newest[e.Path]:
+		if e.Class == Binlog && !newest[e.Path] {
 			e.Class = OldBinlog
-		case e.Class == BinlogIndex && limit == 0:
-			e.Class = OldBinlog // an index without logs would stop the joiner's server
 		}
 	}
 }

@@ -201,9 +201,9 @@ func TestScanBinlogs(t *testing.T) {
 		limit int
 		sent  string
 	}{
-		{0, ""}, {1, "donor.000009 bin.index"}, {2, "donor.000009 bin.000003 bin.index"},
-		{3, "donor.000009 bin.000003 bin.000002 bin.index"}, {9, "donor.000009 bin.000003 bin.000002 bin.000001 bin.index"},
-		{-1, "donor.000009 bin.000003 bin.000002 bin.000001 bin.index"},
+		{0, ""}, {1, "donor.000009"}, {2, "donor.000009 bin.000003"},
+		{3, "donor.000009 bin.000003 bin.000002"}, {9, "donor.000009 bin.000003 bin.000002 bin.000001"},
+		{-1, "donor.000009 bin.000003 bin.000002 bin.000001"},
 	} {
 		tr := scan(t, open(t, Layout{Data: data, Binlog: data, BinlogBase: "bin", MaxBinlogs: c.limit}))
 		var sent []string

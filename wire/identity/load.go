@@ -60,7 +60,7 @@ func (m *Material) loadPair(f Files) error {
 		return err
 	}
 	m.Leaf, m.Extra = certs.certs[0], certs.certs[1:]
-	m.Certificate.Leaf = m.Leaf
+	m.Certificate.Leaf, m.LeafFrom = m.Leaf, f.Cert.String()
 	for _, c := range certs.certs {
 		m.Certificate.Certificate = append(m.Certificate.Certificate, c.Raw)
 	}

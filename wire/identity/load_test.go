@@ -101,6 +101,7 @@ func TestLoad(t *testing.T) {
 
 		{name: "missing CA", ca: "none.pem", wants: []string{"tca=", "/my.cnf:3", "does not exist"}},
 		{name: "missing certificate", cert: "none.pem", wants: []string{"tcert=", "/my.cnf:5", "does not exist"}},
+		{name: "key as certificate", cert: "node.key", wants: []string{"tcert=", "wanted a certificate"}},
 		{name: "missing key", cert: "node.pem", key: "none.pem", wants: []string{"tkey=", "/my.cnf:6", "does not exist"}},
 		{name: "empty CA", ca: "empty.pem", wants: []string{"tca=", "the file is empty"}},
 		{name: "text CA", ca: "text.pem", wants: []string{"no PEM block"}},

@@ -51,11 +51,21 @@ type Material struct {
 	Extra       []*x509.Certificate // intermediates found in the certificate file after the leaf
 	Anchors     []*x509.Certificate // everything found in CA and CAPath, without duplicates
 	AnchorsFrom string              // where they came from, for messages
+	LeafFrom    string              // where Leaf came from, for messages; empty for a throw-away identity
 	Warnings    []string            // one line each
 }
 
 // ephemeralLifetime is generous because a state transfer of some terabytes may take days and dials new connections all along.
 const ephemeralLifetime = 14 * 24 * time.Hour
+
+// throwAway marks the subject of a throw-away certificate. It proves nothing; it only lets the other end give better advice
+// than to put this certificate into its CA file.
+const throwAway = "made for one transfer"
+
+// thrownAway recognises what Ephemeral makes.
+func thrownAway(c *x509.Certificate) bool {
+	return len(c.Subject.OrganizationalUnit) == 1 && c.Subject.OrganizationalUnit[0] == throwAway
+}
 
 // Ephemeral makes a throw-away identity: an ECDSA P-256 key and a self-signed certificate that lives for two weeks around now.
 // It proves something only to a peer that knows its Pin.
@@ -70,7 +80,7 @@ func Ephemeral(now time.Time) (*Material, error) {
 	}
 	t := &x509.Certificate{
 		SerialNumber: serial.Add(serial, big.NewInt(1)),
-		Subject:      pkix.Name{CommonName: "trireme"},
+		Subject:      pkix.Name{CommonName: "trireme", OrganizationalUnit: []string{throwAway}},
 		// The donor's clock may be far off; nobody looks at these dates, but a certificate must have some.
 		NotBefore:             now.Add(-24 * time.Hour),
 		NotAfter:              now.Add(ephemeralLifetime),

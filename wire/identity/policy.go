@@ -136,6 +136,10 @@ func (c *checker) chain(peer []*x509.Certificate) error {
 	if err := c.dates(leaf, "the certificate"); err != nil {
 		return err
 	}
+	if thrownAway(leaf) && !c.listed(leaf) {
+		return &CheckError{NoCertificate, "the peer has no certificate configured, it showed one that was made for this transfer",
+			"set tcert and tkey on that node, or ask for less with ssl-mode=REQUIRED on both"}
+	}
 	if !c.listed(leaf) {
 		if err := c.build(peer); err != nil {
 			return err

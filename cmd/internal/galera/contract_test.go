@@ -52,6 +52,9 @@ func TestTransfer(t *testing.T) {
 	everyProfile(t, func(t *testing.T, p serveremul.Profile) {
 		for _, bypass := range []bool{false, true} {
 			for _, progress := range []bool{false, true} {
+				if bypass && progress {
+					continue
+				}
 				jo := options(t, p, "plain")
 				jo.Progress = progress
 				if progress {
@@ -240,6 +243,9 @@ func TestSignalUnderLock(t *testing.T) {
 // TestEmulatorCatches proves that the emulator sees what Out exists to prevent.
 func TestEmulatorCatches(t *testing.T) {
 	everyProfile(t, func(t *testing.T, p serveremul.Profile) {
+		if p.Name != "M10.4e" && p.Name != "M11.8" && p.Name != "PXC" {
+			return // the others read the same way
+		}
 		for mode, violation := range map[string]string{"stray": `"hello" is not ready`, "raw": "without its end"} {
 			o := options(t, p, mode)
 			o.Tolerate = true

@@ -87,15 +87,16 @@ func runVersion(ctx context.Context, program string) string {
 	if cmd.Run() != nil {
 		return ""
 	}
-	return out.String()
+	return out.kept.String()
 }
 
-// limitedBuffer keeps the first 4 KiB and swallows the rest.
-type limitedBuffer struct{ bytes.Buffer }
+// limitedBuffer keeps the first 4 KiB and swallows the rest. The buffer is not embedded: its ReadFrom would go round the
+// limit.
+type limitedBuffer struct{ kept bytes.Buffer }
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
-	if room := 4096 - b.Len(); room > 0 {
-		b.Buffer.Write(p[:min(room, len(p))])
+	if room := 4096 - b.kept.Len(); room > 0 {
+		b.kept.Write(p[:min(room, len(p))])
 	}
 	return len(p), nil
 }

@@ -33,9 +33,9 @@ func channel(set *settings.Settings, joiner bool) (wire.Config, error) {
 	switch {
 	case t.Cert.Value != "":
 		c.Material, err = identity.Load(identity.Files{CA: source(t.CA), CAPath: source(t.CAPath), Cert: source(t.Cert), Key: source(t.Key)})
-	case joiner || t.Mode == settings.Pinned:
+	case joiner:
 		// A listener cannot do without a certificate: where none is configured
-		// the pin in the address vouches for this one.
+		// the pin in the address vouches for this one. A donor's would prove nothing.
 		c.Material, err = identity.Ephemeral(time.Now())
 	}
 	if err != nil {

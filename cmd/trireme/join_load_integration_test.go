@@ -1,0 +1,147 @@
+//go:build integration
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+
+	"trireme/bench/cluster"
+)
+
+// joinsUnderLoad is how often TestJoinDuringLoad repeats; make soak sets it higher through the environment.
+const joinsUnderLoad = 2
+
+// repeats reads SOAK.
+func repeats(t *testing.T, least int) int {
+	t.Helper()
+	text := os.Getenv("SOAK")
+	if text == "" {
+		return least
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("SOAK=%q is not a number of repeats", text)
+	}
+	return n
+}
+
+// ddl is one round of what changes the tree itself: a copying and an in-place ALTER, TRUNCATE, a swap of two tables, a partition
+// exchanged, databases that come and go.
+const ddl = `CREATE DATABASE churn%[1]d; CREATE TABLE churn%[1]d.t (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO churn%[1]d.t VALUES (%[1]d);
+	ALTER TABLE churn.a ADD COLUMN c%[1]d INT NOT NULL DEFAULT %[1]d, ALGORITHM=COPY;
+	ALTER TABLE churn.b ADD INDEX i%[1]d (v), ALGORITHM=INPLACE;
+	REPLACE INTO churn.a (id, v) SELECT seq + 1000 * %[1]d, SHA2(seq, 256) FROM seq_1_to_300;
+	RENAME TABLE churn.a TO churn.x, churn.b TO churn.a, churn.x TO churn.b;
+	TRUNCATE churn.c; INSERT INTO churn.c SELECT seq, REPEAT('c', 200) FROM seq_1_to_400;
+	ALTER TABLE churn.p EXCHANGE PARTITION p1 WITH TABLE churn.q;
+	ALTER TABLE churn.a DROP INDEX IF EXISTS i%[1]d; ALTER TABLE churn.b DROP INDEX IF EXISTS i%[1]d;
+	ALTER TABLE churn.a DROP COLUMN IF EXISTS c%[1]d; ALTER TABLE churn.b DROP COLUMN IF EXISTS c%[1]d;
+	INSERT INTO churn.f (body) SELECT CONCAT('oar sail keel word', seq) FROM seq_1_to_50; DELETE FROM churn.f WHERE id %% 3 = 0;
+	DROP DATABASE churn%[1]d`
+
+// churn repeats ddl on a node until the context ends, and returns how many rounds there were.
+type churn struct {
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	rounds int
+	err    error
+}
+
+func startChurn(ctx context.Context, n *cluster.Node) (*churn, error) {
+	err := n.Exec(ctx, `DROP DATABASE IF EXISTS churn; CREATE DATABASE churn; USE churn;
+		CREATE TABLE a (id INT PRIMARY KEY, v VARCHAR(100)) ENGINE=InnoDB; CREATE TABLE b LIKE a; INSERT INTO b SELECT seq, SHA2(seq, 256) FROM seq_1_to_3000;
+		CREATE TABLE c (id INT PRIMARY KEY, v VARCHAR(300)) ENGINE=InnoDB;
+		CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB PARTITION BY RANGE (id) (PARTITION p1 VALUES LESS THAN (1000), PARTITION p2 VALUES LESS THAN MAXVALUE);
+		CREATE TABLE q (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO q SELECT seq FROM seq_1_to_500; INSERT INTO p SELECT seq FROM seq_1_to_100;
+		CREATE TABLE f (id INT AUTO_INCREMENT PRIMARY KEY, body TEXT, FULLTEXT KEY (body)) ENGINE=InnoDB; USE mysql`)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	c := &churn{cancel: cancel}
+	c.wg.Go(func() {
+		for i := 1; ctx.Err() == nil; i++ {
+			err := n.Exec(ctx, fmt.Sprintf(ddl, i))
+			var refused *mysql.MySQLError
+			switch {
+			case ctx.Err() != nil:
+			case err == nil:
+				c.rounds++
+			case errors.As(err, &refused) && (refused.Number == 1213 || refused.Number == 1205 || refused.Number == 1317):
+				// A conflict with the writer or a wait that ended: the next round starts from wherever this one stopped.
+			default:
+				c.err = err
+				return
+			}
+		}
+	})
+	return c, nil
+}
+
+func (c *churn) stop() (int, error) {
+	c.cancel()
+	c.wg.Wait()
+	return c.rounds, c.err
+}
+
+// TestJoinDuringLoad is T-2: a node joins while clients write without pause and tables, partitions and databases come and go; by
+// turns with an empty datadir and over the old one. All oracles hold each time.
+func TestJoinDuringLoad(t *testing.T) {
+	ctx, r := sharedRig(t)
+	for i := range repeats(t, joinsUnderLoad) {
+		if !t.Run(fmt.Sprintf("repeat=%d", i+1), func(t *testing.T) { joinDuringLoad(t, r, i) }) {
+			return
+		}
+	}
+	must(t, r.one.Exec(ctx, "DROP DATABASE IF EXISTS writer; DROP DATABASE IF EXISTS churn"))
+}
+
+func joinDuringLoad(t *testing.T, r *joinRig, i int) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), testLimit, fmt.Errorf("the repeat took longer than %v", testLimit))
+	defer cancel()
+	n := r.two
+	must(t, n.Stop(ctx))
+	if i%2 == 0 {
+		r.fresh(t, n)
+	} else {
+		r.over(t, n)
+	}
+	w, err := cluster.StartWriter(ctx, r.one, cluster.WriterConfig{Clients: 2, Seed: uint64(i + 1)})
+	must(t, err)
+	c, err := startChurn(ctx, r.one)
+	must(t, err)
+	defer c.stop()
+	defer w.Stop()
+	// The load must have begun: a join of a quiet donor proves nothing here.
+	before := w.Load().Commits
+	until(t, ctx, "the writer commits", func() bool { return w.Load().Commits > before+50 })
+	flushed := watchFlushed(r.one)
+	defer flushed.stop()
+	uuid := r.uuid(t, ctx)
+	r.holding(t, uuid)
+	must(t, n.Start(ctx, false))
+	r.held(t, ctx, uuid)
+	checkPosition(t, ctx, r, n, flushed.stop())
+	r.release(t)
+	must(t, n.WaitSynced(ctx))
+	rounds, err := c.stop()
+	must(t, err)
+	load, err := w.Stop()
+	must(t, err)
+	s := lastSummary(t, r.one)
+	t.Logf("%d commits and %d rounds of DDL; longest gap %v, donor locked for %.3f s, %d passes", load.Commits, rounds, load.LongestGap, s.LockSeconds, s.Passes)
+	if rounds == 0 {
+		t.Error("no round of DDL came to its end")
+	}
+	must(t, w.CheckLedger(ctx, r.one))
+	must(t, w.CheckLedger(ctx, n))
+	r.exact(t, ctx, n)
+}

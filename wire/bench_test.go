@@ -1,0 +1,136 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// BenchmarkPipe moves 1 MiB frames over loopback, both ends in this process.
+func BenchmarkPipe(b *testing.B) {
+	for _, transport := range []string{"tls", "plain"} {
+		for _, conns := range []int{1, 2, 4} {
+			for _, coalesce := range []bool{true, false} {
+				b.Run(fmt.Sprintf("transport=%s/conns=%d/coalesce=%v", transport, conns, coalesce), func(b *testing.B) {
+					benchmarkPipe(b, transport == "plain", conns, coalesce)
+				})
+			}
+		}
+	}
+}
+
+func benchmarkPipe(b *testing.B, plain bool, conns int, coalesce bool) {
+	c := config(b)
+	if plain {
+		c = plainConfig(b)
+	}
+	l := listen(b, c)
+	control, _ := join(b, l, Control, Config{Plain: plain, MinVersion: 1, MaxVersion: 1})
+	var left atomic.Int64
+	var senders, receivers sync.WaitGroup
+	var donors []*Conn
+	for range conns {
+		d, j := join(b, l, Data, Config{Plain: plain, MinVersion: 1, MaxVersion: 1, Session: control.Session()})
+		if !coalesce {
+			d.socket.wbuf, d.socket.rbuf, j.socket.wbuf, j.socket.rbuf = nil, nil, nil, nil
+		}
+		donors = append(donors, d)
+		receivers.Go(func() {
+			buf := make([]byte, MaxFrame)
+			for {
+				if _, _, err := j.Recv(buf); err != nil {
+					return
+				}
+			}
+		})
+	}
+	body := make([]byte, 1<<20)
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	// One loop feeds all connections; b.Loop counts in one goroutine only, so the others draw from a counter.
+	left.Store(int64(b.N))
+	b.ResetTimer()
+	before := cpuSeconds(b)
+	for _, d := range donors {
+		senders.Go(func() {
+			for left.Add(-1) >= 0 {
+				if err := d.Send(1, nil, body); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+			if err := d.Flush(); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	senders.Wait()
+	b.StopTimer()
+	// On a machine that is shared with others this says more than the rate.
+	b.ReportMetric((cpuSeconds(b)-before)*1e9/float64(b.N)/float64(len(body)), "cpu-s/GB")
+	for _, d := range donors {
+		_ = d.Close()
+	}
+	receivers.Wait()
+}
+
+func cpuSeconds(b *testing.B) float64 {
+	b.Helper()
+	var r unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
+		b.Fatal(err)
+	}
+	return float64(r.Utime.Nano()+r.Stime.Nano()) / 1e9
+}
+
+// BenchmarkPreface is what one more connection costs, TCP included.
+func BenchmarkPreface(b *testing.B) {
+	for _, plain := range []bool{false, true} {
+		b.Run(fmt.Sprintf("plain=%v", plain), func(b *testing.B) {
+			c := config(b)
+			if plain {
+				c = plainConfig(b)
+			}
+			l := listen(b, c)
+			control, _ := join(b, l, Control, Config{Plain: plain, MinVersion: 1, MaxVersion: 1})
+			dc := Config{Plain: plain, MinVersion: 1, MaxVersion: 1, Session: control.Session()}
+			ticket := l.Ticket("127.0.0.1")
+			var wg sync.WaitGroup
+			ctx, cancel := context.WithCancel(context.Background())
+			wg.Go(func() {
+				for {
+					j, err := l.Accept(ctx)
+					if err != nil {
+						return
+					}
+					_ = j.Close()
+				}
+			})
+			b.ReportAllocs()
+			for b.Loop() {
+				d, err := Dial(ctx, ticket, Data, dc)
+				if err != nil {
+					b.Fatal(err)
+				}
+				_ = d.Close()
+			}
+			cancel()
+			wg.Wait()
+		})
+	}
+}
+
+// BenchmarkParseTicket is here to show allocations only.
+func BenchmarkParseTicket(b *testing.B) {
+	s := sampleTicket().String()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ParseTicket(s); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

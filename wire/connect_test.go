@@ -1,0 +1,473 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"trireme/wire/identity"
+)
+
+func TestMeet(t *testing.T) {
+	a := authority(t, "authority")
+	joiner, donor := node(t, a, "joiner", "127.0.0.1"), node(t, a, "donor")
+	for _, tc := range []struct {
+		name          string
+		joiner, donor Config
+		suite         string
+		shown         [2]int // certificates that joiner and donor see
+	}{
+		{name: "ephemeral", joiner: Config{Material: ephemeral(t)}, shown: [2]int{0, 1}},
+		{name: "ephemeral on both ends", joiner: Config{Material: ephemeral(t)}, donor: Config{Material: ephemeral(t)}, shown: [2]int{1, 1}},
+		{name: "mutual chain", joiner: Config{Material: joiner, Policy: chainPolicy(identity.Chain, a)}, donor: Config{Material: donor, Policy: chainPolicy(identity.Chain, a)}, shown: [2]int{1, 1}},
+		{name: "chain and name", joiner: Config{Material: joiner, Policy: chainPolicy(identity.Chain, a)}, donor: Config{Material: donor, Policy: chainPolicy(identity.ChainAndName, a, "127.0.0.1")}, shown: [2]int{1, 1}},
+		{name: "exact", joiner: Config{Material: joiner, Policy: identity.Policy{Level: identity.Exact, Exact: donor.Leaf}}, donor: Config{Material: donor, Policy: identity.Policy{Level: identity.Exact, Exact: joiner.Leaf}}, shown: [2]int{1, 1}},
+		{name: "plain", joiner: Config{Plain: true}, donor: Config{Plain: true}, suite: plainWord},
+	} {
+		t.Run(strings.ReplaceAll(tc.name, " ", "_"), func(t *testing.T) {
+			tc.joiner.Nonce = NewNonce()
+			tc.joiner.MinVersion, tc.joiner.MaxVersion = 1, 4
+			tc.donor.MinVersion, tc.donor.MaxVersion = 2, 3
+			l := listen(t, tc.joiner)
+			d, j := join(t, l, Control, tc.donor)
+			if d.Session() != j.Session() || d.Session() == ([32]byte{}) {
+				t.Error("the ends do not share a session")
+			}
+			if d.Peer().Version != 3 || j.Peer().Version != 3 || d.Kind() != Control || j.Kind() != Control {
+				t.Errorf("donor %+v, joiner %+v: want version 3", d.Peer(), j.Peer())
+			}
+			if got := [2]int{len(j.Peer().Certificates), len(d.Peer().Certificates)}; got != tc.shown {
+				t.Errorf("certificates seen: %v, want %v", got, tc.shown)
+			}
+			if s := d.Peer().Suite; s != j.Peer().Suite || tc.suite != "" && s != tc.suite || tc.suite == "" && !strings.HasPrefix(s, "TLS_") {
+				t.Errorf("suites %q and %q", s, j.Peer().Suite)
+			}
+			chat(t, d, j)
+
+			tc.donor.Session = d.Session()
+			for range 3 {
+				d, j := join(t, l, Data, tc.donor)
+				if j.Kind() != Data || j.Session() != ([32]byte{}) {
+					t.Errorf("kind %d, session %v", j.Kind(), j.Session())
+				}
+				chat(t, d, j)
+				chat(t, j, d)
+			}
+		})
+	}
+}
+
+// chat sends one frame and compares what arrives.
+func chat(t testing.TB, from, to *Conn) {
+	t.Helper()
+	body := bytes.Repeat([]byte("0123456789abcdef"), 5000)
+	if err := errors.Join(from.Send(7, []byte("head"), body), from.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	typ, got, err := to.Recv(make([]byte, MaxFrame))
+	if err != nil || typ != 7 || string(got) != "head"+string(body) {
+		t.Fatalf("got type %d, %d bytes, %v", typ, len(got), err)
+	}
+}
+
+// What the policy refuses is told to both ends, with the same text.
+func TestPolicyRefusalReachesBothEnds(t *testing.T) {
+	ours, theirs := authority(t, "ours"), authority(t, "theirs")
+	chain := chainPolicy(identity.Chain, ours)
+	good := func(cn string) *identity.Material { return node(t, ours, cn, "n1.db.local") }
+	for _, tc := range []struct {
+		name          string
+		joiner, donor Config
+		byDonor       bool
+		kind          identity.Kind
+		text          string
+		also          string // what the refused end says as well
+	}{
+		{name: "donor without certificate", joiner: Config{Material: good("joiner"), Policy: chain}, donor: Config{Policy: chain}, kind: identity.NoCertificate, text: "no certificate"},
+		{name: "donor of another CA", joiner: Config{Material: good("joiner"), Policy: chain}, donor: Config{Material: node(t, theirs, "donor"), Policy: chain}, kind: identity.Untrusted, text: "CN=theirs"},
+		{name: "joiner of another CA", joiner: Config{Material: node(t, theirs, "joiner")}, donor: Config{Material: good("donor"), Policy: chain}, byDonor: true, kind: identity.Untrusted, text: "CN=theirs"},
+		{name: "joiner with another name", joiner: Config{Material: good("joiner")}, donor: Config{Material: good("donor"), Policy: chainPolicy(identity.ChainAndName, ours, "n2.db.local")}, byDonor: true, kind: identity.WrongName, text: "n2.db.local"},
+		{name: "joiner not the pinned one", joiner: Config{Material: good("joiner")}, donor: Config{Material: good("donor"), Policy: identity.Policy{Level: identity.Exact, Exact: good("x").Leaf}}, byDonor: true, kind: identity.WrongCertificate, text: "SHA-256"},
+		{name: "both object", joiner: Config{Material: node(t, theirs, "joiner"), Policy: chainPolicy(identity.Exact, ours)}, donor: Config{Policy: chain}, byDonor: true, kind: identity.Untrusted, text: "CN=theirs"},
+	} {
+		t.Run(strings.ReplaceAll(tc.name, " ", "_"), func(t *testing.T) {
+			tc.joiner.Nonce = NewNonce()
+			if tc.joiner.Policy.Level == identity.Exact {
+				tc.joiner.Policy.Exact = good("x").Leaf
+			}
+			tc.joiner.MinVersion, tc.joiner.MaxVersion, tc.donor.MinVersion, tc.donor.MaxVersion = 1, 1, 1, 1
+			l := listen(t, tc.joiner)
+			o := meet(t, l, l.Ticket("127.0.0.1"), Control, tc.donor)
+			d, j := refusal(t, "donor", o.donorErr), refusal(t, "joiner", o.joinerErr)
+			if d.Code != CodePolicy || j.Code != CodePolicy || d.Reason != j.Reason || !strings.Contains(d.Reason, tc.text) {
+				t.Errorf("donor: %v\njoiner: %v\nwant both to say %q", d, j, tc.text)
+			}
+			if d.ByPeer == tc.byDonor || j.ByPeer != tc.byDonor {
+				t.Errorf("donor says by peer %v, joiner %v", d.ByPeer, j.ByPeer)
+			}
+			local := d
+			if !tc.byDonor {
+				local = j
+			}
+			var ce *identity.CheckError
+			if !errors.As(local, &ce) || ce.Kind != tc.kind {
+				t.Errorf("local cause %v, want kind %v", local.Err, tc.kind)
+			}
+
+			// The listener goes on, and once the set-up is right, the same ticket works: no control connection was used up.
+			fixed := tc.donor
+			fixed.Policy = identity.Policy{}
+			if !tc.byDonor || tc.joiner.Policy.Level != identity.None {
+				return
+			}
+			dc, jc := join(t, l, Control, fixed)
+			chat(t, dc, jc)
+		})
+	}
+}
+
+// The refused end names its own file, which the other end cannot know, and an identity made for one transfer is called what it is.
+func TestPolicyRefusalNamesOurFile(t *testing.T) {
+	ours, theirs := authority(t, "ours"), authority(t, "theirs")
+	foreign := node(t, theirs, "donor")
+	foreign.LeafFrom = "tcert=donor.pem (from my.cnf:3)"
+	for _, tc := range []struct {
+		shown *identity.Material
+		donor string // part of the donor's text
+		both  string
+	}{
+		{foreign, "what this node showed is tcert=donor.pem (from my.cnf:3)", "CN=theirs"},
+		{ephemeral(t), "set tcert and tkey on that node", "made for this transfer"},
+	} {
+		l := listen(t, Config{Material: node(t, ours, "joiner"), Policy: chainPolicy(identity.Chain, ours), Nonce: NewNonce(), MinVersion: 1, MaxVersion: 1})
+		o := meet(t, l, l.Ticket("127.0.0.1"), Control, Config{Material: tc.shown, MinVersion: 1, MaxVersion: 1})
+		d, j := refusal(t, "donor", o.donorErr), refusal(t, "joiner", o.joinerErr)
+		if !strings.Contains(d.Reason, tc.donor) || !strings.Contains(d.Reason, tc.both) || !strings.Contains(j.Reason, tc.both) {
+			t.Errorf("donor: %v\njoiner: %v\nwant %q, and %q on both", d, j, tc.donor, tc.both)
+		}
+		if strings.Contains(j.Reason, "donor.pem") {
+			t.Errorf("the joiner was told a file name of the donor: %v", j)
+		}
+	}
+}
+
+func TestVersionMismatchReachesBothEnds(t *testing.T) {
+	for _, tc := range [][4]uint16{{1, 2, 3, 4}, {5, 9, 1, 4}} {
+		jc := config(t)
+		jc.MinVersion, jc.MaxVersion = tc[0], tc[1]
+		l := listen(t, jc)
+		o := meet(t, l, l.Ticket("127.0.0.1"), Control, Config{MinVersion: tc[2], MaxVersion: tc[3]})
+		for end, err := range map[string]error{"donor": o.donorErr, "joiner": o.joinerErr} {
+			r := refusal(t, end, err)
+			for _, want := range []string{fmt.Sprintf("joiner %d to %d", tc[0], tc[1]), fmt.Sprintf("donor speaks %d to %d", tc[2], tc[3])} {
+				if r.Code != CodeVersion || !strings.Contains(r.Reason, want) {
+					t.Errorf("%s: %v, want code version and %q", end, r, want)
+				}
+			}
+		}
+	}
+}
+
+func TestRefuse(t *testing.T) {
+	a := authority(t, "authority")
+	for _, jc := range []Config{plainConfig(t), config(t), {Material: node(t, a, "joiner"), Policy: chainPolicy(identity.Chain, a), Nonce: NewNonce(), MinVersion: 1, MaxVersion: 1}} {
+		l := listen(t, jc)
+		ctx := testContext(t)
+		reason := "tcert=/etc/x.pem: the file does not exist\n\x1b[31m" + strings.Repeat("x", 1000)
+		got := make(chan error, 1)
+		go func() {
+			_, err := l.Accept(ctx)
+			got <- err
+		}()
+		if err := Refuse(ctx, l.Ticket("127.0.0.1"), Config{MinVersion: 1, MaxVersion: 1}, reason); err != nil {
+			t.Fatalf("plain=%v: %v", jc.Plain, err)
+		}
+		r := refusal(t, "joiner", <-got)
+		if !r.ByPeer || r.Code != CodeSetup || !strings.Contains(r.Reason, "does not exist") || strings.ContainsAny(r.Reason, "\n\x1b") || len(r.Reason) > maxReason || r.Also != "" {
+			t.Errorf("plain=%v: %+v", jc.Plain, r)
+		}
+	}
+}
+
+func TestRefuseWithoutListener(t *testing.T) {
+	l := listen(t, config(t))
+	ticket := l.Ticket("127.0.0.1")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	err := Refuse(testContext(t), ticket, Config{MinVersion: 1, MaxVersion: 1}, "x")
+	if err == nil || !strings.Contains(err.Error(), "nothing listens there") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Neither end ever gives in to the other's mode.
+func TestModesMustAgree(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		joiner Config
+		donor  Config
+		text   string
+	}{
+		{"joiner encrypts, donor plain", config(t), Config{Plain: true, MinVersion: 1, MaxVersion: 1}, "this donor is told not to"},
+		{"joiner plain, donor encrypts", plainConfig(t), Config{Material: ephemeral(t), MinVersion: 1, MaxVersion: 1}, "joiner does not encrypt"},
+	} {
+		t.Run(strings.ReplaceAll(tc.name, " ", "_"), func(t *testing.T) {
+			l := listen(t, tc.joiner)
+			o := meet(t, l, l.Ticket("127.0.0.1"), Control, tc.donor)
+			for end, err := range map[string]error{"donor": o.donorErr, "joiner": o.joinerErr} {
+				if r := refusal(t, end, err); r.Code != CodeMode || !strings.Contains(r.Reason, tc.text) {
+					t.Errorf("%s: %v, want %q", end, r, tc.text)
+				}
+			}
+		})
+	}
+}
+
+// A ticket that was tampered with to say plain leads nowhere.
+func TestForgedPlainTicket(t *testing.T) {
+	var seen strangers
+	jc := config(t)
+	jc.OnStranger = seen.add
+	l := listen(t, jc)
+	ticket := l.Ticket("127.0.0.1")
+	ticket.Plain = true
+	if _, err := Dial(testContext(t), ticket, Control, Config{Plain: true, MinVersion: 1, MaxVersion: 1}); err == nil {
+		t.Fatal("connected")
+	}
+	seen.has(t, CausePlain)
+}
+
+func TestWrongPin(t *testing.T) {
+	l := listen(t, config(t))
+	ticket := l.Ticket("127.0.0.1")
+	ticket.Pin[31] ^= 1
+	_, err := Dial(testContext(t), ticket, Control, Config{MinVersion: 1, MaxVersion: 1})
+	if causeOf(err) != CausePin {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestWrongNonce(t *testing.T) {
+	for _, jc := range []Config{config(t), plainConfig(t)} {
+		var seen strangers
+		jc.OnStranger = seen.add
+		l := listen(t, jc)
+		ticket := l.Ticket("127.0.0.1")
+		ticket.Nonce[0] ^= 1
+		_, err := Dial(testContext(t), ticket, Control, Config{Plain: jc.Plain, MinVersion: 1, MaxVersion: 1})
+		if causeOf(err) != CauseNonce || !strings.Contains(err.Error(), "another state request") {
+			t.Errorf("plain=%v: got %v", jc.Plain, err)
+		}
+		seen.has(t, CauseNonce)
+		d, j := join(t, l, Control, Config{Plain: jc.Plain, MinVersion: 1, MaxVersion: 1})
+		chat(t, d, j)
+	}
+}
+
+func TestNonceIsGoodForOneControlConnection(t *testing.T) {
+	var seen strangers
+	jc := config(t)
+	jc.OnStranger = seen.add
+	l := listen(t, jc)
+	dc := Config{MinVersion: 1, MaxVersion: 1}
+	d, j := join(t, l, Control, dc)
+	for range 2 {
+		_, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Control, dc)
+		if r := refusal(t, "donor", err); r.Code != CodeBusy {
+			t.Errorf("got %v", err)
+		}
+	}
+	seen.has(t, CauseLate)
+	chat(t, d, j)
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Control, dc); refusal(t, "donor", err).Code != CodeBusy {
+		t.Errorf("after the first was closed: got %v", err)
+	}
+}
+
+func TestManyControls(t *testing.T) {
+	jc := config(t)
+	jc.ManyControls = true
+	l := listen(t, jc)
+	dc := Config{MinVersion: 1, MaxVersion: 1}
+	_, j := join(t, l, Control, dc)
+	if _, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Control, dc); refusal(t, "donor", err).Code != CodeBusy {
+		t.Errorf("while the first is open: got %v", err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d, j := join(t, l, Control, dc)
+	chat(t, d, j)
+}
+
+// Somebody who knows the nonce, but not the control connection, gets no data connection.
+func TestDataConnectionsBelongToTheirControl(t *testing.T) {
+	var seen strangers
+	jc := config(t)
+	jc.OnStranger = seen.add
+	l := listen(t, jc)
+	dc := Config{MinVersion: 1, MaxVersion: 1}
+	if _, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Data, dc); err == nil || !strings.Contains(err.Error(), "Config.Session") {
+		t.Errorf("without session: got %v", err)
+	}
+	dc.Session = [32]byte{1}
+	if _, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Data, dc); causeOf(err) != CauseNonce {
+		t.Errorf("before the control connection: got %v", err)
+	}
+	d, _ := join(t, l, Control, Config{MinVersion: 1, MaxVersion: 1})
+	if _, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Data, dc); causeOf(err) != CauseNonce || !strings.Contains(err.Error(), "control connection") {
+		t.Errorf("with a wrong session: got %v", err)
+	}
+	seen.has(t, CauseNonce)
+	dc.Session = d.Session()
+	join(t, l, Data, dc)
+}
+
+// After the control connection stands, a nonce thief without a good certificate must not end the transfer through Accept.
+func TestLateRefusalsAreStrangers(t *testing.T) {
+	a := authority(t, "authority")
+	var seen strangers
+	jc := Config{Material: node(t, a, "joiner"), Policy: chainPolicy(identity.Chain, a), Nonce: NewNonce(), MinVersion: 1, MaxVersion: 1, OnStranger: seen.add}
+	l := listen(t, jc)
+	join(t, l, Control, Config{Material: node(t, a, "donor"), MinVersion: 1, MaxVersion: 1})
+	if err := Refuse(testContext(t), l.Ticket("127.0.0.1"), Config{MinVersion: 1, MaxVersion: 1}, "stop"); err != nil {
+		t.Error(err)
+	}
+	seen.has(t, CauseLate)
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := l.Accept(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Accept: %v", err)
+	}
+}
+
+func TestWarningsReachTheCaller(t *testing.T) {
+	a := authority(t, "authority")
+	l := listen(t, Config{Material: node(t, a, "127.0.0.1"), Nonce: NewNonce(), MinVersion: 1, MaxVersion: 1})
+	d, _ := join(t, l, Control, Config{Policy: chainPolicy(identity.ChainAndName, a, "127.0.0.1"), MinVersion: 1, MaxVersion: 1})
+	if w := strings.Join(d.Peer().Warnings, ""); !strings.Contains(w, "as text") {
+		t.Errorf("warnings %q", w)
+	}
+}
+
+func TestDialErrors(t *testing.T) {
+	ctx := testContext(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	ticket := Ticket{Host: "127.0.0.1", Port: silent.Addr().(*net.TCPAddr).Port, Version: 1, Nonce: NewNonce()}
+	for _, tc := range []struct {
+		name   string
+		change func(*Ticket, *Config)
+		is     error
+		text   string
+	}{
+		{"silence", func(_ *Ticket, c *Config) { c.HandshakeTimeout = 50 * time.Millisecond }, context.DeadlineExceeded, "no answer within 50ms"},
+		{"silence, plain", func(k *Ticket, c *Config) { k.Plain, c.Plain, c.HandshakeTimeout = true, true, 50*time.Millisecond }, context.DeadlineExceeded, "no answer within 50ms"},
+		{"version range", func(_ *Ticket, c *Config) { c.MinVersion = 2 }, nil, "no range"},
+		{"family", func(_ *Ticket, c *Config) { c.Socket.Family = 6 }, nil, "no address of the family IPv6"},
+		{"name", func(k *Ticket, _ *Config) { k.Host = "host.invalid" }, nil, "resolve"},
+		{"bind", func(_ *Ticket, c *Config) { c.Socket.Bind = "nowhere" }, nil, "not an IP address"},
+		{"congestion", func(_ *Ticket, c *Config) { c.Socket.Congestion = "no-such" }, os.ErrNotExist, "tcp_available_congestion_control"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			k, c := ticket, Config{MinVersion: 1, MaxVersion: 1, HandshakeTimeout: patience}
+			tc.change(&k, &c)
+			conn, err := Dial(ctx, k, Control, c)
+			if err == nil || conn != nil || !strings.Contains(err.Error(), tc.text) || tc.is != nil && !errors.Is(err, tc.is) {
+				t.Errorf("got %v, want %q", err, tc.text)
+			}
+		})
+	}
+	t.Run("cancelled", func(t *testing.T) {
+		why := errors.New("the server is going down")
+		ctx, cancel := context.WithCancelCause(ctx)
+		time.AfterFunc(20*time.Millisecond, func() { cancel(why) })
+		if _, err := Dial(ctx, ticket, Control, Config{MinVersion: 1, MaxVersion: 1, HandshakeTimeout: patience}); !errors.Is(err, why) {
+			t.Errorf("got %v, want the cause", err)
+		}
+	})
+}
+
+func TestOrder(t *testing.T) {
+	a4, b4 := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+	a6, b6 := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2")
+	for _, tc := range []struct {
+		in     []netip.Addr
+		family int
+		want   []netip.Addr
+	}{
+		{[]netip.Addr{a6, b6, a4, b4}, 0, []netip.Addr{a6, a4, b6, b4}},
+		{[]netip.Addr{a4, a6, b6}, 0, []netip.Addr{a4, a6, b6}},
+		{[]netip.Addr{a4, a4, a6}, 4, []netip.Addr{a4}},
+		{[]netip.Addr{a4, a6}, 6, []netip.Addr{a6}},
+		{[]netip.Addr{a4}, 6, nil},
+	} {
+		if got := order(tc.in, tc.family); !slices.Equal(got, tc.want) {
+			t.Errorf("order(%v, %d) = %v, want %v", tc.in, tc.family, got, tc.want)
+		}
+	}
+}
+
+func TestRace(t *testing.T) {
+	addrs := []netip.Addr{netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2"), netip.MustParseAddr("10.0.0.3")}
+	type plan struct {
+		after time.Duration
+		err   error
+	}
+	refused, pin := errors.New("refused"), &StrangerError{Cause: CausePin, Err: errors.New("pin")}
+	for _, tc := range []struct {
+		name  string
+		plans [3]plan
+		want  int // index of the winner, -1 for an error
+		err   error
+		took  time.Duration
+	}{
+		{"the first is fine", [3]plan{{0, nil}, {0, nil}, {0, nil}}, 0, nil, 0},
+		{"the first fails at once", [3]plan{{0, refused}, {0, nil}, {0, nil}}, 1, nil, 0},
+		{"the first is silent", [3]plan{{time.Hour, refused}, {time.Second, nil}, {time.Hour, nil}}, 1, nil, headStart + time.Second},
+		{"a slow first wins", [3]plan{{300 * time.Millisecond, nil}, {time.Second, nil}, {0, nil}}, 0, nil, 300 * time.Millisecond},
+		{"somebody else answers", [3]plan{{0, pin}, {0, nil}, {0, nil}}, 1, nil, 0},
+		{"all fail", [3]plan{{0, refused}, {0, pin}, {0, refused}}, -1, pin, 0},
+	} {
+		t.Run(strings.ReplaceAll(tc.name, " ", "_"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				var dropped []int
+				got, err := race(context.Background(), addrs, headStart, func(ctx context.Context, a netip.Addr) (int, error) {
+					i := slices.Index(addrs, a)
+					select {
+					case <-time.After(tc.plans[i].after):
+						return i, tc.plans[i].err
+					case <-ctx.Done():
+						return 0, ctx.Err()
+					}
+				}, func(i int) { dropped = append(dropped, i) })
+				if tc.want >= 0 && (err != nil || got != tc.want) || tc.want < 0 && !errors.Is(err, tc.err) {
+					t.Errorf("got %d, %v", got, err)
+				}
+				if took := time.Since(start); took != tc.took {
+					t.Errorf("took %v of virtual time, want %v", took, tc.took)
+				}
+				if slices.Contains(dropped, got) && err == nil {
+					t.Error("the winner was dropped")
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,181 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func TestListenNamesWhoHoldsThePort(t *testing.T) {
+	l := listen(t, config(t))
+	_, err := Listen(testContext(t), l.Addr().String(), config(t))
+	if err == nil {
+		t.Fatal("the port was given out twice")
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	for _, want := range []string{"port " + port + " is in use", "pid " + strconv.Itoa(os.Getpid())} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q lacks %q", err, want)
+		}
+	}
+}
+
+func TestListenRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		addr   string
+		change func(*Config)
+		text   string
+	}{
+		{"no nonce", "127.0.0.1:0", func(c *Config) { c.Nonce = [16]byte{} }, "nonce is all zero"},
+		{"no certificate", "127.0.0.1:0", func(c *Config) { c.Material = nil }, "needs a certificate"},
+		{"no versions", "127.0.0.1:0", func(c *Config) { c.MinVersion = 0 }, "no range"},
+		{"foreign address", "192.0.2.1:0", func(*Config) {}, "does not have the address"},
+		{"bad family", "127.0.0.1:0", func(c *Config) { c.Socket.Family = 5 }, "wanted 4 or 6"},
+		{"other family", "127.0.0.1:0", func(c *Config) { c.Socket.Family = 6 }, ""},
+		{"negative buffer", "127.0.0.1:0", func(c *Config) { c.Socket.SendBuffer = -1 }, "negative"},
+		{"no address", "127.0.0.1", func(*Config) {}, "missing port"},
+	} {
+		t.Run(strings.ReplaceAll(tc.name, " ", "_"), func(t *testing.T) {
+			c := config(t)
+			tc.change(&c)
+			l, err := Listen(testContext(t), tc.addr, c)
+			if err == nil {
+				_ = l.Close()
+				t.Fatal("listening")
+			}
+			if !strings.Contains(err.Error(), tc.text) {
+				t.Errorf("got %v, want %q", err, tc.text)
+			}
+		})
+	}
+}
+
+func TestAcceptEnds(t *testing.T) {
+	t.Run("Close", func(t *testing.T) {
+		l := listen(t, config(t))
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := l.Accept(testContext(t)); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("got %v", err)
+			}
+		})
+		_ = l.Close()
+		wg.Wait()
+		if err := l.Close(); err != nil {
+			t.Errorf("second Close: %v", err)
+		}
+	})
+	t.Run("context of Accept", func(t *testing.T) {
+		l := listen(t, config(t))
+		why := errors.New("no time left")
+		ctx, cancel := context.WithCancelCause(testContext(t))
+		cancel(why)
+		if _, err := l.Accept(ctx); !errors.Is(err, why) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("context of Listen", func(t *testing.T) {
+		why := errors.New("the server is gone")
+		ctx, cancel := context.WithCancelCause(testContext(t))
+		l, err := Listen(ctx, "127.0.0.1:0", config(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		silent := rawDial(t, l)
+		cancel(why)
+		if _, err := l.Accept(testContext(t)); !errors.Is(err, why) {
+			t.Errorf("got %v", err)
+		}
+		if _, err := silent.Read(make([]byte, 1)); err == nil {
+			t.Error("a stranger is still served")
+		}
+		_ = l.Close()
+	})
+}
+
+// Close waits for handshakes and drops what Accept has not taken, accepted or not.
+func TestCloseDropsWhatNobodyTook(t *testing.T) {
+	l := listen(t, config(t))
+	d, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Control, Config{MinVersion: 1, MaxVersion: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	rawDial(t, l)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := d.Recv(make([]byte, 10)); err == nil {
+		t.Error("the connection is open")
+	}
+}
+
+// Connections that were accepted outlive their listener.
+func TestCloseLeavesAcceptedConnections(t *testing.T) {
+	l := listen(t, config(t))
+	d, j := join(t, l, Control, Config{MinVersion: 1, MaxVersion: 1})
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	chat(t, d, j)
+}
+
+// Many donors at once, as with parallel data connections, all get in.
+func TestParallelDials(t *testing.T) {
+	l := listen(t, config(t))
+	control, _ := join(t, l, Control, Config{MinVersion: 1, MaxVersion: 1})
+	dc := Config{MinVersion: 1, MaxVersion: 1, Session: control.Session()}
+	ctx := testContext(t)
+	const n = 16
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			d, err := Dial(ctx, l.Ticket("127.0.0.1"), Data, dc)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = errors.Join(d.Send(1, nil, []byte("x")), d.Flush())
+			_, _, _ = d.Recv(make([]byte, 1)) // until the other end closes
+			_ = d.Close()
+		})
+	}
+	for range n {
+		j, err := l.Accept(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, body, err := j.Recv(make([]byte, 1)); err != nil || string(body) != "x" {
+			t.Errorf("got %q, %v", body, err)
+		}
+		_ = j.Close()
+	}
+	wg.Wait()
+}
+
+func TestSocketOptionsAreApplied(t *testing.T) {
+	jc := config(t)
+	jc.Socket = SocketOptions{Family: 4, SendBuffer: 1 << 20, ReceiveBuffer: 1 << 20, UserTimeout: time.Minute, TOS: 8, KeepIdle: time.Minute, KeepInterval: time.Second, KeepCount: 3, Delay: true}
+	l := listen(t, jc)
+	dc := Config{MinVersion: 1, MaxVersion: 1, Socket: jc.Socket}
+	dc.Socket.Bind, dc.Socket.ConnectTimeout, dc.Socket.MaxSegment = "127.0.0.9", time.Minute, 1400
+	d, j := join(t, l, Control, dc)
+	if !strings.HasPrefix(j.Peer().Remote, "127.0.0.9:") || !strings.HasPrefix(d.LocalAddr().String(), "127.0.0.9:") {
+		t.Errorf("the donor came from %s", j.Peer().Remote)
+	}
+	for name, conn := range map[string]*Conn{"donor": d, "joiner": j} {
+		for _, o := range wantedOptions {
+			if got := socketOption(t, conn, o.level, o.option); !o.ok(got) {
+				t.Errorf("%s: %s is %d", name, o.name, got)
+			}
+		}
+	}
+	chat(t, d, j)
+}
