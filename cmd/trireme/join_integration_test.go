@@ -36,14 +36,31 @@ func checkPosition(t *testing.T, ctx context.Context, r *joinRig, n *cluster.Nod
 		t.Errorf("the joiner printed %q, the donor's last lock window was at %q", printed, want)
 	}
 	ended(t, ctx, n)
-	uuid, seqno, err := n.Recover(ctx)
-	must(t, err)
-	if got := fmt.Sprintf("%s:%d", uuid, seqno); got != strings.Fields(want)[0] {
+	if got := recovered(t, ctx, n); got != strings.Fields(want)[0] {
 		t.Errorf("the copy recovers to %s, the lock window was at %s", got, want)
 	}
 	if state := "at " + want + ":"; !says(n.ScriptLog(), state) {
 		t.Errorf("the joiner's closing line does not say %q", state)
 	}
+}
+
+// recovered is the position in a copy of a node's datadir. With transactions to roll back and DDL just before, the purge of 10.11.19
+// races with the shutdown behind the answer and crashes the server now and then; a damaged copy would crash it each time.
+func recovered(t *testing.T, ctx context.Context, n *cluster.Node) string {
+	t.Helper()
+	const attempts = 3
+	var err error
+	for range attempts {
+		var uuid string
+		var seqno int64
+		if uuid, seqno, err = n.Recover(ctx); err == nil {
+			return fmt.Sprintf("%s:%d", uuid, seqno)
+		}
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		t.Logf("%s; once more on a new copy", first)
+	}
+	t.Fatal(err)
+	return ""
 }
 
 // ended waits until the program at a node has ended, where its last line is held back: it removes its lock file at the very end.
