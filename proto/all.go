@@ -51,7 +51,7 @@ func (d *donor) lockedPasses() error {
 		df := d.cat.update(t, false)
 		d.count()
 		clock := d.p.clock()
-		if _, err := d.pass(msg.PassVerify, df, d.comparing(df, d.suspect(t, df, moved))); err != nil {
+		if _, err := d.pass(msg.PassVerify, df, d.comparing(df, d.suspect(df, moved))); err != nil {
 			return err
 		}
 		now := d.redoSlots()

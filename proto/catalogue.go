@@ -41,6 +41,11 @@ type diff struct {
 	touched  map[uint32]bool
 }
 
+// honest says whether every write call shows in a file's times. On tmpfs only stores
+// through a mapping do not (consistency 2.1), and the classes that a server maps are
+// suspect by themselves.
+func honest(fs tree.FSInfo) bool { return fs.Trusted || fs.Name == "tmpfs" }
+
 // update takes over a scan. live says whether files of classes that only travel
 // under the lock are to be left out.
 func (c *catalogue) update(t *tree.Tree, live bool) diff {
@@ -61,7 +66,7 @@ func (c *catalogue) update(t *tree.Tree, live bool) diff {
 		if !known {
 			id = uint32(len(c.rows))
 			c.index[k] = id
-			c.rows = append(c.rows, row{Entry: *e, id: id, trusted: t.FS[e.Role].Trusted})
+			c.rows = append(c.rows, row{Entry: *e, id: id, honest: honest(t.FS[e.Role])})
 			seen = append(seen, true)
 			d.say(&c.rows[id])
 			continue

@@ -40,10 +40,9 @@ func (d *donor) release() {
 }
 
 // suspect picks the files a verify round hashes again: the classes that are always
-// suspect, what the scan saw touched, what moved under a reader, and on file
-// systems whose times prove nothing everything that may have been written through
-// a mapping (R-COPY-2, R-COPY-10).
-func (d *donor) suspect(t *tree.Tree, df diff, moved map[uint32]string) func(*row) bool {
+// suspect, what the scan saw touched, what moved under a reader, and everything on
+// file systems whose times prove nothing (R-COPY-2, R-COPY-10).
+func (d *donor) suspect(df diff, moved map[uint32]string) func(*row) bool {
 	return func(r *row) bool {
 		if _, ok := moved[r.id]; ok || d.c.VerifyAll || df.touched[r.id] {
 			return true
@@ -54,10 +53,7 @@ func (d *donor) suspect(t *tree.Tree, df diff, moved map[uint32]string) func(*ro
 		if r.Class.Props().Suspect {
 			return true
 		}
-		// InnoDB writes its tablespaces with write calls only, which move the times
-		// on every file system; anything else is trusted only where stores through
-		// a mapping are known to show.
-		return r.Class != tree.Tablespace && !t.FS[r.Role].Trusted
+		return !r.honest
 	}
 }
 

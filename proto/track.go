@@ -203,7 +203,7 @@ func (d *donor) again() []wish {
 		case d.changed(r, false) == moved:
 		case r.Class == tree.LogTable || pages:
 			continue
-		case r.Class.Props().Suspect, !r.trusted:
+		case r.Class.Props().Suspect, !r.honest:
 		default:
 			continue
 		}
