@@ -20,9 +20,9 @@ type row struct {
 	have int64 // what the joiner could compare when the entry was announced
 	gone bool
 
-	trusted bool      // its file system shows stores through a mapping
-	seen    *sighting // nil: not read completely yet
-	marks   marks     // what the joiner was sent
+	honest bool      // its file system's times tell of every write call
+	seen   *sighting // nil: not read completely yet
+	marks  marks     // what the joiner was sent
 }
 
 // catalogue is the donor's list of everything the joiner shall have. Ids are dense
