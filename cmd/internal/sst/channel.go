@@ -50,11 +50,12 @@ func channel(set *settings.Settings, joiner bool) (wire.Config, error) {
 			c.Policy.Names, c.Policy.NamesFrom = []string{cn.Value}, cn.Name+" from "+cn.Origin
 		}
 	case settings.Certificates:
-		peer, err := identity.Load(identity.Files{Cert: source(t.PeerCert)})
+		// Read like a CA: the peer's certificate has no key here.
+		peer, err := identity.Load(identity.Files{CA: source(t.PeerCert)})
 		if err != nil {
 			return wire.Config{}, err
 		}
-		c.Policy.Level, c.Policy.Exact = identity.Exact, peer.Leaf
+		c.Policy.Level, c.Policy.Exact = identity.Exact, peer.Anchors[0]
 	}
 	return c, nil
 }
