@@ -91,9 +91,6 @@ func (r *resolver) tls() {
 	}
 	r.peerChecks()
 	t := &r.s.TLS
-	if t.Mode == Plain {
-		r.warn(t.Decider, "the transfer is not encrypted, as written down here")
-	}
 	if t.Mode == Required {
 		r.warn(t.Decider, "the transfer is encrypted, but the certificate of the other node is not verified; configure a CA to change that")
 	}

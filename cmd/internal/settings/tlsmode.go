@@ -77,7 +77,9 @@ func (r *resolver) encrypt() (Setting, int) {
 
 func (r *resolver) plain(f tlsFiles, at Setting) {
 	if f.any() {
-		r.warn(at, "certificates are configured (%s, %s) but the transfer is not to be encrypted", f.first().Name, f.first().Origin)
+		r.warn(at, "the transfer is not encrypted, as written down here, although certificates are configured (%s, %s)", f.first().Name, f.first().Origin)
+	} else {
+		r.warn(at, "the transfer is not encrypted, as written down here")
 	}
 	r.s.TLS.Mode, r.s.TLS.Decider = Plain, at
 }
