@@ -209,9 +209,11 @@ func oneLine(s string) string {
 }
 
 // hideKeystones takes every keystone from its real name, redo first: without redo
-// InnoDB refuses whatever else is still there (consistency 7.2). Old redo is useless
-// as a basis and unlinked. Where both forms exist, the real one was made by a server
-// that started on nothing, and the part of the cut-off transfer is the better basis.
+// InnoDB refuses whatever else is still there (consistency 7.2). Redo is kept as a
+// basis like the others: a node that was copied before has the donor's log wherever
+// neither has written since, and otherwise the whole of it would cross the wire each
+// time. Where both forms exist, the real one was made by a server that started on
+// nothing, and the part of the cut-off transfer is the better basis.
 func (s *Store) hideKeystones(t *tree.Tree) error {
 	parts := map[key]bool{}
 	for _, e := range t.Entries {
@@ -225,7 +227,7 @@ func (s *Store) hideKeystones(t *tree.Tree) error {
 				continue
 			}
 			var err error
-			if redo || parts[key{e.Role, e.Path}] {
+			if parts[key{e.Role, e.Path}] {
 				err = s.remove(e.Role, e.Path)
 			} else {
 				err = s.rename(e.Role, e.Path, e.Path+tree.PartSuffix)
