@@ -91,6 +91,16 @@ fuzz: ## every fuzz target for $(FUZZTIME)
 integration: build ## real servers: clusters on loopback addresses, nothing of the system's own
 	$(GO) test -tags integration -timeout 13m ./cmd/... ./bench/...
 
+SOAK ?= 50
+.PHONY: soak
+soak: build ## joins under load and kills at random moments, $(SOAK) times each, on real servers
+	SOAK=$(SOAK) $(GO) test -count=1 -v -tags integration -timeout 0 -run 'TestJoinDuringLoad|TestJoinerKilledAnywhere' ./cmd/trireme
+
+.PHONY: race-rsync
+race-rsync: deps build ## our encrypted join against stock rsync in plain text, by turns, five of each, with writers on the donor
+	$(GO) build -trimpath -o build/lockrace ./bench/lockrace
+	@build/lockrace -bin build/trireme -methods trireme,rsync -rounds 5 -mb 1600
+
 .PHONY: bench
 bench: ## the benchmarks beside the code
 	$(GO) test -run '^$$' -bench . -benchmem ./...
