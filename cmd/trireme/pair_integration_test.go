@@ -80,17 +80,6 @@ func (r *pair) exec(n *cluster.Node, statements string) {
 	r.must(n.Exec(r.ctx, statements))
 }
 
-// ask returns the first column of the first row.
-func (r *pair) ask(n *cluster.Node, query string) string {
-	r.Helper()
-	rows, err := n.Query(r.ctx, query)
-	r.must(err)
-	if len(rows) == 0 || len(rows[0]) == 0 {
-		r.Fatalf("%s has no answer", query)
-	}
-	return rows[0][0]
-}
-
 // shared makes a directory that the servers may write to.
 func (r *pair) shared(name string) string {
 	r.Helper()
@@ -132,16 +121,26 @@ func (r *pair) fail() talk {
 	r.Helper()
 	mark := len(r.one.ErrorLog())
 	r.must(r.two.Start(r.ctx, false))
-	if err := r.two.Wait(r.ctx); err == nil {
-		r.Fatalf("the joiner's server ended in good order; its program said:\n%s", strings.Join(r.two.ScriptLog(), "\n"))
-	} else if r.ctx.Err() != nil {
-		r.Fatal(err)
-	}
+	r.ended()
 	r.idle(r.two)
 	r.idle(r.one)
 	r.must(r.one.WaitSynced(r.ctx))
 	r.writable()
 	return talk{joiner: r.two.ScriptLog(), donor: scriptLines(r.one.ErrorLog()[mark:])}
+}
+
+// ended waits until node two's server has given up, and does not wait for one that joined instead.
+func (r *pair) ended() {
+	r.Helper()
+	r.until("the joiner's server to give up", func() bool {
+		if strings.Contains(r.two.ErrorLog(), "Server status change joined -> synced") {
+			r.Fatalf("the joiner joined; its program said:\n%s", strings.Join(r.two.ScriptLog(), "\n"))
+		}
+		return !r.two.Running()
+	})
+	if err := r.two.Wait(r.ctx); err == nil {
+		r.Fatalf("the joiner's server ended in good order; its program said:\n%s", strings.Join(r.two.ScriptLog(), "\n"))
+	}
 }
 
 // writable proves that the donor is not locked any more.
