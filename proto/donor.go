@@ -120,6 +120,7 @@ type donor struct {
 	clockFell bool   // time stamps prove nothing any more
 
 	spools   *spools   // of the present lock window
+	clones   *clones   // of the present lock window
 	clock    passClock // of the present locked pass
 	deadline time.Time // of the present lock window; zero: none
 
@@ -148,7 +149,7 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 	if c.Rounds <= 0 {
 		c.Rounds = 8
 	}
-	d := &donor{c: c, s: newSession(ctx), p: c.Progress, started: time.Now(), cat: newCatalogue(), restless: map[uint32]string{}}
+	d := &donor{c: c, s: newSession(ctx), p: c.Progress, started: time.Now(), clones: newClones(), cat: newCatalogue(), restless: map[uint32]string{}}
 	rand.Read(d.key[:]) // never fails (crypto/rand)
 	rand.Read(d.id[:])
 	d.p.countWire(d.s.wireBytes)

@@ -80,6 +80,9 @@ func (w *worker) do(j job) error {
 // file opens a catalogue entry for reading; the one last used stays open. nil
 // without an error means that it vanished, which the next scan will settle.
 func (w *worker) file(id uint32) (*os.File, error) {
+	if f := w.d.clones.get(id); f != nil {
+		return f, nil
+	}
 	if w.open != nil && w.openID == id {
 		return w.open, nil
 	}
