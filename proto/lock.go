@@ -38,6 +38,7 @@ func (d *donor) relock(w *window) error {
 	if d.c.Locker == nil {
 		return nil
 	}
+	d.yield(false)
 	d.p.enter(PhaseLocking)
 	d.c.Note("asking the server to flush and lock its tables")
 	state, err := d.c.Locker.Lock(d.s.ctx)
@@ -57,6 +58,7 @@ func (d *donor) letGo(w *window) error {
 			return d.s.cause(Fail(CodeServer, fmt.Errorf("unlock the donor's server: %w", err)))
 		}
 		d.s.silence.Store(int64(silenceLive))
+		d.yield(true)
 	}
 	w.took += time.Since(w.asked)
 	d.c.Note("server released after %.3f s", time.Since(w.asked).Seconds())
