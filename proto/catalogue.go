@@ -20,6 +20,7 @@ type row struct {
 	have int64 // what the joiner could compare when the entry was announced
 	gone bool
 
+	cached bool      // reading it fills the page cache
 	honest bool      // its file system's times tell of every write call
 	seen   *sighting // nil: not read completely yet
 	marks  marks     // what the joiner was sent
@@ -66,7 +67,7 @@ func (c *catalogue) update(t *tree.Tree, live bool) diff {
 		if !known {
 			id = uint32(len(c.rows))
 			c.index[k] = id
-			c.rows = append(c.rows, row{Entry: *e, id: id, honest: honest(t.FS[e.Role])})
+			c.rows = append(c.rows, row{Entry: *e, id: id, honest: honest(t.FS[e.Role]), cached: t.FS[e.Role].Name != "tmpfs"})
 			seen = append(seen, true)
 			d.say(&c.rows[id])
 			continue

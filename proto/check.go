@@ -73,6 +73,9 @@ func (w *worker) judge(id uint32, off, n int64) error {
 // stillOld says whether the pages at off are those that were there under the lock. A
 // page that differs must look old several times to count as old.
 func (w *worker) stillOld(r *row, off, n, size int64) (bool, error) {
+	if w.d.clones.get(r.id) != nil {
+		return true, nil // a clone cannot have changed since
+	}
 	for try := range rereads {
 		if try > 0 {
 			t := time.NewTimer(rereadGap)

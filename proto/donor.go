@@ -12,6 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate" // token bucket that knows contexts
+
+	"trireme/engine/block"
+	"trireme/engine/gentle"
 	"trireme/engine/tree"
 	"trireme/proto/msg"
 	"trireme/wire"
@@ -67,6 +71,12 @@ type DonorConfig struct {
 	LockTarget time.Duration
 	// LockMax is when a lock is given back and another live pass made; 0 means never.
 	LockMax time.Duration
+	// RateLimit bounds the bytes a second read from the donor's files while its server
+	// works; 0 means no limit. Under the lock there is none (R-LOAD-1).
+	RateLimit int64
+	// Gentle leaves the page cache as it was and steps back in the disk's queue while
+	// the server works (R-LOAD-2). It changes the priority of the whole process.
+	Gentle bool
 	// PageLSN says that the server writes all its pages before it reports the lock,
 	// so that a page's LSN tells whether it changed (consistency 1.2, 2.6).
 	PageLSN bool
@@ -114,12 +124,16 @@ type donor struct {
 	passes  uint16
 	workers []*worker
 
+	limit   *rate.Limiter // nil: none
+	working bool          // the server works: limits hold
+
 	started   time.Time
 	lastLSN   uint64 // newest known checkpoint; 0 when pages cannot be judged by LSN
 	page      int    // page size of the system tablespace
 	clockFell bool   // time stamps prove nothing any more
 
 	spools   *spools   // of the present lock window
+	clones   *clones   // of the present lock window
 	clock    passClock // of the present locked pass
 	deadline time.Time // of the present lock window; zero: none
 
@@ -148,9 +162,14 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 	if c.Rounds <= 0 {
 		c.Rounds = 8
 	}
-	d := &donor{c: c, s: newSession(ctx), p: c.Progress, started: time.Now(), cat: newCatalogue(), restless: map[uint32]string{}}
+	d := &donor{c: c, s: newSession(ctx), p: c.Progress, started: time.Now(), clones: newClones(), cat: newCatalogue(), restless: map[uint32]string{}}
 	rand.Read(d.key[:]) // never fails (crypto/rand)
 	rand.Read(d.id[:])
+	if c.RateLimit > 0 {
+		// A tenth of a second's worth at once, but never less than one unit, which is
+		// what workers ask for.
+		d.limit = rate.NewLimiter(rate.Limit(c.RateLimit), int(max(block.Unit, c.RateLimit/10)))
+	}
 	d.p.countWire(d.s.wireBytes)
 	d.s.beats = d.p.done.Load
 	d.s.heard = d.p.remote.Store
@@ -340,3 +359,15 @@ func wireError(what string, err error) error {
 
 // gone says whether an error only means that a file is no longer there.
 func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// yield says whether the server works, and so whether we hold back.
+func (d *donor) yield(working bool) {
+	d.working = working
+	if !d.c.Gentle {
+		return
+	}
+	if err := gentle.Lower(working); err != nil {
+		d.c.Note("the priority of our disk access stays as it is: %v", err)
+		d.c.Gentle = false
+	}
+}

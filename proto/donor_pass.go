@@ -33,6 +33,7 @@ func (d *donor) connect(n int) error {
 }
 
 func (d *donor) release() {
+	defer d.clones.drop()
 	for _, w := range d.workers {
 		w.drain()
 		w.release()

@@ -303,7 +303,13 @@ func (j *joiner) pass(b msg.PassBegin) error {
 	j.kind = b.Kind
 	j.p.enter(map[msg.PassKind]Phase{msg.PassLive: PhaseLive, msg.PassLocked: PhaseLocked, msg.PassVerify: PhaseVerifying}[b.Kind])
 	clock := j.p.clock()
-	j.p.begin(0)
+	// How much a pass moves is known to the donor only; the first one that moves
+	// anything, and a comparison, concern everything.
+	total := int64(0)
+	if clock.sent+clock.holes == 0 || b.Kind == msg.PassVerify {
+		total = j.p.bytes.Load()
+	}
+	j.p.begin(total)
 	for {
 		f, err := j.s.next(msg.TypeCatalog, msg.TypePassEnd)
 		if err != nil {

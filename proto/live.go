@@ -16,6 +16,7 @@ const shrink = 0.8
 // to be short, or when more of them would not make it shorter.
 func (d *donor) live(first diff, at time.Time, lsn uint64) error {
 	d.tracking = true
+	d.yield(true)
 	d.p.enter(PhaseLive)
 	last, err := d.livePassOver(first, at, lsn)
 	if err != nil {

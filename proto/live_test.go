@@ -343,3 +343,22 @@ func TestLockedPassIsSmall(t *testing.T) {
 		}
 	}
 }
+
+// TestRateLimitHolds measures the limiter by what it lets through, in the time that
+// the transfer took: never more than the rate and one burst. And the lock must not
+// wait for it.
+func TestRateLimitHolds(t *testing.T) {
+	r, s := liveRig(t, 6)
+	const limit = 64 << 20
+	r.tweakDonor = func(c *DonorConfig) { c.Passes, c.PageLSN, c.RateLimit, c.Gentle = 2, true, limit, true }
+	r.lock = lockFunc{
+		lock:   func(context.Context) (string, error) { s.flush(1); s.checkpoint(); return "at:1", nil },
+		unlock: func() error { return nil },
+	}
+	began := time.Now()
+	r.mustRun()
+	took := time.Since(began).Seconds()
+	if read := r.progress[0].Snapshot().Read; float64(read) > limit*took+limit/10+float64(16<<20) {
+		t.Errorf("%d bytes read in %.3f s, the limit is %d a second", read, took, limit)
+	}
+}

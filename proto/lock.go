@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"trireme/engine/tree"
 	"trireme/proto/msg"
 )
 
@@ -16,6 +17,10 @@ type window struct {
 	tries int
 	state string
 	lsn   uint64 // checkpoint while it was held
+
+	cloned []wish                // whose files were cloned and are read after it
+	at     time.Time             // of the scan that chose them
+	entry  map[uint32]tree.Entry // their stat when they were cloned
 }
 
 // acquire asks the server for its lock and waits for it.
@@ -33,6 +38,7 @@ func (d *donor) relock(w *window) error {
 	if d.c.Locker == nil {
 		return nil
 	}
+	d.yield(false)
 	d.p.enter(PhaseLocking)
 	d.c.Note("asking the server to flush and lock its tables")
 	state, err := d.c.Locker.Lock(d.s.ctx)
@@ -52,6 +58,7 @@ func (d *donor) letGo(w *window) error {
 			return d.s.cause(Fail(CodeServer, fmt.Errorf("unlock the donor's server: %w", err)))
 		}
 		d.s.silence.Store(int64(silenceLive))
+		d.yield(true)
 	}
 	w.took += time.Since(w.asked)
 	d.c.Note("server released after %.3f s", time.Since(w.asked).Seconds())
@@ -103,15 +110,23 @@ func (d *donor) lock() (Summary, error) {
 			return Summary{}, err
 		}
 		if d.c.VerifyAll {
+			if err := d.readClones(w); err != nil {
+				return Summary{}, err
+			}
+			d.clones.drop()
 			return d.paranoid(w)
 		}
 		if err := d.letGo(w); err != nil {
+			return Summary{}, err
+		}
+		if err := d.readClones(w); err != nil {
 			return Summary{}, err
 		}
 		if err := d.closeWindow(); err != nil {
 			return Summary{}, err
 		}
 		missed, err := d.check(w)
+		d.clones.drop()
 		if err != nil {
 			return Summary{}, err
 		}
@@ -128,8 +143,23 @@ func (d *donor) lock() (Summary, error) {
 	}
 }
 
+// readClones deals with the files that were cloned under the lock.
+func (d *donor) readClones(w *window) error {
+	if len(w.cloned) == 0 {
+		return nil
+	}
+	began := time.Now()
+	if err := d.move(w.cloned); err != nil {
+		return err
+	}
+	d.saw(w.cloned, w.at, w.lsn)
+	d.c.Note("looked through %d files cloned under the lock in %.3f s", len(w.cloned), time.Since(began).Seconds())
+	return nil
+}
+
 // anew gives a window back, makes a live pass and asks again.
 func (d *donor) anew(w *window) error {
+	d.clones.drop()
 	if err := d.letGo(w); err != nil {
 		return err
 	}
@@ -192,16 +222,21 @@ func (d *donor) underLock(w *window) error {
 	if err := d.openWindow(df); err != nil {
 		return err
 	}
-	ws := d.changes(true)
-	if err := d.move(ws); err != nil {
+	cloned, read, err := d.cloneAll(d.changes(true), t)
+	if err != nil {
 		return err
 	}
-	d.saw(ws, at, w.lsn)
+	w.cloned, w.at = cloned, at
+	d.remember(w)
+	if err := d.move(read); err != nil {
+		return err
+	}
+	d.saw(read, at, w.lsn)
 	for range d.c.Rounds {
 		d.p.enter(PhaseVerifying)
 		testOnlyBeforeRound()
 		now := d.redoSlots()
-		still, err := d.still(now.Equal(slots))
+		still, err := d.still(w, now.Equal(slots))
 		if err != nil || still {
 			return err
 		}
@@ -263,7 +298,7 @@ func (d *donor) closeWindow() error {
 // still looks once more at what may have moved under the lock (R-COPY-4). Nothing is
 // sent unless something was found; then all that waits goes first, so that no older
 // bytes can arrive after newer ones.
-func (d *donor) still(sameSlots bool) (bool, error) {
+func (d *donor) still(w *window, sameSlots bool) (bool, error) {
 	if err := d.announced(); err != nil {
 		return false, err
 	}
@@ -286,7 +321,10 @@ func (d *donor) still(sameSlots bool) (bool, error) {
 	for id := range moved {
 		d.cat.rows[id].forget()
 	}
-	ws := d.again()
+	ws, again, err := d.again(w, t)
+	if err != nil {
+		return false, err
+	}
 	d.found.Store(0)
 	d.finding = true
 	err = d.move(ws)
@@ -294,7 +332,7 @@ func (d *donor) still(sameSlots bool) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if d.found.Load() == 0 && len(moved) == 0 && len(df.announce) == 0 && !d.restive() && sameSlots {
+	if d.found.Load() == 0 && again == 0 && len(moved) == 0 && len(df.announce) == 0 && !d.restive() && sameSlots {
 		return true, nil
 	}
 	if err := d.announced(); err != nil {

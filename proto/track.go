@@ -2,6 +2,7 @@ package proto
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -187,15 +188,26 @@ func (d *donor) changes(strict bool) []wish {
 const lockedOrders = 2
 
 // again wishes for what a verify round looks at: what moved since the window's
-// first scan, and the files whose times prove nothing.
-func (d *donor) again() []wish {
-	var ws []wish
+// first scan, and the files whose times prove nothing. A clone that has been
+// overtaken is made anew; those are counted, and read after the lock.
+func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err error) {
+	clonedAs := make(map[uint32]bool, len(w.cloned))
+	for _, c := range w.cloned {
+		clonedAs[c.id] = true
+	}
+	var anew []wish
 	for i := range d.cat.rows {
 		r := &d.cat.rows[i]
 		if r.gone || r.Dir {
 			continue
 		}
 		r.marks.resize(r.Size, d.byLSN(r.Class), r.Class.Props().Leaf)
+		if clonedAs[r.id] {
+			if was := w.entry[r.id]; d.clones.get(r.id) == nil || !was.Same(&r.Entry) {
+				anew = append(anew, wish{id: r.id, class: r.Class, size: r.Size, recheck: true})
+			}
+			continue
+		}
 		pages := d.byLSN(r.Class)
 		switch {
 		case d.changed(r, false) == unseen:
@@ -209,7 +221,30 @@ func (d *donor) again() []wish {
 		}
 		ws = append(ws, wish{id: r.id, class: r.Class, size: r.Size, recheck: true})
 	}
-	return ws
+	if len(anew) == 0 {
+		return ws, 0, nil
+	}
+	_, rest, err := d.cloneAll(anew, t)
+	if err != nil {
+		return nil, 0, err
+	}
+	d.remember(w)
+	for i := range w.cloned {
+		w.cloned[i].size = d.cat.rows[w.cloned[i].id].Size
+	}
+	for _, r := range rest {
+		w.cloned = slices.DeleteFunc(w.cloned, func(c wish) bool { return c.id == r.id })
+	}
+	return append(ws, rest...), len(anew), nil
+}
+
+// remember keeps the stat of every cloned file, which its clone must still have at
+// the end of the window.
+func (d *donor) remember(w *window) {
+	w.entry = make(map[uint32]tree.Entry, len(w.cloned))
+	for _, c := range w.cloned {
+		w.entry[c.id] = d.cat.rows[c.id].Entry
+	}
 }
 
 // watchClock compares the wall clock with the monotonic one: after a step back time

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"trireme/engine/block"
+	"trireme/engine/gentle"
 	"trireme/engine/innodb"
 	"trireme/proto/msg"
 	"trireme/wire"
@@ -80,6 +81,9 @@ func (w *worker) do(j job) error {
 // file opens a catalogue entry for reading; the one last used stays open. nil
 // without an error means that it vanished, which the next scan will settle.
 func (w *worker) file(id uint32) (*os.File, error) {
+	if f := w.d.clones.get(id); f != nil {
+		return f, nil
+	}
 	if w.open != nil && w.openID == id {
 		return w.open, nil
 	}
@@ -105,7 +109,16 @@ func (w *worker) read(id uint32, p []byte, off int64) ([]byte, error) {
 	if err != nil || f == nil {
 		return nil, err
 	}
-	n, err := f.ReadAt(p, off)
+	if w.d.working && w.d.limit != nil {
+		if err := w.d.limit.WaitN(w.d.s.ctx, len(p)); err != nil {
+			return nil, w.d.s.cause(err)
+		}
+	}
+	readAt := f.ReadAt
+	if w.d.working && w.d.c.Gentle && w.d.cat.rows[id].cached {
+		readAt = func(p []byte, off int64) (int, error) { return gentle.ReadAt(f, p, off) }
+	}
+	n, err := readAt(p, off)
 	w.d.p.read.Add(int64(n))
 	switch {
 	case err == nil || errors.Is(err, io.EOF) && n == len(p):

@@ -101,6 +101,7 @@ func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
 	cfg.Dirs, cfg.Progress, cfg.Facts = dirs, &p, c.facts(dirs)
 	habits := galera.FeaturesOf(c.args.Family, c.version)
 	cfg.Passes, cfg.PassesTime, cfg.LockTarget, cfg.LockMax = c.set.Passes, c.set.PassesTime, c.set.LockTarget, c.set.LockMax
+	cfg.RateLimit, cfg.Gentle = c.set.RateLimit, true
 	// A server that freezes file writes with pages still in memory, or one whose
 	// version is not known, leaves no page LSN to go by.
 	cfg.PageLSN = c.args.Family == galera.MariaDB && c.version != "" && !habits.NeedsRedo && !habits.FileFirst
