@@ -26,9 +26,9 @@ func TestDelta(t *testing.T) {
 	r := newJoinRig(t, ctx, cluster.Config{Dir: cluster.RoomyDir(6 << 30), Nodes: 2, Method: "trireme", Provider: quickEviction})
 	t.Cleanup(r.c.Destroy)
 	r.boot(t, ctx)
-	must(t, r.one.Exec(ctx, fmt.Sprintf(`CREATE DATABASE delta; USE delta; CREATE TABLE delta.big (id INT PRIMARY KEY, a INT NOT NULL, t VARCHAR(1100) NOT NULL) ENGINE=InnoDB;
+	must(t, r.one.Exec(ctx, fmt.Sprintf(`CREATE DATABASE delta; CREATE TABLE delta.big (id INT PRIMARY KEY, a INT NOT NULL, t VARCHAR(1100) NOT NULL) ENGINE=InnoDB;
 		SET SESSION unique_checks=0, foreign_key_checks=0, sql_log_bin=0, wsrep_on=OFF;
-		INSERT INTO delta.big SELECT seq, 0, REPEAT(SHA2(seq, 512), 8) FROM seq_1_to_%d;
+		INSERT INTO delta.big SELECT seq, 0, REPEAT(SHA2(seq, 512), 8) FROM delta.seq_1_to_%d;
 		SET SESSION unique_checks=1, foreign_key_checks=1, sql_log_bin=1, wsrep_on=ON`, deltaRows)))
 	r.join(t, ctx, r.two)
 	info, err := os.Stat(filepath.Join(r.two.Datadir(), "delta", "big.ibd"))
@@ -51,7 +51,7 @@ func TestDelta(t *testing.T) {
 		return s
 	}
 	idle := again("nothing changed", "")
-	s := again("one page in a hundred changed", fmt.Sprintf("UPDATE delta.big b JOIN seq_1_to_%d q ON b.id = q.seq * %d SET b.a = b.a + 1",
+	s := again("one page in a hundred changed", fmt.Sprintf("UPDATE delta.big b JOIN delta.seq_1_to_%d q ON b.id = q.seq * %d SET b.a = b.a + 1",
 		deltaRows/rowsPerPage/100, rowsPerPage*100))
 	pages := int64(deltaRows / rowsPerPage / 100)
 	if sent := s.BytesSent - idle.BytesSent; s.BytesSent < pages<<14 {

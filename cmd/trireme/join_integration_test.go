@@ -106,7 +106,7 @@ func TestJoin(t *testing.T) {
 				must(t, n.Stop(ctx))
 			}
 			step.prep(t, n)
-			must(t, r.one.Exec(ctx, fmt.Sprintf("CREATE DATABASE IF NOT EXISTS step; CREATE TABLE step.s%d AS SELECT seq, SHA2(seq, 256) h FROM seq_1_to_5000", i)))
+			must(t, r.one.Exec(ctx, fmt.Sprintf("CREATE DATABASE IF NOT EXISTS step; CREATE TABLE step.s%d AS SELECT seq, SHA2(seq, 256) h FROM step.seq_1_to_5000", i)))
 			t.Cleanup(func() { _ = r.one.Exec(ctx, "DROP DATABASE IF EXISTS step") })
 			flushed := watchFlushed(r.one)
 			defer flushed.stop()

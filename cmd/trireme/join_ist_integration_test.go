@@ -54,7 +54,7 @@ func TestIST(t *testing.T) {
 	r.fresh(t, n)
 	r.join(t, ctx, n)
 	must(t, n.Stop(ctx))
-	must(t, r.one.Exec(ctx, "CREATE DATABASE IF NOT EXISTS away; CREATE OR REPLACE TABLE away.t AS SELECT seq FROM seq_1_to_1000"))
+	must(t, r.one.Exec(ctx, "CREATE DATABASE IF NOT EXISTS away; CREATE OR REPLACE TABLE away.t AS SELECT seq FROM away.seq_1_to_1000"))
 	defer func() { _ = r.one.Exec(ctx, "DROP DATABASE IF EXISTS away") }()
 	before := marks(t, n.Datadir())
 	grastate := inode(t, filepath.Join(n.Datadir(), "grastate.dat"))

@@ -38,13 +38,13 @@ func repeats(t *testing.T, least int) int {
 const ddl = `CREATE DATABASE churn%[1]d; CREATE TABLE churn%[1]d.t (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO churn%[1]d.t VALUES (%[1]d);
 	ALTER TABLE churn.a ADD COLUMN c%[1]d INT NOT NULL DEFAULT %[1]d, ALGORITHM=COPY;
 	ALTER TABLE churn.b ADD INDEX i%[1]d (v), ALGORITHM=INPLACE;
-	REPLACE INTO churn.a (id, v) SELECT seq + 1000 * %[1]d, SHA2(seq, 256) FROM seq_1_to_300;
+	REPLACE INTO churn.a (id, v) SELECT seq + 1000 * %[1]d, SHA2(seq, 256) FROM churn.seq_1_to_300;
 	RENAME TABLE churn.a TO churn.x, churn.b TO churn.a, churn.x TO churn.b;
-	TRUNCATE churn.c; INSERT INTO churn.c SELECT seq, REPEAT('c', 200) FROM seq_1_to_400;
+	TRUNCATE churn.c; INSERT INTO churn.c SELECT seq, REPEAT('c', 200) FROM churn.seq_1_to_400;
 	ALTER TABLE churn.p EXCHANGE PARTITION p1 WITH TABLE churn.q;
 	ALTER TABLE churn.a DROP INDEX IF EXISTS i%[1]d; ALTER TABLE churn.b DROP INDEX IF EXISTS i%[1]d;
 	ALTER TABLE churn.a DROP COLUMN IF EXISTS c%[1]d; ALTER TABLE churn.b DROP COLUMN IF EXISTS c%[1]d;
-	INSERT INTO churn.f (body) SELECT CONCAT('oar sail keel word', seq) FROM seq_1_to_50; DELETE FROM churn.f WHERE id %% 3 = 0;
+	INSERT INTO churn.f (body) SELECT CONCAT('oar sail keel word', seq) FROM churn.seq_1_to_50; DELETE FROM churn.f WHERE id %% 3 = 0;
 	DROP DATABASE churn%[1]d`
 
 // churn repeats ddl on a node until the context ends, and returns how many rounds there were.
@@ -57,10 +57,10 @@ type churn struct {
 
 func startChurn(ctx context.Context, n *cluster.Node) (*churn, error) {
 	err := n.Exec(ctx, `DROP DATABASE IF EXISTS churn; CREATE DATABASE churn; USE churn;
-		CREATE TABLE a (id INT PRIMARY KEY, v VARCHAR(100)) ENGINE=InnoDB; CREATE TABLE b LIKE a; INSERT INTO b SELECT seq, SHA2(seq, 256) FROM seq_1_to_3000;
+		CREATE TABLE a (id INT PRIMARY KEY, v VARCHAR(100)) ENGINE=InnoDB; CREATE TABLE b LIKE a; INSERT INTO b SELECT seq, SHA2(seq, 256) FROM churn.seq_1_to_3000;
 		CREATE TABLE c (id INT PRIMARY KEY, v VARCHAR(300)) ENGINE=InnoDB;
 		CREATE TABLE p (id INT PRIMARY KEY) ENGINE=InnoDB PARTITION BY RANGE (id) (PARTITION p1 VALUES LESS THAN (1000), PARTITION p2 VALUES LESS THAN MAXVALUE);
-		CREATE TABLE q (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO q SELECT seq FROM seq_1_to_500; INSERT INTO p SELECT seq FROM seq_1_to_100;
+		CREATE TABLE q (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO q SELECT seq FROM churn.seq_1_to_500; INSERT INTO p SELECT seq FROM churn.seq_1_to_100;
 		CREATE TABLE f (id INT AUTO_INCREMENT PRIMARY KEY, body TEXT, FULLTEXT KEY (body)) ENGINE=InnoDB; USE mysql`)
 	if err != nil {
 		return nil, err
