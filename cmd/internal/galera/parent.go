@@ -24,24 +24,32 @@ type Parent struct {
 	direct int // os.Getppid at the start
 }
 
-// FindParent finds the server: pid when it was given (--parent), else the nearest ancestor that is not a shell, because
-// a donor gets no --parent and sh may or may not have stepped aside (sst-contract 2.1). A server that is already gone is
-// an ExitError with ExitPipe. An orphan cannot know whose child it was: it finds the process that adopted it.
+// FindParent finds the server: pid when it was given (--parent), else the nearest ancestor with a server's name, because a
+// donor gets no --parent, sh may or may not have stepped aside (sst-contract 2.1), and an administrator may have put a
+// script of his own in between. Without one it is the nearest ancestor that is not a shell. A server that is already gone
+// is an ExitError with ExitPipe. An orphan cannot know whose child it was: it finds the process that adopted it.
 func FindParent(pid int) (*Parent, error) {
 	p := &Parent{pid: pid, pidfd: -1, direct: os.Getppid()}
 	if pid == 0 {
 		p.pid = p.direct
 	}
-	for {
-		s, err := readProc(p.pid)
+	best := procStat{}
+	for at := p.pid; ; {
+		s, err := readProc(at)
 		if err != nil || s.dead() {
-			return nil, exitf(ExitPipe, "find the server: process %d is gone", p.pid)
+			if best.start != "" {
+				break // what we were started by is there; who started that is not our business
+			}
+			return nil, exitf(ExitPipe, "find the server: process %d is gone", at)
 		}
-		p.start = s.start
-		if pid != 0 || !isShell(s.comm) || s.ppid <= 0 {
+		server := pid != 0 || namedServer(s.comm)
+		if server || best.start == "" && (!isShell(s.comm) || s.ppid <= 0) {
+			best, p.pid, p.start = s, at, s.start
+		}
+		if server || s.ppid <= 0 {
 			break
 		}
-		p.pid = s.ppid
+		at = s.ppid
 	}
 	fd, err := unix.PidfdOpen(p.pid, 0)
 	if err == nil {
