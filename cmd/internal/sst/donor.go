@@ -134,6 +134,10 @@ type locker struct {
 // one from the arguments.
 func (l *locker) Lock(ctx context.Context) (string, error) {
 	g, err := l.Locker.Lock(ctx)
+	if galera.ExitCode(err) == galera.ExitPipe {
+		// Nobody can refuse a lock who is not there any more.
+		return "", proto.Fail(proto.CodeServer, err)
+	}
 	if err != nil {
 		return "", err
 	}

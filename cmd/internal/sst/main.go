@@ -16,6 +16,7 @@ import (
 	"trireme/cmd/internal/mycnf"
 	"trireme/cmd/internal/settings"
 	"trireme/engine/tree"
+	"trireme/proto"
 )
 
 // stdinLimit bounds the wait for the credentials that some servers send.
@@ -48,10 +49,13 @@ type call struct {
 // the peer's log shall call us. It returns the exit code.
 func Main(method settings.Method, argv []string, program string) int {
 	galera.CloseInheritedFDs()
+	// A server that no longer reads is an error of the next line, not a silent end with the lock file left behind and
+	// the other end without a reason.
+	signal.Ignore(syscall.SIGPIPE)
 	args, err := galera.ParseArgs(argv)
 	log := galera.NewLog(galera.LogConfig{W: os.Stderr, Family: args.Family})
 	if err != nil {
-		log.Errorf("%v", err)
+		log.Errorf("%s", oneLine(err))
 		return galera.ExitCode(err)
 	}
 	c := &call{
@@ -60,7 +64,7 @@ func Main(method settings.Method, argv []string, program string) int {
 	}
 	c.node, _ = os.Hostname() // only for the peer's log
 	if err := c.run(); err != nil {
-		c.log.Errorf("%s failed: %v", c.what(), err)
+		c.log.Errorf("%s failed: %s", c.what(), oneLine(err))
 		return c.exitCode(err)
 	}
 	return galera.ExitOK
@@ -98,11 +102,6 @@ func (c *call) run() error {
 		return err
 	}
 	defer release()
-	if c.args.ReadsStdin() {
-		if c.in, err = galera.ReadStdin(os.Stdin, stdinLimit); err != nil {
-			return err
-		}
-	}
 	for _, u := range c.args.Unknown {
 		c.log.Debugf("argument %q is not known and has no effect", strings.SplitN(u, "=", 2)[0])
 	}
@@ -113,10 +112,21 @@ func (c *call) run() error {
 	defer c.parent.Close()
 	defer c.watchParent()()
 	c.family, c.series, c.version = galera.ServerVersion(c.ctx, c.args)
+	if c.args.ReadsStdin() && !c.inheritsStdin() {
+		if c.in, err = galera.ReadStdin(os.Stdin, stdinLimit); err != nil {
+			return err
+		}
+	}
 	if c.args.Role == galera.RoleJoiner {
 		return c.joiner()
 	}
 	return c.donor()
+}
+
+// inheritsStdin says that the server is known to hand on its own standard input, whatever that is: MariaDB before 11
+// has nothing to say there (sst-contract 6).
+func (c *call) inheritsStdin() bool {
+	return c.args.Family == galera.MariaDB && strings.HasPrefix(c.series, "10.")
 }
 
 // resolve finds the settings; a donor that cannot use its own tells the joiner why.
@@ -188,7 +198,7 @@ func (c *call) watchSignals() (stop func()) {
 			if s == syscall.SIGHUP {
 				code = galera.ExitPipe
 			}
-			cancel(&galera.ExitError{Code: code, Err: fmt.Errorf("stopped by signal %v", s)})
+			cancel(proto.Fail(proto.CodeCancelled, &galera.ExitError{Code: code, Err: fmt.Errorf("stopped by signal %v", s)}))
 		case <-done:
 		}
 	})
@@ -209,7 +219,7 @@ func (c *call) watchParent() (stop func()) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := c.parent.WaitOrStdout(watch, os.Stdout); err != nil && watch.Err() == nil {
-			cancel(err)
+			cancel(proto.Fail(proto.CodeServer, err))
 		}
 	})
 	return func() {

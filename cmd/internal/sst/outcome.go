@@ -2,6 +2,7 @@ package sst
 
 import (
 	"errors"
+	"strings"
 	"syscall"
 
 	"trireme/cmd/internal/galera"
@@ -42,8 +43,16 @@ func codeOf(err error) error {
 		code = galera.ExitBusy
 	case errors.As(err, &check):
 		code = galera.ExitInvalid
+	case errors.As(err, &transfer) && transfer.Remote && transfer.Code == proto.CodeCancelled:
+		// Only who was stopped says so: a joiner without its donor can be tried again.
+		code = galera.ExitPipe
 	case errors.As(err, &transfer):
 		code = exitOf[transfer.Code]
 	}
 	return &galera.ExitError{Code: code, Err: err}
+}
+
+// oneLine is the text of an error that may list several mistakes, for a log in which each line stands for itself.
+func oneLine(err error) string {
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
 }
