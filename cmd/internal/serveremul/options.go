@@ -49,6 +49,9 @@ type Options struct {
 	// Mortal runs a stand-in for the server between the test and the program, so that KillServer can end it. It needs
 	// a call of Main at the top of the package's TestMain.
 	Mortal bool
+	// Server is the program of the stand-in, for a program under test that asks its server for the version: a file of another
+	// name, with the content of the test's own. "" = the test's own. It makes sense with Mortal only.
+	Server string
 	// Tolerate records violations without failing the test.
 	Tolerate bool
 	// Timeout kills everything, 0 = one minute.

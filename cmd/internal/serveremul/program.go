@@ -101,9 +101,12 @@ func (g *program) start(s start, in, out, stderr *os.File) error {
 	var extra []*os.File
 	var pidR, pidW *os.File
 	if g.o.Mortal {
-		self, err := os.Executable()
-		if err != nil {
-			return err
+		self := g.o.Server
+		if self == "" {
+			var err error
+			if self, err = os.Executable(); err != nil {
+				return err
+			}
 		}
 		pidR, pidW = mustPipe(g.t)
 		defer pidR.Close()
@@ -194,7 +197,8 @@ func serverEnv(o Options) []string {
 			env = append(env, kv)
 		}
 	}
-	env = append(env, "PATH="+path)
+	// A program under the race detector would sleep for a second at its end, for races that are just happening.
+	env = append(env, "PATH="+path, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	if o.InnoDBDataHome != "" {
 		env = append(env, "INNODB_DATA_HOME_DIR="+o.InnoDBDataHome)
 	}
