@@ -28,7 +28,8 @@ const Version = 1
 // knows the server implements it.
 type Locker interface {
 	// Lock blocks until the server holds still and returns the coordinates of that
-	// moment (R-LOCK-6). It must give up when ctx ends.
+	// moment (R-LOCK-6). It must give up when ctx ends. The errors of both methods say
+	// what was being done.
 	Lock(ctx context.Context) (state string, err error)
 	// Unlock lets the server go on. It is called once after each successful Lock of
 	// a transfer that has not failed; after a failure the program's exit does it.

@@ -82,6 +82,7 @@ type joiner struct {
 	kind    msg.PassKind // of the last pass
 	// differing is what the last pass sent, as the donor counts it.
 	differing int64
+	counted   passClock   // what the passes so far came to
 	started   atomic.Bool // the donor's control connection is there
 	open      atomic.Bool // data frames are legal: from Accept or PassDone until PassEnd
 	finished  atomic.Bool // data connections may close
@@ -302,7 +303,9 @@ func (j *joiner) passes() (Summary, error) {
 func (j *joiner) pass(b msg.PassBegin) error {
 	j.kind = b.Kind
 	j.p.enter(map[msg.PassKind]Phase{msg.PassLive: PhaseLive, msg.PassLocked: PhaseLocked, msg.PassVerify: PhaseVerifying}[b.Kind])
-	clock := j.p.clock()
+	// The donor's data connections may be ahead of this one, so what they brought since the last pass belongs to this.
+	clock := j.counted
+	clock.start = time.Now()
 	// How much a pass moves is known to the donor only; the first one that moves
 	// anything, and a comparison, concern everything.
 	total := int64(0)
@@ -341,6 +344,7 @@ func (j *joiner) pass(b msg.PassBegin) error {
 	if st := j.p.finish(clock, b.Number, b.Kind); b.Kind != msg.PassLive || st.Sent > 0 {
 		j.c.Note("%s pass %d: hashed %d MiB, received %d KiB, %d KiB of holes, %.3f s", b.Kind, b.Number, st.Read>>20, st.Sent>>10, st.Holes>>10, st.Seconds)
 	}
+	j.counted = j.p.clock()
 	j.open.Store(true)
 	return j.s.tell(msg.TypePassDone, msg.PassDone{Number: b.Number})
 }

@@ -2,7 +2,6 @@ package proto
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"trireme/engine/tree"
@@ -43,7 +42,7 @@ func (d *donor) relock(w *window) error {
 	d.c.Note("asking the server to flush and lock its tables")
 	state, err := d.c.Locker.Lock(d.s.ctx)
 	if err != nil {
-		return d.s.cause(Fail(CodeLock, fmt.Errorf("lock the donor's server: %w", err)))
+		return d.s.cause(Fail(CodeLock, err))
 	}
 	w.state, w.wait = state, time.Since(w.asked)
 	d.s.silence.Store(int64(silenceLocked))
@@ -55,7 +54,7 @@ func (d *donor) relock(w *window) error {
 func (d *donor) letGo(w *window) error {
 	if d.c.Locker != nil {
 		if err := d.c.Locker.Unlock(); err != nil {
-			return d.s.cause(Fail(CodeServer, fmt.Errorf("unlock the donor's server: %w", err)))
+			return d.s.cause(Fail(CodeServer, err))
 		}
 		d.s.silence.Store(int64(silenceLive))
 		d.yield(true)
