@@ -31,7 +31,7 @@ func TestStaleReports(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := families(t, name, name)
-			known(t, r)
+			r.Known()
 			dir := r.Give.Datadir
 			serveremul.Put(t, dir, "tables_flushed", []byte(stalePosition+"\n"))
 			serveremul.Put(t, dir, "tables_flushed.tmp", []byte(stalePosition+"\n\n"))
@@ -55,7 +55,7 @@ func TestStaleReports(t *testing.T) {
 func TestPageOlderThanItsChange(t *testing.T) {
 	t.Parallel()
 	r := families(t, "M10.11", "M10.11")
-	known(t, r)
+	r.Known()
 	dir, windows := r.Give.Datadir, 0
 	positions := []string{earlierPosition, serveremul.Position}
 	r.Give.OnFlush = func() (string, error) {
@@ -95,7 +95,7 @@ func TestLockRefused(t *testing.T) {
 	t.Run("foreign position", func(t *testing.T) {
 		t.Parallel()
 		r := families(t, "M10.11", "M10.11")
-		known(t, r)
+		r.Known()
 		r.Give.OnFlush = func() (string, error) { return foreignPosition, nil }
 		given, taken := r.Run()
 		mustFail(t, "donor", given, 71, "position of another cluster", foreignPosition[:8])

@@ -47,7 +47,7 @@ func TestCommandLines(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := families(t, c.family, c.family)
-			known(t, r)
+			r.Known()
 			c.edit(&r.Give)
 			c.edit(&r.Take)
 			for _, o := range []*serveremul.Options{&r.Give, &r.Take} {
@@ -74,7 +74,7 @@ func TestNoDefaults(t *testing.T) {
 		t.Run(args[0], func(t *testing.T) {
 			t.Parallel()
 			r := families(t, "M10.11", "M10.11")
-			known(t, r)
+			r.Known()
 			for _, o := range []*serveremul.Options{&r.Give, &r.Take} {
 				o.DefaultsFile, o.MysqldArgs = "", args
 				o.Env = append(o.Env, "MARIADB_HOME="+home, "MYSQL_HOME="+home)
@@ -101,7 +101,7 @@ func TestAddresses(t *testing.T) {
 		port := l.Addr().(*net.TCPAddr).Port
 		l.Close()
 		r := families(t, "M10.11", "M10.11")
-		known(t, r)
+		r.Known()
 		r.Take.Address = fmt.Sprintf("[::1]:%d", port)
 		_, taken := r.MustRun()
 		if !strings.HasPrefix(taken.Ready, r.Take.Address+"/trireme/") {
@@ -164,7 +164,7 @@ func TestInheritedInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := families(t, "M10.11", "M10.11")
-	known(t, r)
+	r.Known()
 	r.Give.Stdin, r.Take.Stdin = in, in
 	r.MustRun()
 	out.Close()

@@ -33,7 +33,7 @@ func TestFamilyFull(t *testing.T) {
 		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
 			r := families(t, p.Name, p.Name)
-			known(t, r)
+			r.Known()
 			dir := r.Give.Datadir
 			r.Give.Progress, r.Take.Progress = p.Reports, p.Reports
 			r.Give.First, r.Give.SecondDelay = earlierPosition, 300*time.Millisecond
@@ -116,7 +116,7 @@ func TestMixedFamilies(t *testing.T) {
 		t.Run(c.from+" to "+c.to, func(t *testing.T) {
 			t.Parallel()
 			r := families(t, c.from, c.to)
-			known(t, r)
+			r.Known()
 			given, taken := r.Run()
 			code := 22
 			if c.to == "PXC" {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,11 +16,20 @@ import (
 const (
 	standInEnv        = "SERVEREMUL_STANDIN"
 	standInSessionEnv = "SERVEREMUL_SESSION"
+	versionEnv        = "SERVEREMUL_VERSION"
 )
 
-// Main must be called at the top of TestMain in packages that use Options.Mortal. In a stand-in process it starts the SST
-// program, reports its number, waits for it and ends with its exit code; in the test process it returns at once.
+// serverName is what a stand-in is called that can say its version.
+const serverName = "mariadbd"
+
+// Main must be called at the top of TestMain, or in an init function, in packages that use Options.Mortal. In a stand-in
+// process it starts the SST program, reports its number, waits for it and ends with its exit code. When the stand-in is
+// asked for its version, see Pair.Known, it says that and ends. In the test process it returns at once.
 func Main() {
+	if self, err := os.Executable(); err == nil && filepath.Base(self) == serverName && slices.Equal(os.Args[1:], []string{"--no-defaults", "--version"}) {
+		fmt.Printf("%s  Ver %s for Linux on x86_64 (none)\n", serverName, os.Getenv(versionEnv))
+		os.Exit(0)
+	}
 	command := os.Getenv(standInEnv)
 	if command == "" {
 		return
