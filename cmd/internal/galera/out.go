@@ -39,14 +39,14 @@ type Out struct {
 	ready    bool      // joiner: the address went out
 	locked   bool      // donor: flush tables without continue
 	ended    bool      // done or the final position went out
-	total    int64     // of the last Total
+	total    int64     // of the last Total; -1 before
 	reported time.Time // when the last complete line went out
 	last     int64     // its number
 }
 
 // NewOut returns the protocol channel of the role in a, on w.
 func NewOut(w io.Writer, a Args) *Out {
-	return &Out{role: a.Role, family: a.Family, progress: a.MayReportProgress(), w: w, last: -1}
+	return &Out{role: a.Role, family: a.Family, progress: a.MayReportProgress(), w: w, total: -1, last: -1}
 }
 
 // Ready tells the joiner's server the address to put into the state request. It must be the first line, and the
@@ -88,14 +88,18 @@ func (o *Out) checkReady(addr string) error {
 	return nil
 }
 
-// Total reports the number of bytes ahead. It does nothing where the server does not want such lines.
+// Total reports the number of bytes ahead. It does nothing where the server does not want such lines, nor when the number
+// is that of the last call; another one begins a stage of its own, in which Complete counts from nothing.
 func (o *Out) Total(n int64) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if skip, err := o.mayReport("total", n); skip || err != nil {
 		return err
 	}
-	o.total = n
+	if n == o.total {
+		return nil
+	}
+	o.total, o.last = n, -1
 	return o.print("total "+strconv.FormatInt(n, 10), maxDonorLine)
 }
 
