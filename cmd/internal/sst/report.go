@@ -34,7 +34,7 @@ func (c *call) report(p *proto.Progress) (stop func()) {
 				s := p.Snapshot()
 				r.add(now, s)
 				c.tellServer(s)
-				if now.Sub(last) >= reportEvery {
+				if due(last, now) {
 					last = now
 					c.log.Infof("%s", r.line(s))
 				}
@@ -46,6 +46,9 @@ func (c *call) report(p *proto.Progress) (stop func()) {
 		wg.Wait()
 	}
 }
+
+// due says whether it is time for another line. Ticks come a little early or late, and the next one would be a second late.
+func due(last, now time.Time) bool { return now.Sub(last) > reportEvery-time.Second/2 }
 
 // tellServer prints the progress lines of the server's protocol. An error here
 // means that the server is gone, which others notice.
