@@ -49,7 +49,8 @@ type Calm struct {
 	guard   *guard    // lives while changed is not empty
 }
 
-// Open connects and sees whether the account may change the settings, by setting one to the value it has. An error means that
+// Open connects and sees whether the account may change the settings, by an order that
+// changes nothing. An error means that
 // there is no help to be had for this transfer and names what to do; nothing is held then.
 func Open(ctx context.Context, config Config) (*Calm, error) {
 	if config.Limit == 0 {
@@ -99,8 +100,13 @@ func (c *Calm) try(ctx context.Context) error {
 	if err := s.valid(); err != nil {
 		return fmt.Errorf("ask the server at %s: %w", c.config.Socket, err)
 	}
-	if err := set(ctx, c.db, s.Name, s.Old); err != nil {
-		return fmt.Errorf("try to set %s: %w", maxDirty, explain(err))
+	// A value that was read and written again could undo what a guard does in between; these statements cannot.
+	name, value := maxDirty, "@@GLOBAL."+maxDirty
+	if c.checkpoint {
+		name, value = checkpointNow, "OFF"
+	}
+	if err := set(ctx, c.db, name, value); err != nil {
+		return fmt.Errorf("try to set %s: %w", name, explain(err))
 	}
 	return nil
 }
@@ -127,14 +133,16 @@ func (c *Calm) quiet(ctx context.Context) error {
 		}
 	}
 	left := patience
-	if err := c.waitStatements(ctx, &left); err != nil {
+	if _, err := c.waitStatements(ctx, &left); err != nil {
 		return err
 	}
 	if err := c.flush(ctx); err != nil {
 		return err
 	}
 	// What began during the flush would hold up the lock just as well.
-	return c.waitStatements(ctx, &left)
+	held, err := c.waitStatements(ctx, &left)
+	c.noteStatements(held)
+	return err
 }
 
 // lower remembers the settings, starts the guard and sets them to 0, in this order: were we to die anywhere in between, the guard

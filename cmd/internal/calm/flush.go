@@ -87,7 +87,7 @@ func (c *Calm) flush(parent context.Context) error {
 			why = ", clients change pages as fast as they are written"
 		}
 	}
-	c.config.Note("dirty pages before the lock: %d of %d, were %d (%v, %d checkpoints)%s", last.dirty, last.total, first.dirty,
+	c.config.Note("dirty pages before the lock: %d of %d, were %d (%v, checkpoints: %d)%s", last.dirty, last.total, first.dirty,
 		time.Since(began).Round(time.Millisecond), rounds, why)
 	return nil
 }

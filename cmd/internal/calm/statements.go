@@ -150,13 +150,13 @@ func (c *Calm) statements(ctx context.Context) ([]statement, error) {
 }
 
 // waitStatements waits for a moment without statements that hold up the lock, for as long as left says, and takes what it needed off
-// left. What still runs then is noted, without its text.
-func (c *Calm) waitStatements(ctx context.Context, left *time.Duration) error {
+// left. It returns what still runs then, without the texts.
+func (c *Calm) waitStatements(ctx context.Context, left *time.Duration) ([]string, error) {
 	began := time.Now()
 	for {
 		list, err := c.statements(ctx)
 		if err != nil {
-			return fmt.Errorf("read the process list: %w", explain(err))
+			return nil, fmt.Errorf("read the process list: %w", explain(err))
 		}
 		var held []string
 		for _, s := range list {
@@ -165,20 +165,23 @@ func (c *Calm) waitStatements(ctx context.Context, left *time.Duration) error {
 			}
 		}
 		spent := time.Since(began)
-		if len(held) == 0 {
-			*left -= spent
-			return nil
-		}
-		if spent >= *left {
-			if more := len(held) - mostNoted; more > 0 {
-				held = append(held[:mostNoted], fmt.Sprintf("and %d more", more))
-			}
-			c.config.Note("statements that the lock will wait for: %s", strings.Join(held, "; "))
-			*left = 0
-			return nil
+		if len(held) == 0 || spent >= *left {
+			*left = max(0, *left-spent)
+			return held, nil
 		}
 		if err := pause(ctx, pollEvery); err != nil {
-			return err
+			return nil, err
 		}
 	}
+}
+
+// noteStatements tells what the lock may have to wait for: the time of a statement inside a routine is that of the whole routine.
+func (c *Calm) noteStatements(held []string) {
+	if len(held) == 0 {
+		return
+	}
+	if more := len(held) - mostNoted; more > 0 {
+		held = append(held[:mostNoted:mostNoted], fmt.Sprintf("and %d more", more))
+	}
+	c.config.Note("statements that the lock may have to wait for: %s", strings.Join(held, "; "))
 }

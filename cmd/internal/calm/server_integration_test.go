@@ -1,0 +1,580 @@
+//go:build integration
+
+package calm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"trireme/bench/cluster"
+)
+
+// account is given exactly what the package documentation asks for.
+const (
+	account = "calm"
+	secret  = "open sesame"
+)
+
+// rig is one real node of a cluster of one.
+type rig struct {
+	*testing.T
+	ctx  context.Context
+	node *cluster.Node
+}
+
+func (r *rig) must(err error) {
+	r.Helper()
+	if err != nil {
+		r.Fatal(err)
+	}
+}
+
+func (r *rig) exec(statement string) {
+	r.Helper()
+	r.must(r.node.Exec(r.ctx, statement))
+}
+
+// settings returns both settings as the server shows them.
+func (r *rig) settings() [2]string {
+	r.Helper()
+	rows, err := r.node.Query(r.ctx, "SHOW GLOBAL VARIABLES LIKE 'innodb_max_dirty_pages_pct%'")
+	r.must(err)
+	return [2]string{rows[0][1], rows[1][1]}
+}
+
+func (r *rig) want(what string, pct, low float64) {
+	r.Helper()
+	if got, want := r.settings(), [2]string{fmt.Sprintf("%f", pct), fmt.Sprintf("%f", low)}; got != want {
+		r.Fatalf("%s: settings are %v, want %v", what, got, want)
+	}
+}
+
+// until polls with a deadline.
+func (r *rig) until(what string, ok func() bool) {
+	r.Helper()
+	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			r.Fatalf("waited 20 s in vain for %s", what)
+		}
+	}
+}
+
+func (r *rig) dirty() int64 {
+	r.Helper()
+	st, err := r.node.Status(r.ctx, pagesDirty)
+	r.must(err)
+	n, err := strconv.ParseInt(st[pagesDirty], 10, 64)
+	r.must(err)
+	return n
+}
+
+// soil makes some three thousand pages dirty.
+func (r *rig) soil() {
+	r.Helper()
+	r.exec(`CREATE DATABASE IF NOT EXISTS soil; USE soil;
+		CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, a INT, b VARCHAR(1000)) ENGINE=InnoDB;
+		INSERT INTO t SELECT seq, 0, REPEAT('x', 900) FROM seq_1_to_40000`)
+	if n := r.dirty(); n < 1500 {
+		r.Fatalf("only %d pages are dirty", n)
+	}
+}
+
+// notes collects lines and puts them into the test's log.
+type notes struct {
+	t     *testing.T
+	mu    sync.Mutex
+	lines []string
+}
+
+func (n *notes) add(format string, args ...any) {
+	line := fmt.Sprintf(format, args...)
+	n.t.Log(line)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lines = append(n.lines, line)
+}
+
+func (n *notes) has(part string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return strings.Contains(strings.Join(n.lines, "\n"), part)
+}
+
+func (r *rig) open(config Config) (*Calm, *notes) {
+	r.Helper()
+	n := &notes{t: r.T}
+	config.Socket, config.Note = r.node.Socket(), n.add
+	if config.User == "" {
+		config.User, config.Password = account, secret
+	}
+	c, err := Open(r.ctx, config)
+	r.must(err)
+	r.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			r.Error(err)
+		}
+	})
+	return c, n
+}
+
+// guards lists the processes that are guards started by the given process.
+func guards(parent int) []int {
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	var pids []int
+	for _, f := range files {
+		stat, err := os.ReadFile(f)
+		if err != nil {
+			continue
+		}
+		line, err := os.ReadFile(filepath.Join(filepath.Dir(f), "cmdline"))
+		if err != nil || string(line) != "trireme\x00"+GuardCommand+"\x00" {
+			continue
+		}
+		// The fields after the name: state, parent.
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		if err == nil && len(fields) > 1 && fields[1] == strconv.Itoa(parent) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func TestServer(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	c, err := cluster.New(ctx, cluster.Config{Dir: cluster.RoomyDir(1 << 30), Nodes: 1})
+	var missing *cluster.MissingError
+	if errors.As(err, &missing) {
+		t.Skip(missing)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Destroy()
+	r := &rig{t, ctx, c.Node(1)}
+	r.must(r.node.Init(ctx))
+	r.must(r.node.Start(ctx, true))
+	r.must(r.node.WaitSynced(ctx))
+	r.exec(fmt.Sprintf(`CREATE USER '%s'@'localhost' IDENTIFIED BY '%s'; GRANT SUPER, PROCESS ON *.* TO '%[1]s'@'localhost'`, account, secret))
+	for _, test := range []struct {
+		name string
+		run  func(*rig)
+	}{
+		{"fewer pages under a writer", testUnderWriter},
+		{"the guard knows how to behave", testGuardManners},
+		{"own values come back", testOwnValues},
+		{"context ends", testContextEnds},
+		{"killed", testKilled},
+		{"killed and its account dropped", testKilledAndDropped},
+		{"killed under the lock", testKilledUnderLock},
+		{"restored under the lock", testRestoredUnderLock},
+		{"rights", testRights},
+		{"zeros that stay", testZerosStay},
+		{"zeros that go", testZerosGo},
+		{"changed by somebody else", testChangedMeanwhile},
+		{"long statements", testLongStatements},
+		{"clients that never rest", testNoRest},
+		{"known by the socket", testSocketAccount},
+		{"no guard", testNoGuard},
+		{"server ends", testServerEnds}, // the last: it leaves none
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := &rig{t, ctx, r.node}
+			s.exec("SET GLOBAL innodb_max_dirty_pages_pct=90; SET GLOBAL innodb_max_dirty_pages_pct_lwm=0")
+			test.run(s)
+		})
+	}
+}
+
+func testUnderWriter(r *rig) {
+	w, err := cluster.StartWriter(r.ctx, r.node, cluster.WriterConfig{Clients: 2, Schema: "w"})
+	r.must(err)
+	defer func() {
+		if _, err := w.Stop(); err != nil {
+			r.Error(err)
+		}
+	}()
+	r.soil()
+	before := r.dirty()
+	c, n := r.open(Config{})
+	r.must(c.Quiet(r.ctx))
+	after := r.dirty()
+	r.want("while quiet", 0, 0)
+	if after > before/2 {
+		r.Errorf("%d pages were dirty, %d are", before, after)
+	}
+	if !n.has("dirty pages before the lock") {
+		r.Error("nothing was noted")
+	}
+	r.soil()
+	r.must(c.Quiet(r.ctx)) // a second attempt at the lock
+	r.must(c.Restore(r.ctx))
+	r.want("after Restore", 90, 0)
+	if left := guards(os.Getpid()); len(left) != 0 {
+		r.Errorf("guards %v are left", left)
+	}
+	r.must(c.Restore(r.ctx))
+	r.must(c.Quiet(r.ctx)) // and one more after the first
+	r.must(c.Close())
+	r.want("after Close", 90, 0)
+}
+
+func testGuardManners(r *rig) {
+	c, _ := r.open(Config{})
+	r.must(c.Quiet(r.ctx))
+	pids := guards(os.Getpid())
+	if len(pids) != 1 {
+		r.Fatalf("guards %v, want one", pids)
+	}
+	proc := fmt.Sprintf("/proc/%d/", pids[0])
+	env, err := os.ReadFile(proc + "environ")
+	r.must(err)
+	if len(env) != 0 {
+		r.Errorf("the guard has an environment: %q", env)
+	}
+	sid, _, errno := syscall.Syscall(syscall.SYS_GETSID, uintptr(pids[0]), 0, 0)
+	if errno != 0 || int(sid) != pids[0] {
+		r.Errorf("the guard's session is %d (%v), want its own", sid, errno)
+	}
+	var files []string
+	entries, err := os.ReadDir(proc + "fd")
+	r.must(err)
+	for _, e := range entries {
+		if to, err := os.Readlink(proc + "fd/" + e.Name()); err == nil && !strings.HasPrefix(to, "anon_inode:") && !strings.HasPrefix(to, "/sys/fs/cgroup/") {
+			// What is left out is the Go runtime's own: its poller and the limits of its group.
+			to, _, _ = strings.Cut(to, ":[")
+			files = append(files, to)
+		}
+	}
+	slices.Sort(files)
+	if want := []string{"/dev/null", "/dev/null", "pipe", "socket"}; !slices.Equal(files, want) {
+		r.Errorf("the guard has open %v, want %v", files, want)
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		r.must(syscall.Kill(pids[0], sig))
+	}
+	r.must(c.Restore(r.ctx))
+	r.want("after Restore", 90, 0)
+}
+
+func testOwnValues(r *rig) {
+	r.exec("SET GLOBAL innodb_max_dirty_pages_pct=42.5; SET GLOBAL innodb_max_dirty_pages_pct_lwm=7.25")
+	c, _ := r.open(Config{})
+	r.must(c.Quiet(r.ctx))
+	r.want("while quiet", 0, 0)
+	r.must(c.Restore(r.ctx))
+	r.want("after Restore", 42.5, 7.25)
+}
+
+func testContextEnds(r *rig) {
+	c, _ := r.open(Config{Target: 1, Limit: time.Minute})
+	c.checkpoint = false // the slow way, so that there is something to end
+	r.soil()
+	because := errors.New("the joiner left")
+	ctx, cancel := context.WithCancelCause(r.ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	var err error
+	wg.Go(func() { err = c.Quiet(ctx) })
+	r.until("low settings", func() bool { return r.settings() == [2]string{"0.000000", "0.000000"} })
+	cancel(because)
+	wg.Wait()
+	if !errors.Is(err, because) {
+		r.Errorf("%v, want the cause", err)
+	}
+	r.want("after the end of the context", 90, 0)
+
+	// The same while a checkpoint runs, at whatever moment that is.
+	c.checkpoint = true
+	r.soil()
+	ctx, cancel = context.WithCancelCause(r.ctx)
+	defer cancel(nil)
+	wg.Go(func() { err = c.Quiet(ctx) })
+	r.until("low settings", func() bool { return r.settings()[0] == "0.000000" })
+	cancel(because)
+	wg.Wait()
+	r.must(c.Restore(ctx)) // a context that has ended must not keep it
+	r.want("after Restore with a dead context", 90, 0)
+}
+
+// victim starts a process that calms the server, and returns it and its guard.
+func (r *rig) victim() (*exec.Cmd, int) {
+	r.Helper()
+	cmd := exec.Command("/proc/self/exe", victimCommand, r.node.Socket(), account, secret)
+	out, err := cmd.StdoutPipe()
+	r.must(err)
+	r.must(cmd.Start())
+	r.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	line := make([]byte, 200)
+	n, err := out.Read(line)
+	r.must(err)
+	if got := string(line[:n]); got != "quiet <nil>\n" {
+		r.Fatalf("the victim says %q", got)
+	}
+	r.want("while quiet", 0, 0)
+	pids := guards(cmd.Process.Pid)
+	if len(pids) != 1 {
+		r.Fatalf("guards %v, want one", pids)
+	}
+	return cmd, pids[0]
+}
+
+// gone waits for the end of a process.
+func (r *rig) gone(what string, pid int) {
+	r.Helper()
+	r.until("the end of "+what, func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		return err != nil || strings.Contains(string(stat), ") Z ")
+	})
+}
+
+func testKilled(r *rig) {
+	r.exec("SET GLOBAL innodb_max_dirty_pages_pct=70; SET GLOBAL innodb_max_dirty_pages_pct_lwm=10")
+	cmd, guard := r.victim()
+	r.must(syscall.Kill(guard, syscall.SIGTERM))
+	r.must(cmd.Process.Kill())
+	r.gone("the guard", guard)
+	r.want("after the guard", 70, 10)
+}
+
+func testKilledAndDropped(r *rig) {
+	defer r.exec(fmt.Sprintf(`CREATE OR REPLACE USER '%s'@'localhost' IDENTIFIED BY '%s'; GRANT SUPER, PROCESS ON *.* TO '%[1]s'@'localhost'`, account, secret))
+	cmd, guard := r.victim()
+	r.exec(fmt.Sprintf("DROP USER '%s'@'localhost'", account))
+	r.must(cmd.Process.Kill())
+	r.gone("the guard", guard)
+	r.want("after the guard", 90, 0)
+}
+
+// lock holds the global read lock on a connection of its own.
+func (r *rig) lock() (unlock func()) {
+	r.Helper()
+	db, err := r.node.DB()
+	r.must(err)
+	conn, err := db.Conn(r.ctx)
+	r.must(err)
+	_, err = conn.ExecContext(r.ctx, "FLUSH TABLES WITH READ LOCK")
+	r.must(err)
+	return func() {
+		_, err := conn.ExecContext(r.ctx, "UNLOCK TABLES")
+		r.must(errors.Join(err, conn.Close()))
+	}
+}
+
+func testKilledUnderLock(r *rig) {
+	cmd, guard := r.victim()
+	defer r.lock()()
+	r.must(cmd.Process.Kill())
+	r.gone("the guard", guard)
+	r.want("after the guard", 90, 0)
+}
+
+func testRestoredUnderLock(r *rig) {
+	c, _ := r.open(Config{})
+	r.must(c.Quiet(r.ctx))
+	defer r.lock()()
+	r.must(c.Restore(r.ctx))
+	r.want("under the lock", 90, 0)
+}
+
+func testRights(r *rig) {
+	r.exec(`CREATE OR REPLACE USER 'poor'@'localhost' IDENTIFIED BY 'x'; CREATE OR REPLACE USER 'blind'@'localhost' IDENTIFIED BY 'x';
+		GRANT PROCESS, RELOAD, REPLICATION CLIENT, CONNECTION ADMIN, BINLOG ADMIN ON *.* TO 'poor'@'localhost'; GRANT SUPER ON *.* TO 'blind'@'localhost'`)
+	for _, c := range []struct{ user, password, want string }{
+		{account, "wrong", "check user and password"},
+		{"nobody", "x", "check user and password"},
+		{"poor", "x", "GRANT SUPER, PROCESS"},
+	} {
+		if _, err := Open(r.ctx, Config{Socket: r.node.Socket(), User: c.user, Password: c.password}); err == nil || !strings.Contains(err.Error(), c.want) {
+			r.Errorf("user %s: %v, want %q", c.user, err, c.want)
+		}
+	}
+	r.want("after refusals", 90, 0)
+	c, _ := r.open(Config{User: "blind", Password: "x"})
+	r.must(c.Quiet(r.ctx))
+	r.want("without PROCESS", 0, 0)
+}
+
+func testZerosStay(r *rig) {
+	r.exec("SET GLOBAL innodb_max_dirty_pages_pct=0")
+	c, n := r.open(Config{})
+	r.must(c.Quiet(r.ctx))
+	if !n.has("are 0 already") {
+		r.Error("zeros were not noted")
+	}
+	if left := guards(os.Getpid()); len(left) != 0 {
+		r.Errorf("guards %v have nothing to do", left)
+	}
+	r.exec("SET GLOBAL innodb_max_dirty_pages_pct=33")
+	r.must(c.Close())
+	r.want("after Close", 33, 0)
+}
+
+// testZerosGo calms a server whose last transfer was killed a moment ago.
+func testZerosGo(r *rig) {
+	r.exec("SET GLOBAL innodb_max_dirty_pages_pct=70; SET GLOBAL innodb_max_dirty_pages_pct_lwm=10")
+	c, _ := r.open(Config{})
+	cmd, guard := r.victim()
+	r.must(syscall.Kill(guard, syscall.SIGSTOP))
+	r.must(cmd.Process.Kill())
+	var wg sync.WaitGroup
+	wg.Go(func() { r.must(c.Quiet(r.ctx)) })
+	r.must(syscall.Kill(guard, syscall.SIGCONT))
+	r.gone("the guard", guard)
+	wg.Wait()
+	r.must(c.Restore(r.ctx))
+	r.want("after Restore", 70, 10)
+}
+
+func testChangedMeanwhile(r *rig) {
+	c, n := r.open(Config{})
+	r.must(c.Quiet(r.ctx))
+	r.exec("SET GLOBAL innodb_max_dirty_pages_pct=55")
+	r.must(c.Restore(r.ctx))
+	r.want("after Restore", 55, 0)
+	if !n.has("changed by somebody else") {
+		r.Error("the change was not noted")
+	}
+}
+
+func testLongStatements(r *rig) {
+	r.exec("CREATE DATABASE IF NOT EXISTS soil; CREATE OR REPLACE TABLE soil.s (a INT, b VARCHAR(20)) ENGINE=InnoDB; INSERT INTO soil.s VALUES (1, '')")
+	running := func(seconds string) (end func()) {
+		ctx, cancel := context.WithCancel(r.ctx)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_ = r.node.Exec(ctx, "UPDATE soil.s SET b='private' WHERE a=1 AND SLEEP("+seconds+")=0")
+		})
+		r.until("a long statement", func() bool {
+			rows, err := r.node.Query(r.ctx, "SELECT id FROM information_schema.processlist WHERE info LIKE 'UPDATE soil%' AND time >= 1")
+			r.must(err)
+			return len(rows) == 1
+		})
+		return func() {
+			rows, err := r.node.Query(r.ctx, "SELECT id FROM information_schema.processlist WHERE info LIKE 'UPDATE soil%'")
+			r.must(err)
+			for _, row := range rows {
+				r.exec("KILL QUERY " + row[0])
+			}
+			wg.Wait()
+			cancel()
+		}
+	}
+	c, n := r.open(Config{})
+	end := running("2")
+	r.must(c.Quiet(r.ctx))
+	end()
+	if n.has("have to wait") {
+		r.Error("a statement was noted that had ended in time")
+	}
+	end = running("30")
+	r.must(c.Quiet(r.ctx))
+	end()
+	if !n.has("UPDATE of user \"root\"") || n.has("private") || strings.Count(strings.Join(n.lines, "\n"), "have to wait") != 1 {
+		r.Errorf("notes %q", n.lines)
+	}
+}
+
+// testNoRest has two clients that change pages faster than a checkpoint ends: Quiet must come back at its limit, and leave no
+// checkpoint running, which the server would take along into the lock.
+func testNoRest(r *rig) {
+	r.soil()
+	r.exec(`USE soil; CREATE OR REPLACE PROCEDURE restless() BEGIN DECLARE r INT; WHILE TRUE DO SET r = 1 + FLOOR(RAND() * 40000);
+		UPDATE t SET a = a + 1 WHERE id = r; END WHILE; END`)
+	db, err := r.node.DB()
+	r.must(err)
+	var wg sync.WaitGroup
+	for range 2 {
+		conn, err := db.Conn(r.ctx)
+		r.must(err)
+		var id string
+		r.must(conn.QueryRowContext(r.ctx, "SELECT CONNECTION_ID()").Scan(&id))
+		defer r.exec("KILL " + id)
+		wg.Go(func() {
+			_, _ = conn.ExecContext(r.ctx, "SET SESSION wsrep_on=OFF; CALL soil.restless()")
+			_ = conn.Close()
+		})
+	}
+	for _, limit := range []time.Duration{20 * time.Millisecond, 0} {
+		r.until("pages of the clients", func() bool { return r.dirty() > 1000 })
+		c, n := r.open(Config{Limit: limit, Target: 1})
+		r.must(c.Quiet(r.ctx))
+		rows, err := r.node.Query(r.ctx, "SELECT id FROM information_schema.processlist WHERE info LIKE 'SET GLOBAL innodb_log%'")
+		r.must(err)
+		if len(rows) != 0 {
+			r.Errorf("limit %v: a checkpoint still runs in connection %v", limit, rows)
+		}
+		if !n.has(", not fewer within") && !n.has("as fast as they are written") {
+			r.Errorf("limit %v: no reason was noted", limit)
+		}
+		r.must(c.Close())
+		r.want("after Close", 90, 0)
+	}
+}
+
+// testSocketAccount uses no password at all: the server asks the kernel who we are, as for Debian's accounts root and mysql.
+func testSocketAccount(r *rig) {
+	me, err := user.Current()
+	r.must(err)
+	if me.Username == "root" {
+		defer r.exec("ALTER USER 'root'@'localhost' IDENTIFIED VIA mysql_native_password USING ''")
+		r.exec("ALTER USER 'root'@'localhost' IDENTIFIED VIA mysql_native_password USING 'invalid' OR unix_socket")
+	} else {
+		r.exec(fmt.Sprintf("CREATE USER '%s'@'localhost' IDENTIFIED VIA unix_socket; GRANT SUPER, PROCESS ON *.* TO '%[1]s'@'localhost'", me.Username))
+	}
+	c, err := Open(r.ctx, Config{Socket: r.node.Socket()})
+	r.must(err)
+	r.must(c.Quiet(r.ctx))
+	r.want("while quiet", 0, 0)
+	r.must(c.Close())
+	r.want("after Close", 90, 0)
+}
+
+func testNoGuard(r *rig) {
+	r.soil()
+	before := r.dirty()
+	c, n := r.open(Config{Program: "/bin/false"})
+	r.must(c.Quiet(r.ctx))
+	r.want("without a guard", 90, 0)
+	if !n.has("start the guard") {
+		r.Error("the lack of a guard was not noted")
+	}
+	if after := r.dirty(); after > before/2 {
+		r.Errorf("%d pages were dirty, %d are: checkpoints need no guard", before, after)
+	}
+}
+
+func testServerEnds(r *rig) {
+	c, _ := r.open(Config{})
+	r.must(c.Quiet(r.ctx))
+	pids := guards(os.Getpid())
+	if len(pids) != 1 {
+		r.Fatalf("guards %v, want one", pids)
+	}
+	r.node.Kill()
+	if err := c.Restore(r.ctx); err == nil || !gone(err) {
+		r.Errorf("%v, want an error about a server that is gone", err)
+	}
+	if err := c.Quiet(r.ctx); err == nil {
+		r.Error("a server that is gone was calmed")
+	}
+	// A stop of the service ends the guard; without it, it would look for the server for a minute.
+	r.must(syscall.Kill(pids[0], syscall.SIGTERM))
+	r.gone("the guard", pids[0])
+}
