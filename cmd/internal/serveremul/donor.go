@@ -105,8 +105,9 @@ func (d *Donor) serve(g *program) error {
 			err := checkPosition(position)
 			if err != nil {
 				g.violate("line %q has no position", text)
+				return fmt.Errorf("%w: %w", err, syscall.EINVAL)
 			}
-			return err
+			return nil
 		default:
 			g.violate("unknown signal %q", text)
 			return fmt.Errorf("unknown signal %q: %w", text, syscall.EINVAL)
@@ -132,7 +133,8 @@ func (d *Donor) judge(g *program, served error) error {
 	}
 	if code == 0 {
 		g.violate("exit code 0 without done")
-		return served
+		// An undefined position is what is left then.
+		return fmt.Errorf("%w, %w", served, syscall.EREMCHG)
 	}
 	return fmt.Errorf("%w, %w", served, exitError(code))
 }
