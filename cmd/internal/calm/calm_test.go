@@ -260,3 +260,64 @@ func TestGuardByHand(t *testing.T) {
 		})
 	}
 }
+
+// script makes a program that takes the plan, answers, and then does what body says.
+func script(t *testing.T, body string) (program, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	program = filepath.Join(dir, "guard.sh")
+	text := "#!/bin/sh\nread -r plan; echo ready; exec >/dev/null\n" + body + "\n"
+	if err := os.WriteFile(program, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return program, dir
+}
+
+func TestGuardIsTold(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  func(*guard) error
+		want string
+	}{
+		{"dismissed", (*guard).dismiss, "restored\n"},
+		{"abandoned", func(g *guard) error { g.abandon(); return nil }, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			program, dir := script(t, `cd "${0%/*}" && cat >said.tmp && mv said.tmp said`)
+			g, err := startGuard(program, goodPlan)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.end(g); err != nil {
+				t.Fatal(err)
+			}
+			// An abandoned guard is not waited for.
+			said, err := os.ReadFile(filepath.Join(dir, "said"))
+			for end := time.Now().Add(20 * time.Second); err != nil && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+				said, err = os.ReadFile(filepath.Join(dir, "said"))
+			}
+			if err != nil || string(said) != c.want {
+				t.Errorf("the guard was told %q (%v), want %q", said, err, c.want)
+			}
+		})
+	}
+}
+
+func TestDismissEndsAnyGuard(t *testing.T) {
+	program, _ := script(t, "trap '' TERM; exec sleep 1000")
+	g, err := startGuard(program, goodPlan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.dismiss(); err == nil {
+		t.Error("a guard that had to be killed ended well")
+	}
+}
+
+func TestGuardWait(t *testing.T) {
+	for said, want := range map[string]bool{"restored\n": true, "restored": false, "": false, "restored\nrestored\n": false, "\x00": false} {
+		if got := guardWait(strings.NewReader(said)); got != want {
+			t.Errorf("told %q: %v, want %v", said, got, want)
+		}
+	}
+}
