@@ -499,8 +499,8 @@ func testLongStatements(r *rig) {
 	}
 }
 
-// testNoRest has two clients that change pages faster than a checkpoint ends: Quiet must come back at its limit, and leave no
-// checkpoint running, which the server would take along into the lock.
+// testNoRest has two clients that change pages faster than a checkpoint ends: Quiet must come back at its limit, and the
+// checkpoint that it asked to end must end although they go on.
 func testNoRest(r *rig) {
 	r.soil()
 	r.exec(`USE soil; CREATE OR REPLACE PROCEDURE restless() BEGIN DECLARE r INT; WHILE TRUE DO SET r = 1 + FLOOR(RAND() * 40000);
@@ -527,11 +527,11 @@ func testNoRest(r *rig) {
 		if limit != 0 && r.count("Com_kill") == kills {
 			r.Errorf("limit %v: the checkpoint was not asked to end", limit)
 		}
-		rows, err := r.node.Query(r.ctx, "SELECT id FROM information_schema.processlist WHERE info LIKE 'SET GLOBAL innodb_log%'")
-		r.must(err)
-		if len(rows) != 0 {
-			r.Errorf("limit %v: a checkpoint still runs in connection %v", limit, rows)
-		}
+		r.until("the end of the checkpoint", func() bool {
+			rows, err := r.node.Query(r.ctx, "SELECT id FROM information_schema.processlist WHERE info LIKE 'SET GLOBAL innodb_log%'")
+			r.must(err)
+			return len(rows) == 0
+		})
 		// A thousand pages take more than a millisecond; ten seconds may be enough or not.
 		if limit != 0 && !n.has(", not fewer within") {
 			r.Errorf("limit %v: the end by the limit was not noted", limit)
