@@ -183,6 +183,12 @@ func (o *Out) end(role, what, line string, limit int, g GTID) error {
 	if err := g.check(); err != nil {
 		return fmt.Errorf("print %s: %w", what, err)
 	}
+	if o.total > 0 && o.last < o.total {
+		// Who watches the server's figures should not be left short of the whole.
+		if err := o.print("complete "+strconv.FormatInt(o.total, 10), maxDonorLine); err != nil {
+			return err
+		}
+	}
 	if err := o.print(line, limit); err != nil {
 		return err
 	}
