@@ -205,6 +205,27 @@ func TestOutRate(t *testing.T) {
 	})
 }
 
+// TestOutStages: a total is told once, another one begins to count anew, and the last line is preceded by the whole.
+func TestOutStages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b strings.Builder
+		o := NewOut(&b, donorArgs)
+		for _, at := range []struct{ total, done int64 }{{10, 4}, {10, 9}, {20, 3}, {20, 5}} {
+			if err := errors.Join(o.Total(at.total), o.Complete(at.done)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Second) // virtual
+		}
+		if err := o.Done(GTID{UUID: "a5f2bd5a-0001-11ee-8d3c-0242ac120002", Seqno: 7}); err != nil {
+			t.Fatal(err)
+		}
+		want := "total 10\ncomplete 4\ncomplete 9\ntotal 20\ncomplete 3\ncomplete 5\ncomplete 20\ndone a5f2bd5a-0001-11ee-8d3c-0242ac120002:7\n"
+		if b.String() != want {
+			t.Errorf("got %q", b.String())
+		}
+	})
+}
+
 // lineCounter checks that every write is one whole line.
 type lineCounter struct {
 	t  *testing.T
@@ -226,10 +247,11 @@ func TestOutConcurrent(t *testing.T) {
 	w := &lineCounter{t: t}
 	o := NewOut(w, donorArgs)
 	var wg sync.WaitGroup
-	for range 8 {
+	for g := range 8 {
 		wg.Go(func() {
 			for i := range 100 {
-				if err := o.Total(int64(i)); err != nil {
+				// No two are the same: an equal one would be skipped.
+				if err := o.Total(int64(g*1000 + i)); err != nil {
 					t.Error(err)
 				}
 			}
