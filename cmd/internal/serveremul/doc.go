@@ -7,7 +7,10 @@
 // It is stricter than the servers: whatever a server would only warn about, or would take by luck, is a violation and
 // fails the test, unless the test says that it expects violations. One stray byte on standard output is enough.
 //
-// What is not guaranteed: anything about table data. Lock and freeze are hooks of the test. Nor is a family's behaviour
+// A Pair is a whole transfer between two such servers, on small datadirs of Fill that look right to a program, with the
+// rules of what must be equal and what must be untouched afterwards.
+//
+// What is not guaranteed: anything about table data of real servers. Lock and freeze are hooks of the test. Nor is a family's behaviour
 // proven here; the profiles hold what is known of it, and a real server has the last word.
 //
 // Goroutines: each started program has one that reads its lines and one that collects its standard error. Wait ends
