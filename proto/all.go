@@ -36,7 +36,7 @@ func (d *donor) lockedPasses() error {
 	if err != nil {
 		return err
 	}
-	df := d.cat.update(t, false)
+	df := d.cat.update(t, false, false)
 	d.count()
 	if _, err := d.pass(msg.PassLocked, df, d.everything()); err != nil {
 		return err
@@ -48,7 +48,7 @@ func (d *donor) lockedPasses() error {
 		if err != nil {
 			return err
 		}
-		df := d.cat.update(t, false)
+		df := d.cat.update(t, false, true)
 		d.count()
 		clock := d.p.clock()
 		if _, err := d.pass(msg.PassVerify, df, d.comparing(df, d.suspect(df, moved))); err != nil {

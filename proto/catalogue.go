@@ -49,7 +49,7 @@ func honest(fs tree.FSInfo) bool { return fs.Trusted || fs.Name == "tmpfs" }
 
 // update takes over a scan. live says whether files of classes that only travel
 // under the lock are to be left out.
-func (c *catalogue) update(t *tree.Tree, live bool) diff {
+func (c *catalogue) update(t *tree.Tree, live, again bool) diff {
 	d := diff{touched: map[uint32]bool{}}
 	seen := make([]bool, len(c.rows))
 	for i := range t.Entries {
@@ -76,12 +76,15 @@ func (c *catalogue) update(t *tree.Tree, live bool) diff {
 		r := &c.rows[id]
 		old := r.Entry
 		back := r.gone
-		if e.Class == tree.LogTable && !back && e.Size > old.Size {
+		if e.Class == tree.LogTable && !back && again && e.Size > old.Size {
 			// A log table that only grows is cut where it was first seen under
 			// the lock (R-COPY-8).
 			e.Size = old.Size
 		}
 		r.Entry, r.gone = *e, false
+		if back {
+			r.forget() // the joiner has removed its copy
+		}
 		if back || old.Dir != e.Dir || old.Size != e.Size || old.Mode != e.Mode {
 			d.say(r)
 			continue

@@ -127,8 +127,7 @@ func (d *donor) clone(id uint32) (bool, error) {
 	switch {
 	case err == nil:
 	case gone(err):
-		d.unrest(id, "vanished")
-		return true, nil
+		return false, nil // reading it finds the same, and the next scan settles it
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOTTY):
 		c.mu.Lock()
 		c.off = true // XFS without reflink, an old kernel

@@ -126,17 +126,19 @@ type donor struct {
 	workers []*worker
 
 	limit   *rate.Limiter // nil: none
-	working bool          // the server works: limits hold
+	working atomic.Bool   // the server works: limits hold
 
 	started   time.Time
-	lastLSN   uint64 // newest known checkpoint; 0 when pages cannot be judged by LSN
-	page      int    // page size of the system tablespace
-	clockFell bool   // time stamps prove nothing any more
+	lastLSN   uint64    // newest known checkpoint; 0 when pages cannot be judged by LSN
+	page      int       // page size of the system tablespace
+	sampled   time.Time // when the clocks were compared last
+	clockFell bool      // time stamps prove nothing any more
 
-	spools   *spools   // of the present lock window
-	clones   *clones   // of the present lock window
-	clock    passClock // of the present locked pass
-	deadline time.Time // of the present lock window; zero: none
+	spools   *spools       // of the present lock window
+	clones   *clones       // of the present lock window
+	clock    passClock     // of the present locked pass
+	deadline time.Time     // of the present lock window; zero: none
+	late     chan struct{} // closed when it has passed; nil: none
 
 	// Set between passes, read by workers.
 	tracking bool   // what is sent is remembered in the rows
@@ -163,7 +165,7 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 	if c.Rounds <= 0 {
 		c.Rounds = 8
 	}
-	d := &donor{c: c, s: newSession(ctx), p: c.Progress, started: time.Now(), clones: newClones(), cat: newCatalogue(), restless: map[uint32]string{}}
+	d := &donor{c: c, s: newSession(ctx), p: c.Progress, started: time.Now(), sampled: time.Now(), clones: newClones(), cat: newCatalogue(), restless: map[uint32]string{}}
 	rand.Read(d.key[:]) // never fails (crypto/rand)
 	rand.Read(d.id[:])
 	if c.RateLimit > 0 {
@@ -185,6 +187,7 @@ func (d *donor) converse() (Summary, error) {
 		return Summary{}, wireError(fmt.Sprintf("connect to the joiner at %s", d.c.Ticket.Host), err)
 	}
 	d.s.attach(conn)
+	d.s.run(d.watchProgress)
 	streams, err := d.hello()
 	if err != nil {
 		return Summary{}, err
@@ -212,7 +215,7 @@ func (d *donor) hello() (int, error) {
 	if err := d.s.tell(msg.TypeHello, own); err != nil {
 		return 0, err
 	}
-	f, err := d.s.next(msg.TypeHello)
+	f, err := d.s.within(helloLimit, msg.TypeHello)
 	if err != nil {
 		return 0, err
 	}
@@ -251,7 +254,7 @@ func (d *donor) full(streams int) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	first := d.cat.update(t, true)
+	first := d.cat.update(t, true, false)
 	mode := msg.Mode{Key: d.key, ID: d.id}
 	mode.Files, mode.Bytes, mode.Allocated = d.cat.totals()
 	d.count()
@@ -363,12 +366,45 @@ func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // yield says whether the server works, and so whether we hold back.
 func (d *donor) yield(working bool) {
-	d.working = working
+	d.working.Store(working)
 	if !d.c.Gentle {
 		return
 	}
 	if err := gentle.Lower(working); err != nil {
 		d.c.Note("the priority of our disk access stays as it is: %v", err)
 		d.c.Gentle = false
+	}
+}
+
+// watchProgress ends a transfer in which nothing moves at either end. A joiner whose
+// disk hangs goes on with its heartbeats, and would hold the lock for ever.
+func (d *donor) watchProgress() error {
+	t := time.NewTicker(beatEvery)
+	defer t.Stop()
+	figure, since := int64(-1), time.Now()
+	for {
+		select {
+		case <-d.s.ctx.Done():
+			return nil
+		case now := <-t.C:
+			s := d.p.Snapshot()
+			limit := stallLive
+			switch s.Phase {
+			case PhaseLive:
+			case PhaseLocked, PhaseVerifying:
+				if !d.working.Load() {
+					limit = stallLocked
+				}
+			default:
+				figure, since = -1, now
+				continue
+			}
+			if f := s.Done + s.Read + s.Sent + s.Holes + d.p.remote.Load(); f != figure {
+				figure, since = f, now
+			}
+			if now.Sub(since) > limit {
+				return failf(CodeTimeout, "nothing has moved for %v in the phase %q; look at disk and network of the joiner", limit, s.Phase)
+			}
+		}
 	}
 }

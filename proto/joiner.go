@@ -78,17 +78,22 @@ type joiner struct {
 	store *store.Store
 
 	key     block.Key
-	streams int
+	agreed  int          // data connections, from the Hellos
+	streams atomic.Int32 // the same once the donor may open them
 	kind    msg.PassKind // of the last pass
 	// differing is what the last pass sent, as the donor counts it.
 	differing int64
+	locked    bool        // a locked pass has been
 	counted   passClock   // what the passes so far came to
 	started   atomic.Bool // the donor's control connection is there
 	open      atomic.Bool // data frames are legal: from Accept or PassDone until PassEnd
 	finished  atomic.Bool // data connections may close
 
+	// gate is held for reading while a data frame is handled.
+	gate sync.RWMutex
+
 	mu   sync.Mutex
-	data int // data connections accepted
+	data int // data connections that are open
 }
 
 func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
@@ -120,7 +125,7 @@ func (j *joiner) converse() (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	f, err := j.s.next(msg.TypeMode)
+	f, err := j.s.within(modeLimit, msg.TypeMode)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -186,15 +191,15 @@ func (j *joiner) accept(first chan<- *wire.Conn) error {
 		j.data++
 		n := j.data
 		j.mu.Unlock()
-		if n > j.c.Streams {
-			return failf(CodeProtocol, "the donor opened more than the %d data connections it was allowed", j.c.Streams)
+		if n > int(j.streams.Load()) {
+			return failf(CodeProtocol, "the donor opened more than the %d data connections it was allowed", j.streams.Load())
 		}
 		j.s.run(func() error { return j.serve(c) })
 	}
 }
 
 func (j *joiner) hello() (msg.Hello, error) {
-	f, err := j.s.next(msg.TypeHello)
+	f, err := j.s.within(helloLimit, msg.TypeHello)
 	if err != nil {
 		return msg.Hello{}, err
 	}
@@ -203,8 +208,9 @@ func (j *joiner) hello() (msg.Hello, error) {
 		return msg.Hello{}, err
 	}
 	j.c.Note("donor is %s, %s", printable(peer.Node), printable(peer.Software))
-	j.streams = min(int(peer.Streams), j.c.Streams)
-	own := msg.Hello{Streams: uint16(j.streams), Software: j.c.Software, Node: j.c.Node, Facts: j.c.Facts}
+	streams := min(int(peer.Streams), j.c.Streams)
+	j.agreed = streams
+	own := msg.Hello{Streams: uint16(streams), Software: j.c.Software, Node: j.c.Node, Facts: j.c.Facts}
 	return peer, j.s.tell(msg.TypeHello, own)
 }
 
@@ -223,7 +229,7 @@ func (j *joiner) bypass(m msg.Mode) (Summary, error) {
 // before the connection goes.
 func (j *joiner) untilClosed() error {
 	j.finished.Store(true)
-	j.s.silence.Store(int64(lastWords))
+	j.s.expire()
 	for range j.s.in {
 	}
 	var e *Error
@@ -268,8 +274,9 @@ func (j *joiner) prepare(peer msg.Hello, m msg.Mode) error {
 		}
 		return j.s.cause(Fail(CodeIO, fmt.Errorf("prepare the joiner's datadir: %w", err)))
 	}
+	j.streams.Store(int32(j.agreed))
 	j.open.Store(true)
-	return j.s.tell(msg.TypeAccept, msg.Accept{Streams: uint16(j.streams)})
+	return j.s.tell(msg.TypeAccept, msg.Accept{Streams: uint16(j.agreed)})
 }
 
 // passes serves pass after pass until the donor commits.
@@ -281,8 +288,8 @@ func (j *joiner) passes() (Summary, error) {
 			return Summary{}, err
 		}
 		if f.typ == msg.TypeCommit {
-			if j.kind != msg.PassVerify || j.differing != 0 {
-				return Summary{}, failf(CodeProtocol, "the donor commits without a verify round that found nothing")
+			if !j.locked || j.kind != msg.PassVerify || j.differing != 0 || j.applied() != 0 {
+				return Summary{}, failf(CodeProtocol, "the donor commits without a locked pass and a verify round after it that sent nothing")
 			}
 			return j.commit(f.body)
 		}
@@ -331,8 +338,12 @@ func (j *joiner) pass(b msg.PassBegin) error {
 		if e.Number != b.Number {
 			return failf(CodeProtocol, "the donor ended pass %d, the present one is %d", e.Number, b.Number)
 		}
+		if got := j.applied(); got != e.Differing {
+			return failf(CodeInternal, "the donor sent %d bytes in pass %d, %d were applied", e.Differing, b.Number, got)
+		}
 		j.differing = e.Differing
-		j.open.Store(false)
+		j.locked = j.locked || b.Kind == msg.PassLocked
+		j.shut()
 		break
 	}
 	if b.Kind != msg.PassLive {
@@ -347,6 +358,18 @@ func (j *joiner) pass(b msg.PassBegin) error {
 	j.counted = j.p.clock()
 	j.open.Store(true)
 	return j.s.tell(msg.TypePassDone, msg.PassDone{Number: b.Number})
+}
+
+// applied is what data connections have brought since the last pass ended.
+func (j *joiner) applied() int64 {
+	return j.p.sent.Load() + j.p.holes.Load() - j.counted.sent - j.counted.holes
+}
+
+// shut makes data frames illegal and waits for those that are being handled.
+func (j *joiner) shut() {
+	j.gate.Lock()
+	defer j.gate.Unlock()
+	j.open.Store(false)
 }
 
 // catalog takes over one batch and answers what the joiner holds of it.
@@ -382,7 +405,10 @@ func (j *joiner) commit(body []byte) (Summary, error) {
 	if err := j.checkState(m.State); err != nil {
 		return Summary{}, err
 	}
-	j.open.Store(false)
+	j.shut()
+	if m.Entries == 0 {
+		return Summary{}, failf(CodeProtocol, "the donor commits an empty catalogue")
+	}
 	j.p.enter(PhaseCommit)
 	seal, err := j.store.Seal(j.s.ctx)
 	if err != nil {

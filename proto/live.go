@@ -75,7 +75,7 @@ func (d *donor) livePass() (PassStats, error) {
 		return PassStats{}, err
 	}
 	d.watchClock(at)
-	df := d.cat.update(t, true)
+	df := d.cat.update(t, true, false)
 	d.count()
 	return d.livePassOver(df, at, lsn)
 }

@@ -45,7 +45,9 @@ func (d *donor) relock(w *window) error {
 		return d.s.cause(Fail(CodeLock, err))
 	}
 	w.state, w.wait = state, time.Since(w.asked)
-	d.s.silence.Store(int64(silenceLocked))
+	if err := d.s.hush(silenceLocked); err != nil {
+		return d.s.cause(Fail(CodeNetwork, err))
+	}
 	d.c.Note("locked after %.3f s at %s", w.wait.Seconds(), state)
 	return nil
 }
@@ -178,17 +180,20 @@ func (d *donor) paranoid(w *window) (Summary, error) {
 	}
 	d.p.enter(PhaseVerifying)
 	d.tracking = false
+	slots := d.redoSlots()
 	for range d.c.Rounds {
 		t, err := d.scan()
 		if err != nil {
 			return Summary{}, err
 		}
-		df := d.cat.update(t, false)
+		df := d.cat.update(t, false, true)
+		before := slots
+		slots = d.redoSlots()
 		clock := d.p.clock()
 		if _, err := d.pass(msg.PassVerify, df, d.comparing(df, func(*row) bool { return true })); err != nil {
 			return Summary{}, err
 		}
-		if len(df.announce) == 0 && d.sentSince(clock) == 0 && len(d.takeUnrest()) == 0 {
+		if len(df.announce) == 0 && d.sentSince(clock) == 0 && len(d.takeUnrest()) == 0 && before.Equal(d.redoSlots()) {
 			if err := d.letGo(w); err != nil {
 				return Summary{}, err
 			}
@@ -203,9 +208,12 @@ func (d *donor) paranoid(w *window) (Summary, error) {
 func (d *donor) underLock(w *window) error {
 	d.deadline = time.Time{}
 	if d.c.LockMax > 0 && w.tries < lockTries {
-		d.deadline = w.asked.Add(d.c.LockMax)
+		late := make(chan struct{})
+		d.deadline, d.late = w.asked.Add(d.c.LockMax), late
+		t := time.AfterFunc(time.Until(d.deadline), func() { close(late) })
+		defer t.Stop()
 	}
-	defer func() { d.deadline = time.Time{} }()
+	defer func() { d.deadline, d.late = time.Time{}, nil }()
 	d.p.enter(PhaseLocked)
 	slots := d.redoSlots()
 	w.lsn = d.known(slots.LSN)
@@ -216,7 +224,7 @@ func (d *donor) underLock(w *window) error {
 		return err
 	}
 	d.watchClock(at)
-	df := d.cat.update(t, false)
+	df := d.cat.update(t, false, false)
 	d.count()
 	if err := d.openWindow(df); err != nil {
 		return err
@@ -274,6 +282,8 @@ func (d *donor) announced() error {
 	select {
 	case <-d.spools.release:
 		return nil
+	case <-d.late:
+		return errOverrun
 	case <-d.s.ctx.Done():
 		return d.s.cause(nil)
 	}
@@ -307,7 +317,7 @@ func (d *donor) still(w *window, sameSlots bool) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	df := d.cat.update(t, false)
+	df := d.cat.update(t, false, true)
 	if len(df.announce) > 0 {
 		// Sizes or names moved: that is another pass.
 		if err := d.closeWindow(); err != nil {

@@ -2,7 +2,6 @@ package proto
 
 import (
 	"errors"
-	"fmt"
 	"io"
 
 	"trireme/engine/block"
@@ -175,7 +174,7 @@ func (w *worker) pageSize(r *row) (int, error) {
 		if errors.Is(err, io.EOF) {
 			return 0, nil
 		}
-		return 0, fmt.Errorf("read %s at 0: %w", w.d.c.Dirs.Path(r.Role, r.Path), err)
+		return 0, failf(CodeIO, "read %s at 0: %w", w.d.c.Dirs.Path(r.Role, r.Path), err)
 	}
 	_, physical, _, err := innodb.PageSize(head)
 	if err != nil {

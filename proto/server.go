@@ -17,6 +17,8 @@ type server struct {
 	conn *wire.Conn
 	hash *block.Hasher
 
+	flushed bool // the last frame was a Flush
+
 	in   []byte // frames coming in
 	unit []byte // file content for digests
 	out  []byte
@@ -34,12 +36,20 @@ type server struct {
 // serve handles one data connection until the donor closes it.
 func (j *joiner) serve(c *wire.Conn) error {
 	v := &server{
-		j: j, conn: c, hash: block.NewHasher(j.key),
+		j: j, conn: c,
 		in: make([]byte, msg.MaxBody), unit: make([]byte, block.Unit),
 	}
 	for {
 		typ, body, err := c.Recv(v.in)
 		if err != nil {
+			if v.flushed && errors.Is(err, io.EOF) {
+				// Everything is applied and the donor has closed: it replaces a
+				// connection whose keys are worn out.
+				j.mu.Lock()
+				j.data--
+				j.mu.Unlock()
+				return nil
+			}
 			if j.finished.Load() && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) || j.s.closing.Load() {
 				return nil
 			}
@@ -55,9 +65,15 @@ func (v *server) handle(t msg.Type, body []byte) error {
 	if v.j.s.ctx.Err() != nil {
 		return v.j.s.cause(nil)
 	}
+	v.j.gate.RLock()
+	defer v.j.gate.RUnlock()
 	if !v.j.open.Load() && !t.Skippable() {
 		return failf(CodeProtocol, "the donor sent %v on a data connection outside a pass", t)
 	}
+	if v.hash == nil {
+		v.hash = block.NewHasher(v.j.key)
+	}
+	v.flushed = t == msg.TypeFlush
 	switch t {
 	case msg.TypeChunk:
 		return v.chunk(body)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,18 @@ const (
 	// the control connection may be carrying, so that "broken pipe" is not what the
 	// operator reads (H13).
 	graceForCause = 2 * time.Second
+	// maxAhead is how many control frames may wait for the main function. A donor has
+	// two Catalogs under way and a PassEnd behind them; who sends more is broken, and
+	// waiting for room would leave heartbeats and Aborts unread.
+	maxAhead = 16
+	// helloLimit and modeLimit bound the start of the conversation, modeLimit with the
+	// donor's look at all its files.
+	helloLimit = 30 * time.Second
+	modeLimit  = 10 * time.Minute
+	// stallLive and stallLocked are how long nothing at all may be read, sent or
+	// applied in a pass: a peer that lives and does nothing must not hold the lock.
+	stallLocked = 30 * time.Second
+	stallLive   = 120 * time.Second
 	// lastWords bounds the farewell: writing an Abort and seeing the peer hang up.
 	lastWords = 2 * time.Second
 )
@@ -41,6 +54,8 @@ type session struct {
 	wg     sync.WaitGroup // every goroutine of this end
 
 	silence atomic.Int64 // time.Duration: allowed silence on control
+	end     atomic.Int64 // wall clock, ns: when control is cut off whatever arrives; 0: not yet
+	deaf    atomic.Bool  // control itself has failed: nobody hears us
 	closing atomic.Bool  // no more failures are recorded: the session is over
 	beats   func() int64 // what our heartbeats report
 	heard   func(int64)  // called with what the peer's report
@@ -52,6 +67,7 @@ type session struct {
 
 	mu    sync.Mutex
 	conns []*wire.Conn
+	past  int64 // wire bytes of connections that were replaced
 }
 
 // frame is one control message. The body belongs to the receiver.
@@ -61,7 +77,7 @@ type frame struct {
 }
 
 func newSession(ctx context.Context) *session {
-	s := &session{in: make(chan frame, 1)}
+	s := &session{in: make(chan frame, maxAhead)}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	s.silence.Store(int64(silenceLive))
 	return s
@@ -128,15 +144,56 @@ func (s *session) own(c *wire.Conn) {
 	}
 }
 
+// disown closes a connection that is no longer used; its bytes stay counted.
+func (s *session) disown(c *wire.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.Close()
+	s.past += c.Written() + c.Read()
+	s.conns = slices.DeleteFunc(s.conns, func(o *wire.Conn) bool { return o == c })
+}
+
 // wireBytes counts what all connections of the session moved, both ways.
 func (s *session) wireBytes() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var n int64
+	n := s.past
 	for _, c := range s.conns {
 		n += c.Written() + c.Read()
 	}
 	return n
+}
+
+// hush changes how long the peer may stay silent, for the read that is waiting too.
+func (s *session) hush(d time.Duration) error {
+	s.silence.Store(int64(d))
+	return s.control.SetReadDeadline(time.Now().Add(d))
+}
+
+// arm sets the deadline of the next read on control. hush and expire may run at the
+// same time; what they say wins.
+func (s *session) arm() error {
+	for {
+		end, limit := s.end.Load(), s.silence.Load()
+		at := time.Now().Add(time.Duration(limit))
+		if end != 0 {
+			at = time.Unix(0, end)
+		}
+		if err := s.control.SetReadDeadline(at); err != nil {
+			return err
+		}
+		if s.end.Load() == end && s.silence.Load() == limit {
+			return nil
+		}
+	}
+}
+
+// expire gives the peer lastWords to hang up, whatever it still sends.
+func (s *session) expire() {
+	at := time.Now().Add(lastWords)
+	if s.end.CompareAndSwap(0, at.UnixNano()) {
+		_ = s.control.SetReadDeadline(at)
+	}
 }
 
 // attach makes c the control connection and starts its reader and heartbeat.
@@ -168,11 +225,7 @@ func (s *session) readControl() error {
 	defer close(s.in)
 	buf := make([]byte, msg.MaxBody)
 	for {
-		limit := time.Duration(s.silence.Load())
-		if s.closing.Load() {
-			limit = lastWords
-		}
-		if err := s.control.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		if err := s.arm(); err != nil {
 			return failf(CodeNetwork, "wait for the other end: %w", err)
 		}
 		typ, body, err := s.control.Recv(buf)
@@ -181,8 +234,9 @@ func (s *session) readControl() error {
 		case s.closing.Load():
 			return nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return failf(CodeTimeout, "the other end has been silent for %v", limit)
+			return failf(CodeTimeout, "the other end has been silent for %v", time.Duration(s.silence.Load()))
 		default:
+			s.deaf.Store(true)
 			return failf(CodeNetwork, "control connection: %w", hangup(err))
 		}
 		t := msg.Type(typ)
@@ -203,13 +257,13 @@ func (s *session) readControl() error {
 			return remote(a)
 		case t.Skippable():
 		default:
+			if s.ctx.Err() != nil {
+				continue // an Abort that explains the end may follow
+			}
 			select {
 			case s.in <- frame{t, append([]byte(nil), body...)}:
-			case <-s.ctx.Done():
-				if !s.closing.Load() {
-					// Go on reading: an Abort that explains the end may follow.
-					continue
-				}
+			default:
+				return failf(CodeProtocol, "the other end sent %v without being asked, %d messages wait already", t, maxAhead)
 			}
 		}
 	}
@@ -283,6 +337,15 @@ func (s *session) next(types ...msg.Type) (frame, error) {
 	}
 }
 
+// within is next with a limit.
+func (s *session) within(limit time.Duration, types ...msg.Type) (frame, error) {
+	t := time.AfterFunc(limit, func() {
+		s.fail(failf(CodeTimeout, "the other end has not sent %v within %v", types, limit))
+	})
+	defer t.Stop()
+	return s.next(types...)
+}
+
 // close ends the session: the peer hears err when it was ours, connections are
 // closed, goroutines awaited. It returns the error the caller should report.
 func (s *session) close(err error) error {
@@ -296,8 +359,11 @@ func (s *session) close(err error) error {
 		s.cancel(err)
 	}
 	var e *Error
-	if s.control != nil && err != nil && !(errors.As(err, &e) && (e.Remote || e.Code == CodeNetwork)) {
-		s.farewell(err)
+	if s.control != nil {
+		s.expire()
+		if err != nil && !s.deaf.Load() && !(errors.As(err, &e) && e.Remote) {
+			s.farewell(err)
+		}
 	}
 	s.mu.Lock()
 	for _, c := range s.conns {
@@ -318,7 +384,7 @@ func (s *session) farewell(err error) {
 	b := msg.Abort{Code: uint8(CodeOf(err)), Text: err.Error()}.Append(nil)
 	sent := s.control.Send(uint8(msg.TypeAbort), b, nil) == nil && s.control.Flush() == nil
 	s.sending.Unlock()
-	if !sent || s.control.SetReadDeadline(time.Now().Add(lastWords)) != nil {
+	if !sent {
 		return
 	}
 	for range s.in { // ends with the reader, at the deadline at the latest

@@ -83,6 +83,8 @@ func (p *spools) start(w *worker) {
 func (s *spool) put(w *worker, payload []byte) error {
 	select {
 	case s.all.budget <- struct{}{}:
+	case <-w.d.late:
+		return errOverrun
 	case <-w.d.s.ctx.Done():
 		return w.d.s.cause(nil)
 	}

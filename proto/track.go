@@ -32,22 +32,24 @@ type sighting struct {
 type marks struct {
 	zero  []uint64 // one word for each unit, one bit for each 16 KiB leaf
 	known []bool   // by unit: all of it was sent or found equal
+	size  int64    // of the file when it was last measured
 	leaf  []block.Digest
 }
 
 // leavesOf is the number of leaves in a unit.
 func leavesOf(leaf int) int { return block.Unit / leaf }
 
-// size makes room for a file of n bytes; what is new is unknown.
+// resize makes room for a file of n bytes; what is new is unknown.
 func (m *marks) resize(n int64, byLSN bool, leaf int) {
 	units := int((n + block.Unit - 1) / block.Unit)
 	if units < len(m.known) {
 		m.known = m.known[:units]
 	}
-	// The last unit may have been short and may have grown since.
-	if k := len(m.known); k > 0 && k < units {
-		m.known[k-1] = false
+	// The unit in which the shorter of both ends lies: the joiner has cut or lengthened it.
+	if k := int(min(n, m.size) / block.Unit); n != m.size && k < len(m.known) {
+		m.known[k] = false
 	}
+	m.size = n
 	m.known = append(m.known, make([]bool, units-len(m.known))...)
 	if byLSN {
 		m.zero = fit(m.zero, units)
@@ -198,6 +200,11 @@ func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err err
 	var anew []wish
 	for i := range d.cat.rows {
 		r := &d.cat.rows[i]
+		if r.gone && clonedAs[r.id] {
+			// Aria removes old logs under the lock.
+			w.cloned = slices.DeleteFunc(w.cloned, func(c wish) bool { return c.id == r.id })
+			d.clones.drop(r.id)
+		}
 		if r.gone || r.Dir {
 			continue
 		}
@@ -210,10 +217,12 @@ func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err err
 		}
 		pages := d.byLSN(r.Class)
 		switch {
+		case r.Class == tree.LogTable && r.seen != nil:
+			continue // it grows past the lock; what was read under it counts (R-COPY-8)
 		case d.changed(r, false) == unseen:
 			clear(r.marks.known)
 		case d.changed(r, false) == moved:
-		case r.Class == tree.LogTable || pages:
+		case pages:
 			continue
 		case r.Class.Props().Suspect, !r.honest:
 		default:
@@ -247,12 +256,14 @@ func (d *donor) remember(w *window) {
 	}
 }
 
-// watchClock compares the wall clock with the monotonic one: after a step back time
-// stamps prove nothing for the rest of the transfer (R-COPY-10).
+// watchClock compares the wall clock with the monotonic one since the last call:
+// after a step, either way, time stamps prove nothing for the rest of the transfer
+// (R-COPY-10).
 func (d *donor) watchClock(now time.Time) {
-	wall := now.UnixNano() - d.started.UnixNano()
-	mono := now.Sub(d.started).Nanoseconds()
-	if wall < mono-int64(10*time.Millisecond) {
+	wall := now.UnixNano() - d.sampled.UnixNano()
+	step := wall - now.Sub(d.sampled).Nanoseconds()
+	d.sampled = now
+	if step > int64(10*time.Millisecond) || step < -int64(10*time.Millisecond) {
 		d.clockFell = true
 	}
 }

@@ -60,6 +60,11 @@ func (w *worker) do(j job) error {
 	if w.d.s.ctx.Err() != nil {
 		return w.d.s.cause(nil)
 	}
+	if w.spool == nil && w.conn.Spent() {
+		if err := w.renew(); err != nil {
+			return err
+		}
+	}
 	if err := w.compare(j); err != nil {
 		return err
 	}
@@ -75,6 +80,25 @@ func (w *worker) do(j job) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// renew replaces a connection whose keys have protected as much as they may (RFC
+// 8446 5.5; Go never updates them). Everything sent on it is applied first.
+func (w *worker) renew() error {
+	if err := w.flush(0); err != nil {
+		return err
+	}
+	c := w.d.c.Wire
+	c.Session = w.d.s.control.Session()
+	conn, err := wire.Dial(w.d.s.ctx, w.d.c.Ticket, wire.Data, c)
+	if err != nil {
+		return w.d.s.cause(wireError("replace a data connection", err))
+	}
+	old := w.conn
+	w.d.s.own(conn)
+	w.conn = conn
+	w.d.s.disown(old)
 	return nil
 }
 
@@ -109,13 +133,13 @@ func (w *worker) read(id uint32, p []byte, off int64) ([]byte, error) {
 	if err != nil || f == nil {
 		return nil, err
 	}
-	if w.d.working && w.d.limit != nil {
+	if w.d.working.Load() && w.d.limit != nil {
 		if err := w.d.limit.WaitN(w.d.s.ctx, len(p)); err != nil {
 			return nil, w.d.s.cause(err)
 		}
 	}
 	readAt := f.ReadAt
-	if w.d.working && w.d.c.Gentle && w.d.cat.rows[id].cached {
+	if w.d.working.Load() && w.d.c.Gentle && w.d.cat.rows[id].cached {
 		readAt = func(p []byte, off int64) (int, error) { return gentle.ReadAt(f, p, off) }
 	}
 	n, err := readAt(p, off)
@@ -182,6 +206,9 @@ func (w *worker) chunk(id uint32, off int64, p []byte) error {
 	c := msg.Chunk{ID: id, Offset: off, Tag: block.Tag(tagSeed(id, off), payload), Runs: w.runs}
 	w.head = c.AppendHead(w.head[:0])
 	if err := w.ship(payload); err != nil {
+		if unit := int(off / block.Unit); unit < len(r.marks.known) {
+			r.marks.known[unit] = false // it was noted and has not gone
+		}
 		return err
 	}
 	w.d.p.sent.Add(int64(content))
