@@ -216,9 +216,17 @@ func (c *rules) topDir(name string) Class {
 		return Temp
 	case name[0] == '#':
 		return Foreign // a database's directory never starts so: the server writes @0023 for a number sign
+	case c.systemDirs[name] && c.shares(RoleData, RoleInnoDBHome):
+		return Database // innodb_data_file_path names it, whatever it is called
+	case reservedDir(name) || c.l.isRelay(name):
+		return Foreign
 	}
 	return Database
 }
+
+// reservedDir tells names that no directory of a database may have. The server writes @002e for a full stop, and all
+// but a few of the files that a node keeps for itself have one in their names.
+func reservedDir(name string) bool { return strings.Contains(name, ".") || reservedDirs[name] }
 
 func (c *rules) topFile(name string) Class {
 	switch {
@@ -260,6 +268,8 @@ func (c *rules) inDatabase(db, rest string, isDir bool) Class {
 		return Stale
 	case strings.HasPrefix(base, ".nfs"), strings.HasPrefix(base, ".fuse_hidden"), c.l.isRelay(base):
 		return Private
+	case keyExt[strings.ToLower(path.Ext(base))]:
+		return Private // a directory of certificates below the datadir looks like a database
 	case strings.HasPrefix(base, "#sql-temptable"), strings.HasPrefix(base, "#sql_"):
 		return Temp
 	case strings.HasPrefix(base, "#sql"):

@@ -12,6 +12,7 @@ var (
 		Data: "/d", InnoDBHome: "/i/", Redo: "/d/redo", Undo: "/u", Aria: "/a", Binlog: "/d/log/bin", BinlogBase: "bin",
 		SystemFiles: []string{"ibdata1", "sub/ibdata2", "/i/abs"},
 	}
+	dotted   = &Layout{Data: "/d", Redo: "/d/red.o", SystemFiles: []string{"inno.db/ibdata1"}}
 	noBinlog = &Layout{Data: "/d", MyISAMMmap: true}
 )
 
@@ -68,6 +69,13 @@ func TestClassify(t *testing.T) {
 		{flat, RoleData, "db.mrn", RoleData, Unsupported},
 		{flat, RoleData, "tokudb.directory", RoleData, Unsupported},
 		{flat, RoleData, "#unknown/", RoleData, Foreign},
+		{flat, RoleData, "my.db/", RoleData, Foreign},
+		{flat, RoleData, "my.db/t.ibd", RoleData, Foreign},
+		{flat, RoleData, "keyring_app/", RoleData, Database},
+		{flat, RoleData, "a-b/", RoleData, Database}, // as servers before 5.1 named it
+		{dotted, RoleData, "inno.db/", RoleData, Database},
+		{dotted, RoleData, "inno.db/ibdata1", RoleInnoDBHome, System},
+		{dotted, RoleData, "red.o/", RoleData, RootDir},
 		{flat, RoleData, ".snapshot/", RoleData, Private},
 		{flat, RoleData, ".snapshot/a/b.ibd", RoleData, Private},
 		{flat, RoleData, "lost+found/", RoleData, Private},
@@ -91,6 +99,13 @@ func TestClassify(t *testing.T) {
 		{flat, RoleData, "d1/#sql-temptable-1.MAD", RoleData, Temp},
 		{flat, RoleData, "d1/.empty", RoleData, Table},
 		{flat, RoleData, "d1/.nfs0001", RoleData, Private},
+		{flat, RoleData, "certs/server-key.pem", RoleData, Private},
+		{flat, RoleData, "certs/a/ca.CRT", RoleData, Private},
+		{flat, RoleData, "certs/tls.key", RoleData, Private},
+		{flat, RoleData, "certs/all.p12", RoleData, Private},
+		{flat, RoleData, "certs/all.pfx", RoleData, Private},
+		{flat, RoleData, "d1/pem", RoleData, Table},
+		{flat, RoleData, "d1/t.pem.frm", RoleData, Table},
 		{flat, RoleData, "d1/.snapshot/", RoleData, Private},
 		{flat, RoleData, "d1/.snapshot/t.ibd", RoleData, Private},
 		{flat, RoleData, "d1/sub/", RoleData, Directory},
@@ -171,7 +186,9 @@ func TestClassifyPrivateAndStale(t *testing.T) {
 			}
 		}
 	}
-	for _, dir := range []string{"lost+found", ".snapshot", ".zfs", ".Trashes", ".fseventsd", ".ssh", "#innodb_temp", "sst-xb-tmpdir"} {
+	for _, dir := range []string{"lost+found", ".snapshot", ".zfs", ".Trashes", ".fseventsd", ".ssh", "#innodb_temp", "sst-xb-tmpdir",
+		"grastate.dat", "auto.cnf", "gvwstate.dat", "galera.cache", "gcache.page.000001", "server-key.pem", "a.key", "my.cnf", "mysql.sock",
+		"tables_flushed", "ib_buffer_pool", "host-relay-bin.000001", "rly.000001", "rly-x", MarkerName, JournalName, "ibdata1" + PartSuffix} {
 		if _, class := flat.Classify(RoleData, dir, true); class.Props().Send != Never {
 			t.Errorf("directory %s is %v and would be sent", dir, class)
 		}

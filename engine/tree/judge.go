@@ -87,6 +87,7 @@ func (s *scanner) judge(e *Entry, st *stat) {
 			"remove the engine's tables or use a method made for it")
 		return // it stays where it is on a joiner, so it must not meet new data there
 	case e.Dir:
+		s.judgeDir(e, abs)
 		return
 	case e.Role == RoleData && e.Class == Table && strings.HasSuffix(base, ".isl"):
 		s.refuse(abs, "the table lies outside the datadir (DATA DIRECTORY)",
@@ -105,6 +106,20 @@ func (s *scanner) judge(e *Entry, st *stat) {
 	if st.links() > 1 && e.Sent() {
 		s.notes.add("files with several hard links, copied as separate files", abs)
 	}
+}
+
+// judgeDir makes sure that no database is left out silently because of its name.
+func (s *scanner) judgeDir(e *Entry, abs string) {
+	if e.Class != Foreign || e.Role != RoleData || strings.Contains(e.Path, "/") {
+		return
+	}
+	// Every CREATE DATABASE writes this file; a directory that came from elsewhere has none.
+	if _, err := s.d.Lstat(RoleData, e.Path+"/db.opt"); err == nil {
+		s.refuse(abs, "the directory is a database whose name is that of a server's own file or is not one that a server writes",
+			"move its tables to a database of another name, or move the directory away")
+		return
+	}
+	s.notes.add("directories that cannot be databases, not copied", abs)
 }
 
 // linkedTable are the endings for which a symbolic link means that a table's data lie elsewhere.

@@ -47,6 +47,19 @@ var privatePattern = regexp.MustCompile(`^(gcache\.page\.|master-.*\.info$|relay
 // hostDirs are directories at the top of a datadir that are no databases although their names could be.
 var hostDirs = set("lost+found", "sst-xb-tmpdir")
 
+// reservedDirs are names that files of this node have at the top of a datadir and that a database could have as well:
+// all their characters are legal in one. A directory so called is nobody's database here, because a peer that sends one
+// would have it in the place of that file (R-JOIN-2). Only whole names stand here: a database may well be called
+// keyring_app or begin with wsrep_recovery.
+var reservedDirs = set(
+	MarkerName, "ib_buffer_pool", "ib_lru_dump", "tables_flushed", "sst_error", "rsync_sst_complete",
+	"mysql_upgrade_info", "mariadb_upgrade_info", "mysql_upgrade_history", "RPM_UPGRADE_MARKER", "RPM_UPGRADE_HISTORY",
+	"xtrabackup_galera_info", "xtrabackup_ist", "donor_galera_info", "mariadb_backup_galera_info",
+)
+
+// keyExt are the endings of keys and certificates: they belong to this node wherever in the datadir they lie.
+var keyExt = set(".pem", ".key", ".crt", ".p12", ".pfx")
+
 func set(names ...string) map[string]bool {
 	m := make(map[string]bool, len(names))
 	for _, n := range names {

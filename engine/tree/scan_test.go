@@ -362,3 +362,17 @@ func BenchmarkScan(b *testing.B) {
 		})
 	}
 }
+
+// A directory that cannot be a database is left alone with a word, and one that is a database all the same is no small matter.
+func TestScanReservedDirectories(t *testing.T) {
+	data := t.TempDir()
+	grow(t, data, "grastate.dat/x=x", "back.up/t.ibd=t", "tables_flushed/db.opt=o", "certs/server-key.pem=k", "certs/readme=r")
+	tr := scan(t, open(t, Layout{Data: data}))
+	wantList(t, tr, "data grastate.dat/ foreign file", "data back.up/ foreign file", "data tables_flushed/ foreign file",
+		"data certs/ database", "data certs/server-key.pem private file", "data certs/readme table file")
+	wantLines(t, "refusals", tr.Refusals, "tables_flushed: .*database of another name")
+	wantLines(t, "warnings", tr.Warnings, "cannot be databases, not copied: .*back.up, .*grastate.dat")
+	if tr.Refusals[0].Joiner {
+		t.Error("what is only not sent stops a joiner")
+	}
+}
