@@ -69,13 +69,6 @@ func (r *resolver) upgrades() {
 	}
 }
 
-// conflicts rejects pairs that make no sense together once all is known.
-func (r *resolver) conflicts() {
-	if at := r.ownValue("transport"); r.s.TLS.Mode == Plain && r.s.Transport == "quic" {
-		r.reject(at, "remove transport, or the option that turns encryption off", "QUIC always encrypts, but the transfer is not to be encrypted (%s, %s)", r.s.TLS.Decider.Name, r.s.TLS.Decider.Origin)
-	}
-}
-
 func contains(list []string, s string) bool {
 	for _, v := range list {
 		if v == s {

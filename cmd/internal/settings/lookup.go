@@ -22,6 +22,7 @@ var (
 // lookup finds an option as the scripts do: in each group the last value counts, and the first group with a
 // value that is not empty ends the search. The zero Setting means not found.
 func (r *resolver) lookup(name string, groups []string) Setting {
+	r.asked[name] = true
 	for _, g := range groups {
 		if g == server {
 			if at := lastArg(r.args, name); at.IsSet() {
@@ -73,6 +74,7 @@ func last(values []mycnf.Value, name string) Setting {
 
 // present reports whether a group names an option at all, with or without a value.
 func (r *resolver) present(name string, groups []string) (at Setting) {
+	r.asked[name] = true
 	for _, g := range groups {
 		for _, values := range r.values(g) {
 			for _, v := range values {

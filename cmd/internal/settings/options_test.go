@@ -93,7 +93,7 @@ func TestBackupFamily(t *testing.T) {
 		{name: "sst-special-dirs", cnf: "[sst]\nsst-special-dirs=0\n", warn: "sst-special-dirs"},
 		{name: "sst-special-dirs on", cnf: "[sst]\nsst-special-dirs=1\n", warn: "-"},
 		{name: "compress none", cnf: "[mariabackup]\ncompress=none\n", get: compress, want: "off 0", warn: "-"},
-		{name: "compress quicklz", cnf: "[mariabackup]\ncompress=quicklz\n", get: compress, want: "zstd 0", warn: "quicklz"},
+		{name: "compress quicklz", cnf: "[mariabackup]\ncompress=quicklz\n", get: compress, want: "zstd 0", warn: "uncompressed"},
 		{name: "timeouts", get: limits, want: "5m0s 2m0s 30s"},
 		{name: "timeouts percona", cnf: pxc, in: Input{PXC: true}, get: limits, want: "1m40s 2m0s 10s"},
 		{name: "timeouts set", cnf: "[sst]\nsst-initial-timeout=0\nsst-idle-timeout=5\ndonor-timeout=1m30s\n", get: limits, want: "0s 5s 1m30s"},
@@ -152,13 +152,13 @@ func TestServerFacts(t *testing.T) {
 }
 
 func TestOwnGroup(t *testing.T) {
-	all := "[trireme]\ntransport=quic\nstreams=4\ncompress=zstd\nrate-limit=10m\nlock-target=500ms\nlock-max=10\npasses=2\npasses_time=1h\ndelta=on\nverify=page\nparanoid\nprogress=/p\nstatus-file=/s\nmetrics-file=m\nlog-format=json\nreconnect=5s\n"
+	all := "[trireme]\ntransport=auto\nstreams=4\ncompress=zstd\nrate-limit=10m\nlock-target=500ms\nlock-max=10\npasses=2\npasses_time=1h\ndelta=on\nverify=page\nparanoid\nprogress=/p\nstatus-file=/s\nmetrics-file=m\nlog-format=json\nreconnect=5s\n"
 	show := func(s *Settings) any {
 		return fmt.Sprintln(s.Transport, s.Streams, s.Compress, s.RateLimit, s.LockTarget, s.LockMax, s.Passes, s.PassesTime, s.Delta, s.Verify, s.Paranoid, s.ProgressFile, s.StatusFile, s.MetricsFile, s.LogFormat, s.Reconnect)
 	}
 	runRows(t, []row{
 		{name: "defaults", get: show, want: fmt.Sprintln("tls", 0, "auto", 0, "2s", "0s", 5, "0s", "auto", "tag", false, "", "", "", "text", "30s"), warn: "-"},
-		{name: "all", cnf: all, get: show, want: fmt.Sprintln("quic", 4, "zstd", 10<<20, "500ms", "10s", 2, "1h0m0s", "on", "page", true, "/p", "/s", "/d/m", "json", "5s"), warn: "-"},
+		{name: "all", cnf: all, get: show, want: fmt.Sprintln("auto", 4, "zstd", 10<<20, "500ms", "10s", 2, "1h0m0s", "on", "page", true, "/p", "/s", "/d/m", "json", "5s"), warn: "no effect"},
 		{name: "flags win", cnf: all, in: Input{Flags: map[string]string{"verify": "full"}}, get: func(s *Settings) any { return s.Verify }, want: "full"},
 		{name: "unknown name", cnf: "[trireme]\nlocktarget=1\n", bad: "did you mean lock-target?"},
 		{name: "swapped letters", cnf: "[trireme]\nsterams=1\n", bad: "did you mean streams?"},
@@ -167,7 +167,8 @@ func TestOwnGroup(t *testing.T) {
 		{name: "too many streams", cnf: "[trireme]\nstreams=1000\n", bad: "between 0 and 256"},
 		{name: "lock-max below a written target", cnf: "[trireme]\nlock-target=3\nlock-max=1\n", bad: "below lock-target"},
 		{name: "lock-max below the default target", cnf: "[trireme]\nlock-max=1\n", get: func(s *Settings) any { return s.LockTarget }, want: "1s"},
-		{name: "quic and plain", cnf: "[trireme]\ntransport=quic\n[sst]\nssl-mode=disabled\n", bad: "QUIC always encrypts"},
+		{name: "quic and plain", cnf: "[trireme]\ntransport=quic\n[sst]\nssl-mode=disabled\n", bad: "QUIC is not available"},
+		{name: "far from every name", cnf: "[trireme]\nxyzzyqwert=1\n", bad: "did you mean "},
 	})
 	if len(OwnNames()) != len(ownNames) {
 		t.Error("OwnNames differs from the list")

@@ -27,3 +27,9 @@ func (r *resolver) reject(at Setting, hint, format string, args ...any) {
 func (r *resolver) warn(at Setting, format string, args ...any) {
 	r.warnings = append(r.warnings, (&Problem{Option: at.Name, Origin: at.Origin, Text: fmt.Sprintf(format, args...)}).Error())
 }
+
+// promise is a warning that says how the transfer will be protected. It is not given when there will be none.
+func (r *resolver) promise(at Setting, format string, args ...any) {
+	r.warn(at, format, args...)
+	r.promises = append(r.promises, r.warnings[len(r.warnings)-1])
+}

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"errors"
+	"slices"
 
 	"trireme/cmd/internal/mycnf"
 )
@@ -14,6 +15,9 @@ type resolver struct {
 	trust    sockTrust
 	problems []error
 	warnings []string
+	// promises are those of the warnings that say how the transfer will be protected, and hold only if there is one.
+	promises []string
+	asked    map[string]bool // every name that was looked up
 }
 
 // Resolve looks everything up and checks it. It returns the settings, warnings of one line each (also
@@ -33,7 +37,7 @@ func Resolve(in Input) (*Settings, []string, error) {
 		// An empty source without defaults cannot fail: it reads nothing.
 		in.Files, _ = mycnf.Read(mycnf.Source{NoDefaults: true})
 	}
-	r := &resolver{in: in, s: &Settings{Method: in.Method, Role: in.Role}, args: parseArgs(in.MysqldArgs)}
+	r := &resolver{in: in, s: &Settings{Method: in.Method, Role: in.Role}, asked: map[string]bool{}, args: parseArgs(in.MysqldArgs)}
 	r.warnings = append(r.warnings, in.Files.Warnings()...)
 	r.versionGroups()
 	r.directories()
@@ -48,9 +52,12 @@ func Resolve(in Input) (*Settings, []string, error) {
 	r.transfer()
 	r.timeouts()
 	r.ignored()
-	r.conflicts()
+	r.inert()
+	r.misspelt()
 	if len(r.problems) > 0 {
-		return nil, r.warnings, errors.Join(r.problems...)
+		// What would have come of the channel is not true any more.
+		said := slices.DeleteFunc(r.warnings, func(w string) bool { return slices.Contains(r.promises, w) })
+		return nil, said, errors.Join(r.problems...)
 	}
 	return r.s, r.warnings, nil
 }

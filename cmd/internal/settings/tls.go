@@ -92,7 +92,7 @@ func (r *resolver) tls() {
 	r.peerChecks()
 	t := &r.s.TLS
 	if t.Mode == Required {
-		r.warn(t.Decider, "the transfer is encrypted, but the certificate of the other node is not verified; configure a CA to change that")
+		r.promise(t.Decider, "the certificate of the other node is not verified; configure a CA to change that")
 	}
 	t.Warnings = append([]string(nil), r.warnings[before:]...)
 	r.showTLS()
@@ -179,7 +179,7 @@ func (r *resolver) peerChecks() {
 		case on && !chain && t.Mode != Certificates:
 			r.reject(v, "set tca and tcert, or remove it", "verification is asked for, but the mode is %q and there is no CA to verify with", t.Mode)
 		case !on && chain:
-			r.warn(v, "the certificate of the other node is NOT verified on this end; only the secret in the state request ties the connection to it")
+			r.promise(v, "the certificate of the other node is NOT verified on this end; only the secret in the state request ties the connection to it")
 			r.use(tlsFiles{cert: t.Cert, key: t.Key}, Required, false, v)
 			chain = false
 		case !on && t.Mode != Required:

@@ -19,7 +19,7 @@ func (r *resolver) standard() {
 	switch {
 	case level >= 2:
 		if mode.Value == "DISABLED" {
-			r.warn(encrypt, "the transfer is encrypted although ssl-mode=DISABLED is set (%s)", mode.Origin)
+			r.promise(encrypt, "the transfer is encrypted although ssl-mode=DISABLED is set (%s)", mode.Origin)
 		}
 		r.byEncrypt(f, encrypt, level, mode)
 	case mode.Value == "DISABLED":
@@ -77,9 +77,9 @@ func (r *resolver) encrypt() (Setting, int) {
 
 func (r *resolver) plain(f tlsFiles, at Setting) {
 	if f.any() {
-		r.warn(at, "the transfer is not encrypted, as written down here, although certificates are configured (%s, %s)", f.first().Name, f.first().Origin)
+		r.promise(at, "the transfer is not encrypted, as written down here, although certificates are configured (%s, %s)", f.first().Name, f.first().Origin)
 	} else {
-		r.warn(at, "the transfer is not encrypted, as written down here")
+		r.promise(at, "the transfer is not encrypted, as written down here")
 	}
 	r.s.TLS.Mode, r.s.TLS.Decider = Plain, at
 }
@@ -136,7 +136,7 @@ func (r *resolver) byPresence(f tlsFiles, private bool) {
 	case f.cert.IsSet() && (private || f.key.IsSet()):
 		r.use(f, Required, false, f.cert)
 	case f.any():
-		r.warn(f.first(), "is not used: a certificate needs its key and a key its certificate; the transfer is encrypted with a key of its own")
+		r.promise(f.first(), "is not used: a certificate needs its key and a key its certificate; the transfer is encrypted with a key of its own")
 	}
 }
 

@@ -65,10 +65,10 @@ func (r *resolver) compression() {
 		if v := strings.ToLower(tool.Value); v == "none" || isOff(v) {
 			s.Compress = "off"
 		} else {
-			r.warn(tool, "turns our own compression on; the algorithm %q is not used", tool.Value)
 			s.Compress = "zstd"
 		}
 	}
+	r.compressed(at)
 	r.show("compress", at, s.Compress)
 }
 
@@ -81,7 +81,7 @@ func (r *resolver) compressor(at Setting, def string) (codec string, level int) 
 	name := filepath.Base(words[0])
 	codec, ok := codecs[name]
 	if !ok {
-		r.warn(at, "%q is not run and not known; compression is %s (commands known by name: gzip, pigz, zstd, lz4, qpress, cat)", name, def)
+		r.warn(at, "%q is not run, and has no effect in this version: data travels uncompressed", name)
 		return def, 0
 	}
 	if codec == "zstd" {

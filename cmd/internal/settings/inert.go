@@ -1,0 +1,70 @@
+package settings
+
+import (
+	"fmt"
+	"slices"
+
+	"trireme/cmd/internal/mycnf"
+)
+
+// inert warns about settings that are understood and that nothing follows yet. An operator who has written one down counts on
+// it, so silence would be a lie; values that ask for what happens anyway stay quiet.
+func (r *resolver) inert() {
+	s := r.s
+	no := func(at Setting, instead string) {
+		if at.IsSet() {
+			r.warn(at, "has no effect in this version: %s", instead)
+		}
+	}
+	if at := r.ownValue("transport"); s.Transport == "quic" {
+		r.reject(at, "write transport=tls, or remove it", "QUIC is not available in this version")
+	}
+	if at := r.ownValue("reconnect"); s.Reconnect != 0 {
+		no(at, "a lost connection ends the transfer, and the next one goes on from what was copied")
+	}
+	no(r.ownValue("status-file"), "no such file is written; the closing summary is in the error log, as a line of JSON")
+	no(r.ownValue("metrics-file"), "no such file is written; the closing summary is in the error log, as a line of JSON")
+	no(r.lookup("sst-idle-timeout", sstGroup), "the limit without a sign of life from the other end is fixed")
+	no(r.lookup("donor-timeout", sstGroup), "the donor's limit for connecting is fixed")
+	if s.Time {
+		no(r.lookup("time", sstGroup), "the closing summary always has the times")
+	}
+	if s.ProgressOff || s.ProgressFile != "" {
+		at := r.ownValue("progress")
+		if !at.IsSet() {
+			at = r.lookup("progress", sstGroup)
+		}
+		no(at, "progress goes to the error log, every few seconds")
+	}
+	// What mysqld_safe asks for needs nothing of us: it sends the server's standard error, which is ours, to the system log itself.
+	if at := r.lookup("sst-syslog", sstGroup); s.Syslog && at.IsSet() && !isOff(at.Value) {
+		no(at, "lines go to the server's error log")
+	}
+}
+
+// compressed warns when a written setting asks for compression, of which there is none.
+func (r *resolver) compressed(at Setting) {
+	if at.IsSet() && r.s.Compress != "off" && r.s.Compress != "auto" {
+		r.warn(at, "has no effect in this version: data travels uncompressed")
+	}
+}
+
+// lookAlikes are the options in [sst] whose loss by a typing error weakens or breaks the channel.
+var lookAlikes = []string{"tca", "tcert", "tkey", "tcapath", "sockopt"}
+
+// misspelt warns about names in [sst] that nobody has asked for and that look like one of those above. Other unknown names
+// stay quiet: the group belongs to several programs. It runs last, when every name that means something has been looked up.
+func (r *resolver) misspelt() {
+	const far = 3 // edits; so many make it another word
+	for _, values := range r.values("sst") {
+		for _, v := range values {
+			name := mycnf.Fold(v.Name)
+			if r.asked[name] || slices.Contains(lookAlikes, name) {
+				continue
+			}
+			if like := nearest(name, lookAlikes); distance(name, like) < far {
+				r.warnings = append(r.warnings, fmt.Sprintf("option %s in [sst] is not known, did you mean %s? (%s)", name, like, v.Origin))
+			}
+		}
+	}
+}

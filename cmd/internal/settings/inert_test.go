@@ -1,0 +1,94 @@
+package settings
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestWithoutEffect: one warning for each setting that nothing follows, none for values that ask for what happens anyway.
+func TestWithoutEffect(t *testing.T) {
+	const mark = "has no effect in this version"
+	for _, c := range []struct{ cnf, name string }{
+		{"[trireme]\ncompress=zstd\n", "compress"},
+		{"[sst]\ncompressor=gzip -1\n", "compressor"},
+		{"[sst]\ncompressor=squash\n", "compressor"},
+		{"[sst]\ndecompressor=zstd -d\n", "decompressor"},
+		{"[mariabackup]\ncompress=quicklz\n", "compress"},
+		{"[trireme]\nreconnect=9\n", "reconnect"},
+		{"[sst]\nsst-idle-timeout=9\n", "sst-idle-timeout"},
+		{"[sst]\ndonor_timeout=9\n", "donor-timeout"},
+		{"[trireme]\nprogress=/p\n", "progress"},
+		{"[sst]\nprogress=none\n", "progress"},
+		{"[trireme]\nstatus-file=/s\n", "status-file"},
+		{"[trireme]\nmetrics-file=/m\n", "metrics-file"},
+		{"[sst]\ntime=1\n", "time"},
+		{"[sst]\nsst-syslog=1\n", "sst-syslog"},
+		{"[trireme]\ncompress=off\n", ""},
+		{"[trireme]\ncompress=auto\n", ""},
+		{"[sst]\ncompressor=cat\n", ""},
+		{"[trireme]\nreconnect=0\n", ""},
+		{"[trireme]\nprogress=log\n", ""},
+		{"[sst]\nprogress=1\ntime=0\nsst-syslog=0\n", ""},
+		{"[sst]\nsst-syslog=-1\n[mysqld_safe]\nsyslog\n", ""},
+		{"[sst]\nsst-syslog=0\n[mysqld_safe]\nsyslog\n", ""},
+		{"[mysqld_safe]\nsyslog\n", ""},
+		{"[trireme]\ntransport=auto\n", ""},
+		{"[trireme]\ntransport=tls\n", ""},
+		{"", ""},
+	} {
+		_, warnings, err := Resolve(Input{Files: readFiles(t, c.cnf, ""), Datadir: "/d"})
+		switch {
+		case err != nil:
+			t.Errorf("%q: %v", c.cnf, err)
+		case c.name == "" && len(warnings) != 0:
+			t.Errorf("%q: warnings %q", c.cnf, warnings)
+		case c.name != "" && (len(warnings) != 1 || !strings.HasPrefix(warnings[0], c.name+" (") || !strings.Contains(warnings[0], mark) || !strings.Contains(warnings[0], "my.cnf:2 [")):
+			t.Errorf("%q: warnings %q, want one that begins with the name, the line and says %q", c.cnf, warnings, mark)
+		}
+	}
+	if _, warnings, err := Resolve(Input{Files: readFiles(t, "[trireme]\ntransport=quic\n", ""), Datadir: "/d"}); err == nil || len(warnings) != 0 {
+		t.Errorf("transport=quic: error %v, warnings %q", err, warnings)
+	}
+}
+
+// TestLookAlikes: names in [sst] that were meant for an option of the channel are told apart from those of other programs.
+func TestLookAlikes(t *testing.T) {
+	for _, c := range []struct{ name, like string }{
+		{"tcrt", "tcert"}, {"ca", "tca"}, {"tcerts", "tcert"}, {"tkye", "tkey"}, {"tca-path", "tcapath"}, {"tca_path", "tcapath"}, {"sockopts", "sockopt"}, {"sokcopt", "sockopt"},
+		{"tca", ""}, {"tcert", ""}, {"time", ""}, {"cpat", ""}, {"encrypt", ""}, {"rlimit", ""}, {"progress", ""}, {"tcertificate", ""}, {"wsrep-thing", ""},
+	} {
+		_, warnings, _ := Resolve(Input{Files: readFiles(t, "[sst]\n"+c.name+"=0\n", ""), Datadir: "/d"})
+		got := ""
+		for _, w := range warnings {
+			if strings.Contains(w, "did you mean") {
+				got += w
+			}
+		}
+		if c.like == "" && got != "" || c.like != "" && (!strings.HasPrefix(got, "option ") || !strings.Contains(got, "did you mean "+c.like+"?") || !strings.Contains(got, "my.cnf:2 [sst]")) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.like)
+		}
+	}
+	if _, warnings, _ := Resolve(Input{Files: readFiles(t, "[mysqld]\ntcrt=x\n", ""), Datadir: "/d"}); len(warnings) != 0 {
+		t.Errorf("another group: %q", warnings)
+	}
+}
+
+// TestPromises: a warning that says how the transfer will be protected does not stand beside a refusal; others do.
+func TestPromises(t *testing.T) {
+	for _, c := range []struct {
+		cnf  string
+		left int
+	}{
+		{"[sst]\nssl-mode=REQUIRED\n", 0},
+		{"[sst]\nssl-mode=DISABLED\nrlimit=3MB\n", 0},
+		{"[sst]\nencrypt=3\nstreamfmt=tar\n", 1},
+	} {
+		_, warnings, err := Resolve(Input{Files: readFiles(t, c.cnf, ""), Datadir: "/d"})
+		if err == nil || len(warnings) != c.left {
+			t.Errorf("%q: error %v, warnings %q, want %d", c.cnf, err, warnings, c.left)
+		}
+	}
+	if _, warnings, err := Resolve(Input{Files: readFiles(t, "[sst]\nssl-mode=DISABLED\n", ""), Datadir: "/d"}); err != nil || len(warnings) != 1 {
+		t.Errorf("without a refusal: error %v, warnings %q", err, warnings)
+	}
+}
