@@ -35,6 +35,10 @@ func (c *checker) explain(peer []*x509.Certificate, cause error) error {
 		case issuer == nil && at == peer[0] && c.holds(at):
 			return &CheckError{Untrusted, fmt.Sprintf("certificate %s is listed in %s, but it is not self-signed, and its issuer %q is not there", describe(at), from, clean(at.Issuer.String())),
 				"put the root certificate into the CA file"}
+		case issuer == nil && c.own != "":
+			// Cause first and short: a donor's refusal travels to the joiner, which cuts it.
+			return &CheckError{Untrusted, fmt.Sprintf("certificate %s was issued by %q, which is neither in %s nor in %s; the CA there is %s", describe(at), clean(at.Issuer.String()), from, c.own, listSubjects(c.Anchors)),
+				"take the CA that issued it, or append the missing intermediate to " + c.own}
 		case issuer == nil:
 			return &CheckError{Untrusted, fmt.Sprintf("certificate %s was issued by %q, which is neither in %s (it has %s) nor among what the peer sent", describe(at), clean(at.Issuer.String()), from, listSubjects(c.Anchors)),
 				"put that certificate into the CA file, or append the missing intermediate to the peer's certificate file"}
@@ -58,7 +62,7 @@ func (c *checker) issuerOf(cert *x509.Certificate, sent []*x509.Certificate, fro
 	for _, set := range []struct {
 		certs []*x509.Certificate
 		where string
-	}{{c.Anchors, from}, {sent, "what the peer sent"}} {
+	}{{c.Anchors, from}, {sent, c.sender()}} {
 		for _, s := range set.certs {
 			if s.Equal(cert) || !bytes.Equal(s.RawSubject, cert.RawIssuer) {
 				continue

@@ -168,7 +168,7 @@ func (m *Material) selfCheck(f Files) error {
 	if f.Now != nil {
 		now = f.Now
 	}
-	p := Policy{Level: Chain, Anchors: m.Anchors, AnchorsFrom: m.AnchorsFrom, AcceptListed: f.AcceptListed, Now: now}
+	p := Policy{Level: Chain, Anchors: m.Anchors, AnchorsFrom: m.AnchorsFrom, AcceptListed: f.AcceptListed, Now: now, own: f.Cert.name()}
 	c := checker{Policy: p, now: now()}
 	if err := c.dates(m.Leaf, "the certificate"); err != nil {
 		return fmt.Errorf("%s: %w", f.Cert, err)
@@ -182,7 +182,7 @@ func (m *Material) selfCheck(f Files) error {
 	// Intermediates out of the certificate file count, because the peer gets them with the handshake (MDEV-35812).
 	warnings, err := p.Check(append([]*x509.Certificate{m.Leaf}, m.Extra...))
 	if err != nil {
-		return fmt.Errorf("%s: the node's own certificate does not pass its own CA: %w", f.Cert, err)
+		return fmt.Errorf("%s: this node's certificate does not pass its own CA: %w", f.Cert, err)
 	}
 	m.Warnings = append(m.Warnings, warnings...)
 	return nil

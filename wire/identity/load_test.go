@@ -123,7 +123,7 @@ func TestLoad(t *testing.T) {
 		{name: "DSA", cert: "dsa.pem", wants: []string{"DSA PRIVATE KEY"}},
 		{name: "expired", cert: "old.pem", wants: []string{"expired on", "renew"}},
 		{name: "not yet valid", cert: "young.pem", wants: []string{"not valid before", "clocks"}},
-		{name: "other CA", ca: "other-ca.pem", cert: "combined.pem", wants: []string{"does not pass its own CA", `issued by "CN=root"`, "other-ca.pem"}},
+		{name: "other CA", ca: "other-ca.pem", cert: "combined.pem", wants: []string{"does not pass its own CA", `issued by "CN=root"`, "other-ca.pem (from /my.cnf:3 [sst]) nor in tcert;"}},
 		{name: "directory as certificate", cert: "hashed", wants: []string{"is a directory"}},
 	} {
 		t.Run(strings.ReplaceAll(tc.name, " ", "_"), func(t *testing.T) {

@@ -31,6 +31,14 @@ func (s Source) String() string {
 	return fmt.Sprintf("%s=%s (from %s)", s.Option, s.Path, s.Origin)
 }
 
+// name is short for the file, within a sentence that has named it before.
+func (s Source) name() string {
+	if s.Option == "" {
+		return s.Path
+	}
+	return s.Option
+}
+
 // Files names the files of one node. An empty Key means that the key is looked for inside Cert (combined PEM). A CA that is a
 // directory is read like CAPath.
 type Files struct {

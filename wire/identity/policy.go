@@ -61,6 +61,17 @@ type Policy struct {
 
 	// Now is the clock of the date checks; nil means time.Now.
 	Now func() time.Time
+
+	// own is the name of the option with the node's own certificate where that is what is checked. No peer has sent anything then.
+	own string
+}
+
+// sender says in messages where the certificates beside the anchors came from.
+func (p Policy) sender() string {
+	if p.own != "" {
+		return p.own
+	}
+	return "what the peer sent"
 }
 
 // Check decides about the certificates that the peer showed, leaf first, as they came out of a TLS handshake (which has proved
@@ -72,7 +83,7 @@ func (p Policy) Check(peer []*x509.Certificate) (warnings []string, err error) {
 	}
 	if len(peer) == 0 {
 		return nil, &CheckError{NoCertificate, "the peer showed no certificate",
-			"set tcert and tkey on that node, or ask for less with ssl-mode=REQUIRED on both"}
+			"set tcert and tkey on that node, or remove tca and tcert on both"}
 	}
 	now := time.Now
 	if p.Now != nil {
@@ -125,7 +136,7 @@ func (c *checker) exact(leaf *x509.Certificate) error {
 func (c *checker) chain(peer []*x509.Certificate) error {
 	leaf := peer[0]
 	if len(peer) > maxChain {
-		return &CheckError{Untrusted, fmt.Sprintf("the peer sent %d certificates, at most %d are looked at", len(peer), maxChain), "send the leaf and its intermediates only"}
+		return &CheckError{Untrusted, fmt.Sprintf("%d certificates in %s, at most %d are looked at", len(peer), c.sender(), maxChain), "send the leaf and its intermediates only"}
 	}
 	if len(c.Anchors) == 0 {
 		return &CheckError{NoAnchors, "a trusted chain is asked for, but no CA certificate is configured", "set tca (or ssl-ca)"}
@@ -138,7 +149,7 @@ func (c *checker) chain(peer []*x509.Certificate) error {
 	}
 	if thrownAway(leaf) && !c.listed(leaf) {
 		return &CheckError{NoCertificate, "the peer has no certificate configured, it showed one that was made for this transfer",
-			"set tcert and tkey on that node, or ask for less with ssl-mode=REQUIRED on both"}
+			"set tcert and tkey on that node, or remove tca and tcert on both"}
 	}
 	if !c.listed(leaf) {
 		if err := c.build(peer); err != nil {
