@@ -72,7 +72,8 @@ func TestPrepareRefusesForeignEngines(t *testing.T) {
 	r.put(items...)
 	before := r.list()
 	var refused *RefusedError
-	if err := r.store().Prepare(t.Context()); !errors.As(err, &refused) || !strings.Contains(err.Error(), "#rocksdb") {
+	s := r.store()
+	if err := s.Prepare(t.Context()); s.Touched() || !errors.As(err, &refused) || !strings.Contains(err.Error(), "#rocksdb") {
 		t.Fatalf("Prepare = %v", err)
 	}
 	if msg := diff(r.list(), before); msg != "" {

@@ -26,9 +26,20 @@ func TestGrastate(t *testing.T) {
 			r := newRig(t, t.TempDir())
 			r.put(f("grastate.dat", []byte(c.text)), f("ibdata1", noise(1, 10)))
 			before := r.list()
-			err := r.store().Prepare(t.Context())
+			s := r.store()
+			if s.Touched() {
+				t.Error("touched before Prepare")
+			}
+			err := s.Prepare(t.Context())
+			if s.Touched() != (c.want == "") {
+				t.Errorf("touched: %v, error %v", s.Touched(), err)
+			}
 			if c.want == "" {
 				mustOK(t, err)
+				mustOK(t, s.Close())
+				if !s.Touched() {
+					t.Error("not touched after Close")
+				}
 				return
 			}
 			mustFail(t, err, c.want, "grastate.dat")

@@ -165,7 +165,7 @@ func (s *Store) mark() error {
 		{tree.MarkerName, "a state transfer by trireme is under way or was cut off; the data here is not usable\n"},
 		{tree.JournalName, text},
 	} {
-		s.marked = true
+		s.marked, s.touched = true, true
 		if err := s.writeSmall(tree.RoleData, m.name, []byte(m.text), 0o600); err != nil {
 			return err
 		}

@@ -81,6 +81,7 @@ type Store struct {
 	// fsyncAll is set when some file system does not report errors that way.
 	fsyncAll atomic.Bool
 	marked   bool // marker and journal exist
+	touched  bool // they were about to exist once: see Touched
 
 	mu      sync.RWMutex // guards entries, the slice only
 	entries []*entry

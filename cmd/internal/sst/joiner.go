@@ -92,19 +92,16 @@ func (c *call) openStore(lay tree.Layout, o proto.Offer) (*store.Store, error) {
 	if err := room(lay, o); err != nil {
 		return nil, err
 	}
-	c.touched = true
 	dirs, err := tree.Open(lay)
 	if err != nil {
 		return nil, fmt.Errorf("open the datadir: %w", err)
 	}
 	c.dirs = dirs
-	if err := dirs.Create(); err != nil {
-		return nil, fmt.Errorf("make the directories of the datadir: %w", err)
-	}
-	return store.Open(store.Config{
+	c.store = store.Open(store.Config{
 		Dirs: dirs, Layout: lay, TransferID: o.ID, DonorID: o.Node,
 		CheckGrastate: true, GrastateWait: grastateWait,
-	}), nil
+	})
+	return c.store, nil
 }
 
 func (c *call) closeDirs() {

@@ -15,6 +15,7 @@ import (
 	"trireme/cmd/internal/galera"
 	"trireme/cmd/internal/mycnf"
 	"trireme/cmd/internal/settings"
+	"trireme/engine/store"
 	"trireme/engine/tree"
 	"trireme/proto"
 )
@@ -39,10 +40,8 @@ type call struct {
 	program string // our own name and version
 	node    string
 	start   time.Time
-	dirs    *tree.Dirs // joiner: set when the datadir was opened
-	// touched says that the datadir may have been changed, after which PXC must not
-	// be told to try again (sst-contract 8.1).
-	touched bool
+	dirs    *tree.Dirs   // joiner: set when the datadir was opened
+	store   *store.Store // joiner: the same
 }
 
 // Main runs one call. argv are the words after the program's name, program is what
@@ -82,7 +81,9 @@ func (c *call) what() string {
 
 func (c *call) exitCode(err error) int {
 	code := galera.ExitCode(codeOf(err))
-	if c.args.Family == galera.PXC && c.args.Role == galera.RoleJoiner && !c.touched && code != galera.ExitSignal {
+	// Once the datadir may have been changed, PXC must not be told to try again (sst-contract 8.1).
+	touched := c.store != nil && c.store.Touched()
+	if c.args.Family == galera.PXC && c.args.Role == galera.RoleJoiner && !touched && code != galera.ExitSignal {
 		return galera.ExitAgain
 	}
 	return code
