@@ -37,7 +37,7 @@ const (
 	modeLimit  = 10 * time.Minute
 	// stallLive and stallLocked are how long nothing at all may be read, sent or
 	// applied in a pass: a peer that lives and does nothing must not hold the lock.
-	stallLocked = 30 * time.Second
+	stallLocked = 10 * time.Second
 	stallLive   = 120 * time.Second
 	// lastWords bounds the farewell: writing an Abort and seeing the peer hang up.
 	lastWords = 2 * time.Second
