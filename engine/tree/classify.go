@@ -66,7 +66,9 @@ func (c *rules) shares(dir, role Role) bool { return c.at[dir]&bit(role) != 0 }
 // Classify returns the home role and the class of the file or directory rel in the directory of role dir. Several roles
 // may share one directory: the home role then says whose file it is, and a peer that names another role for it is
 // wrong. A file whose class has a home elsewhere is Foreign, so a redo log that lies in the datadir of a server with a
-// separate log directory is neither sent nor removed. Paths that ValidPath refuses are Foreign.
+// separate log directory is neither sent nor removed. Paths that ValidPath refuses are Foreign, and so are names with
+// control characters: no server makes them, and they have no place in a peer's list. Bytes that are not UTF-8 are none
+// of that; tables of old servers may have them in their names.
 //
 // It is a pure function of the layout and the name, safe for concurrent use. Dirs.Classify gives the same answers
 // faster and sees through symbolic links between the configured directories.
@@ -75,7 +77,7 @@ func (l *Layout) Classify(dir Role, rel string, isDir bool) (Role, Class) {
 }
 
 func (c *rules) classify(dir Role, rel string, isDir bool) (Role, Class) {
-	if !dir.Valid() || c.at[dir] == 0 || ValidPath(rel) != nil {
+	if !dir.Valid() || c.at[dir] == 0 || ValidPath(rel) != nil || hasControl(rel) {
 		return dir, Foreign
 	}
 	role, class := c.byName(dir, rel, isDir)

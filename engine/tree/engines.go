@@ -33,7 +33,9 @@ const maxFrm = 16 << 20
 
 // CheckEngines reads the table definitions in t and returns a refusal for each table whose engine cannot be copied as
 // files or is unknown. What an unchanged file said is remembered in d by identity and change time, so that a second run
-// under the lock opens only new and changed definitions. Files that vanished are skipped. When ctx ends the list is
+// under the lock opens only new and changed definitions. A file that said nothing is asked again each time: a server
+// makes a definition before it writes it, and both may fall within one tick of the time stamps. Its refusal is Unsure.
+// Files that vanished are skipped. When ctx ends the list is
 // incomplete; the caller looks at ctx.
 func CheckEngines(ctx context.Context, d *Dirs, t *Tree) []Refusal {
 	d.engineMu.Lock()
@@ -56,7 +58,9 @@ func CheckEngines(ctx context.Context, d *Dirs, t *Tree) []Refusal {
 				continue
 			}
 		}
-		next[e.ID] = seen
+		if seen.err == "" {
+			next[e.ID] = seen
+		}
 		if r, bad := seen.refusal(d, e); bad {
 			out = append(out, r)
 		}
@@ -103,6 +107,7 @@ func (seen engineSeen) refusal(d *Dirs, e *Entry) (Refusal, bool) {
 	case seen.err != "":
 		r.What = "the storage engine of table " + table + " cannot be told: " + seen.err
 		r.Hint = "drop or repair the table, or move the file away"
+		r.Unsure = true
 	case copyable[strings.ToLower(seen.engine)]:
 		return r, false
 	default:

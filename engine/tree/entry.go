@@ -30,6 +30,8 @@ type Entry struct {
 	Path  string
 	Dir   bool
 	Class Class
+	// Irregular says that it is neither a file nor a directory: a link, socket, pipe or device.
+	Irregular bool
 	// Mode holds permission bits only.
 	Mode uint32
 	// Size is the length in bytes, 0 for directories; Allocated is what the file system says it occupies, a hint.
@@ -89,10 +91,12 @@ func compareEntries(a, b Entry) int {
 }
 
 // Refusal is one reason why this datadir cannot be transferred: where, what is wrong, and what to do about it. Joiner
-// says that it forbids receiving into the datadir too; the others concern data that a joiner is about to replace.
+// says that it forbids receiving into the datadir too; the others concern data that a joiner is about to replace. Unsure says
+// that nothing is known against the file, only nothing for it either: a running server may be in the middle of writing it,
+// and under the lock it will be whole. Whoever looks before the lock may go on, whoever looks under it may not.
 type Refusal struct {
 	Path, What, Hint string
-	Joiner           bool
+	Joiner, Unsure   bool
 }
 
 // String returns the refusal as one line.
@@ -127,4 +131,13 @@ type Tree struct {
 	// FS maps each role that is in use to the file system of its directory, Devs every device met on the way.
 	FS   map[Role]FSInfo
 	Devs map[uint64]FSInfo
+}
+
+// FSOf returns the file system on which e lies. That is not always the one of its role's directory: a database may be a
+// symbolic link or a mount point. Safe for concurrent use as long as nobody changes t.
+func (t *Tree) FSOf(e *Entry) FSInfo {
+	if info, ok := t.Devs[e.ID.Dev]; ok {
+		return info
+	}
+	return t.FS[e.Role]
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -86,6 +87,13 @@ func (s *scanner) judge(e *Entry, st *stat) {
 		s.refuseBoth(abs, "holds data of "+unsupportedName(base, e.Dir)+", which changes even while the server is locked",
 			"remove the engine's tables or use a method made for it")
 		return // it stays where it is on a joiner, so it must not meet new data there
+	case e.Class == Foreign && hasControl(e.Path):
+		if linkedTable[path.Ext(base)] {
+			s.refuse(strconv.Quote(abs), "the file of a table has control characters in its name", "rename the table or move the file away")
+			return
+		}
+		s.notes.add("files with control characters in their names, not copied", strconv.Quote(abs))
+		return
 	case e.Dir:
 		s.judgeDir(e, abs)
 		return

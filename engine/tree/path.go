@@ -12,6 +12,16 @@ const (
 	maxComponent = 255
 )
 
+// hasControl reports whether p holds an ASCII control character.
+func hasControl(p string) bool {
+	for i := range len(p) {
+		if p[i] < ' ' || p[i] == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
 // ValidPath reports why p cannot be a path below a role's directory: it must be relative, clean (no empty, "." or ".."
 // component, no slash at either end), free of NUL and backslash, and within the limits (R-META-2). A backslash is
 // refused because no server makes one in a file name and some tools read it as a separator.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -131,7 +132,7 @@ func (s *scanner) classify(r Role, rel string, isDir bool) (home Role, class Cla
 func (s *scanner) visit(dir int, r Role, prefix, name string, depth int) error {
 	rel := prefix + name
 	if ValidPath(rel) != nil {
-		s.notes.add("names that cannot be sent", s.d.Path(r, rel))
+		s.notes.add("names that cannot be sent", strconv.Quote(s.d.Path(r, rel)))
 		return nil
 	}
 	if r != RoleData {

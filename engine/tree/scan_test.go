@@ -376,3 +376,41 @@ func TestScanReservedDirectories(t *testing.T) {
 		t.Error("what is only not sent stops a joiner")
 	}
 }
+
+func TestFSOf(t *testing.T) {
+	data := t.TempDir()
+	far, err := os.MkdirTemp("/dev/shm", "tree-test-")
+	if err != nil {
+		t.Skip("no second file system to put a database on: ", err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(far) })
+	grow(t, data, "d1/t.ibd=t", "far->"+far)
+	grow(t, far, "t.ibd=t")
+	tr := scan(t, open(t, Layout{Data: data}))
+	for i := range tr.Entries {
+		e := &tr.Entries[i]
+		want := data
+		if strings.HasPrefix(e.Path, "far") {
+			want = far
+		}
+		var st unix.Stat_t
+		must(t, unix.Stat(want, &st))
+		if got := tr.FSOf(e); got.Dev != st.Dev || got.Name == "" {
+			t.Errorf("%s lies on %+v, want device %d", e.Path, got, st.Dev)
+		}
+	}
+	if got := tr.FSOf(&Entry{Role: RoleUndo, ID: FileID{Dev: 1 << 60}}); got != tr.FS[RoleUndo] || got.Name == "" {
+		t.Errorf("an unknown device gives %+v, want the role's", got)
+	}
+}
+
+// Control characters are in no name that a server makes; they would spoil messages and lists.
+func TestScanControlCharacters(t *testing.T) {
+	data := t.TempDir()
+	grow(t, data, "d1/no\nte=x", "d1/\x1b[2J/x=x", "d1/caf\xe9.txt=x", "d\x7f/t.ibd=x", "d1/a\tb.ibd=x")
+	tr := scan(t, open(t, Layout{Data: data}))
+	wantList(t, tr, "data d1/ database", "data d1/no\nte foreign file", "data d1/\x1b[2J/ foreign file", "data d1/caf\xe9.txt table file",
+		"data d\x7f/ foreign file", "data d1/a\tb.ibd foreign file")
+	wantLines(t, "refusals", tr.Refusals, `a\\tb.ibd.*: .*control characters`)
+	wantLines(t, "warnings", tr.Warnings, `control characters in their names, not copied: .*x1b\[2J.*no\\nte.*x7f`)
+}

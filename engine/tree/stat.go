@@ -62,11 +62,12 @@ func (s *stat) links() uint32 { return s.x.Nlink }
 
 func (s *stat) entry() Entry {
 	e := Entry{
-		Dir:   s.isDir(),
-		Mode:  uint32(s.x.Mode) & 0o777,
-		ID:    FileID{Dev: s.dev(), Ino: s.x.Ino},
-		Mtime: nanos(s.x.Mtime),
-		Ctime: nanos(s.x.Ctime),
+		Dir:       s.isDir(),
+		Irregular: !s.isDir() && !s.isFile(),
+		Mode:      uint32(s.x.Mode) & 0o777,
+		ID:        FileID{Dev: s.dev(), Ino: s.x.Ino},
+		Mtime:     nanos(s.x.Mtime),
+		Ctime:     nanos(s.x.Ctime),
 	}
 	if s.x.Mask&unix.STATX_BTIME != 0 {
 		e.ID.Birth = nanos(s.x.Btime)
