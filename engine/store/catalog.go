@@ -235,9 +235,13 @@ func (s *Store) claim(spec Spec, class tree.Class) (*entry, error) {
 	return e, nil
 }
 
-// clear removes a basis file or directory of the wrong kind. A directory goes with its
-// content, unless this node keeps something in it.
+// clear removes a basis file or directory of the wrong kind, unless it is one that this
+// node keeps (R-JOIN-2): a name may be private as a file and a table's as a directory, or
+// the other way round. A directory goes with its content, with the same reservation.
 func (s *Store) clear(k key, b basisFile) error {
+	if b.class.Props().Joiner == tree.Keep {
+		return fmt.Errorf("replace %s (%s) by %s of the donor: this node keeps it; move it away", s.abs(k.role, k.path), b.class, kind(!b.dir))
+	}
 	if !b.dir {
 		name := k.path
 		if b.class.Props().Keystone {
@@ -276,14 +280,7 @@ func (s *Store) settleDir(e *entry) error {
 	if !e.onDisk {
 		err := s.mkdir(r, name, mode)
 		if errors.Is(err, fs.ErrExist) {
-			// A second role's entry for the same directory, or something that is no
-			// directory and in the way, a link for example: unlink fails on the
-			// first and removes the second.
-			if d, lerr := s.dirs.Lstat(r, name); lerr == nil && d.Dir {
-				err = s.chmod(r, name, mode)
-			} else if err = s.remove(r, name); err == nil {
-				err = s.mkdir(r, name, mode)
-			}
+			err = s.occupied(r, name, mode)
 		}
 		if err != nil {
 			return err
@@ -295,6 +292,31 @@ func (s *Store) settleDir(e *entry) error {
 			return err
 		}
 		e.mode = mode
+	}
+	return nil
+}
+
+// occupied makes a directory of mode where something is already. A directory is a second
+// role's entry for the same one. A link, socket or device goes. A file does not: the scan
+// did not find it as one that the donor may replace, so it is this node's, or somebody
+// made it since.
+func (s *Store) occupied(r tree.Role, name string, mode uint32) error {
+	e, err := s.dirs.Lstat(r, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // gone in the meantime
+	case err != nil:
+		return s.ioError("stat", r, name, err)
+	case e.Dir:
+		return s.chmod(r, name, mode)
+	case !e.Irregular:
+		return s.fail(fmt.Errorf("make directory %s for the donor's: a file is in the way that this node keeps or that appeared during the transfer; move it away", s.abs(r, name)))
+	default:
+		if err := s.remove(r, name); err != nil {
+			return err
+		}
+	}
+	if err := s.mkdir(r, name, mode); err != nil {
+		return s.ioError(opMkdir, r, name, err)
 	}
 	return nil
 }

@@ -75,6 +75,10 @@ func TestHostileCatalog(t *testing.T) {
 		"too long":           {data("db/"+strings.Repeat("x", 300), 1), "255"},
 		"provider state":     {data("grastate.dat", 1), "may not be written"},
 		"provider cache":     {data("galera.cache", 1), "may not be written"},
+		"state directory":    {Spec{ID: 2, Role: tree.RoleData, Path: "grastate.dat", Dir: true}, "may not be written"},
+		"key directory":      {Spec{ID: 2, Role: tree.RoleData, Path: "server-key.pem", Dir: true}, "may not be written"},
+		"marker directory":   {Spec{ID: 2, Role: tree.RoleData, Path: tree.MarkerName, Dir: true}, "may not be written"},
+		"key in a database":  {data("db/server-key.pem", 1), "may not be written"},
 		"identity":           {data("auto.cnf", 1), "may not be written"},
 		"certificate":        {data("server-key.pem", 1), "may not be written"},
 		"marker":             {data(tree.MarkerName, 1), "may not be written"},
@@ -116,6 +120,44 @@ func TestHostileCatalog(t *testing.T) {
 	if st.Mode() != 0o755 {
 		t.Fatalf("mode %v", st.Mode())
 	}
+}
+
+// What this node keeps stays, whatever the donor wants in its place and whenever it appeared.
+func TestKeptFilesAreNotReplaced(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	r.put(f("notes", noise(7, 20)), f("keyring", noise(1, 20)), f("db/certs/ca.pem", noise(2, 20)), f("db/.snapshot/x.ibd", noise(3, 20)),
+		f("old/server.key", noise(4, 20)), f("old/gone.frm", noise(5, 20)), f("db/dir.pem", noise(6, 20)))
+	s := r.store()
+	mustOK(t, s.Prepare(t.Context()))
+	_, err := s.Upsert(d("db").spec(0))
+	mustOK(t, err)
+	for _, it := range []item{d("notes"), d("keyring"), f("db/.snapshot", noise(1, 10)), f("db/certs", noise(1, 10)), d("db/dir.pem")} {
+		_, err := s.Upsert(it.spec(1))
+		mustFail(t, err, it.path, "this node keeps")
+	}
+	sum, err := s.Seal(t.Context())
+	mustOK(t, err)
+	mustOK(t, s.Commit(t.Context()))
+	got, base := r.list(), filepath.Base(r.layout.Data)+":"
+	for _, name := range []string{"notes", "keyring", "db/certs/ca.pem", "db/.snapshot/x.ibd", "old/server.key", "db/dir.pem"} {
+		if _, ok := got[base+name]; !ok {
+			t.Errorf("%s is gone", name)
+		}
+	}
+	if sum.Removed != 1 {
+		t.Errorf("%d removed, want old/gone.frm alone", sum.Removed)
+	}
+
+	// A file that came after the scan.
+	s = r.store()
+	mustOK(t, s.Prepare(t.Context()))
+	mustOK(t, os.WriteFile(filepath.Join(r.layout.Data, "late"), noise(1, 20), 0o600))
+	_, err = s.Upsert(d("late").spec(0))
+	mustFail(t, err, filepath.Join(r.layout.Data, "late"), "in the way", "move it away")
+	if _, ok := r.list()[base+"late"]; !ok {
+		t.Error("a file that was not in the scan was removed")
+	}
+	mustFail(t, s.EndPass(t.Context()), "in the way")
 }
 
 func TestHostileApply(t *testing.T) {

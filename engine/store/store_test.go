@@ -147,10 +147,10 @@ func TestKindChanges(t *testing.T) {
 	r := newRig(t, t.TempDir())
 	outside := t.TempDir()
 	mustOK(t, os.WriteFile(filepath.Join(outside, "precious"), []byte("keep me"), 0o600))
-	r.put(f("db1", []byte("a file")), d("db2/t.ibd"), f("db2/t.ibd/inside.frm", noise(1, 10)), d("db2"), d("db3"))
+	r.put(f("db1/x", []byte("a file")), d("db2/t.ibd"), f("db2/t.ibd/inside.frm", noise(1, 10)), d("db2"), d("db3"))
 	mustOK(t, os.Symlink(filepath.Join(outside, "precious"), filepath.Join(r.layout.Data, "db2/l.ibd")))
 	mustOK(t, os.Symlink(outside, filepath.Join(r.layout.Data, "db2/sub")))
-	items := []item{d("db1"), d("db2"), f("db2/t.ibd", noise(1, 100)), f("db2/l.ibd", noise(2, 200)), d("db2/sub"), f("db2/sub/precious", noise(3, 30)), d("db3")}
+	items := []item{d("db1"), d("db1/x"), d("db2"), f("db2/t.ibd", noise(1, 100)), f("db2/l.ibd", noise(2, 200)), d("db2/sub"), f("db2/sub/precious", noise(3, 30)), d("db3")}
 	s := r.store()
 	mustOK(t, s.Prepare(t.Context()))
 	mustOK(t, send(t.Context(), s, items))
