@@ -196,6 +196,13 @@ func TestAgain(t *testing.T) {
 			mustFail(t, "joiner", taken, codes.refused, "the other end reports", "rocksdb")
 			r.MustBeUntouched()
 		})
+		t.Run(family+" joiner cannot", func(t *testing.T) {
+			t.Parallel()
+			r := families(t, family, family)
+			serveremul.Put(t, r.Take.Datadir, "#rocksdb/CURRENT", []byte("MANIFEST-000001\n"))
+			_, taken := r.Run()
+			mustFail(t, "joiner", taken, codes.refused, "nothing has been changed", "rocksdb")
+		})
 		t.Run(family+" donor's option", func(t *testing.T) {
 			t.Parallel()
 			r := families(t, family, family)

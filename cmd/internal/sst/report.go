@@ -25,7 +25,8 @@ func (c *call) report(p *proto.Progress) (stop func()) {
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		var r rate
-		last := time.Now()
+		start := time.Now()
+		last := start
 		for {
 			select {
 			case <-done:
@@ -36,6 +37,10 @@ func (c *call) report(p *proto.Progress) (stop func()) {
 				c.tellServer(s)
 				if due(last, now) {
 					last = now
+					if s.Phase == proto.PhaseWaiting && c.args.Role == galera.RoleJoiner && c.set != nil {
+						c.log.Infof("%s", nobodyYet(now.Sub(start), c.set.InitialTimeout))
+						continue
+					}
 					c.log.Infof("%s", r.line(s))
 				}
 			}
@@ -100,6 +105,24 @@ func (r *rate) line(s proto.Snapshot) string {
 		done*100/s.Total, size(int64(r.perSecond)), eta, size(s.Sent), size(s.Wire))
 }
 
+// nobodyYet is the joiner's line while it waits: how long it has, and which option says so.
+func nobodyYet(passed, limit time.Duration) string {
+	if limit == 0 {
+		return fmt.Sprintf("no donor has connected yet, %.0f s (sst-initial-timeout sets no limit)", passed.Seconds())
+	}
+	return fmt.Sprintf("no donor has connected yet, %.0f s of %.0f s (sst-initial-timeout)", passed.Seconds(), limit.Seconds())
+}
+
+// carried counts the passes in which data travelled. The ends record empty ones differently.
+func carried(passes []proto.PassStats) (n int) {
+	for _, p := range passes {
+		if p.Sent > 0 || p.Holes > 0 {
+			n++
+		}
+	}
+	return n
+}
+
 func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 
 // record is the closing summary for programs: one JSON object on one log line.
@@ -117,7 +140,7 @@ type record struct {
 	Seconds     float64           `json:"seconds"`
 	LockSeconds float64           `json:"lock_seconds"`
 	LockWait    float64           `json:"lock_wait_seconds"`
-	Passes      int               `json:"passes"` // that carried data
+	Passes      int               `json:"passes"` // in which data travelled
 	Each        []proto.PassStats `json:"each_pass"`
 }
 
@@ -131,7 +154,7 @@ func (c *call) summarise(s proto.Summary, p *proto.Progress) {
 	r := record{
 		Role: c.args.Role, Result: "complete", State: s.State, Files: s.Files, Bytes: s.Bytes, Read: fig.Read,
 		Sent: fig.Sent, Skipped: max(0, s.Bytes-fig.Sent-fig.Holes), Holes: fig.Holes, Wire: s.Wire,
-		Seconds: time.Since(c.start).Seconds(), LockSeconds: s.Locked.Seconds(), LockWait: s.Wait.Seconds(), Passes: len(s.Passes), Each: s.Passes,
+		Seconds: time.Since(c.start).Seconds(), LockSeconds: s.Locked.Seconds(), LockWait: s.Wait.Seconds(), Passes: carried(s.Passes), Each: s.Passes,
 	}
 	locked := ""
 	if c.args.Role == galera.RoleDonor {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"trireme/cmd/internal/galera"
+	"trireme/cmd/internal/settings"
 	"trireme/proto"
 )
 
@@ -24,6 +25,22 @@ func TestReportEvery(t *testing.T) {
 			t.Errorf("26 s without anything:\n%s", log.String())
 		}
 	})
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		c := &call{log: galera.NewLog(galera.LogConfig{W: &log}), args: galera.Args{Role: galera.RoleJoiner}, set: &settings.Settings{InitialTimeout: 300 * time.Second}}
+		stop := c.report(new(proto.Progress))
+		time.Sleep(11 * time.Second) // virtual
+		stop()
+		if got := log.String(); !strings.Contains(got, "no donor has connected yet, 5 s of 300 s (sst-initial-timeout)") || strings.Count(got, "\n") != 2 {
+			t.Errorf("a joiner without a donor:\n%s", got)
+		}
+	})
+	if got := nobodyYet(time.Minute, 0); got != "no donor has connected yet, 60 s (sst-initial-timeout sets no limit)" {
+		t.Error(got)
+	}
+	if n := carried([]proto.PassStats{{Sent: 1}, {Read: 9, Skipped: 9}, {Holes: 1}, {}}); n != 2 {
+		t.Errorf("%d passes carried data, want 2", n)
+	}
 	start := time.Now()
 	for _, c := range []struct {
 		passed time.Duration
