@@ -5,6 +5,8 @@ PREFIX   ?= /usr
 DESTDIR  ?=
 BINDIR    = $(DESTDIR)$(PREFIX)/bin
 FUZZTIME ?= 30s
+# What "trireme version" and the other end's log say; a tree without git has no name for its state.
+VERSION  ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
 SHELL     = /bin/bash
 .SHELLFLAGS = -eu -o pipefail -c
 .DEFAULT_GOAL = help
@@ -21,7 +23,7 @@ help: ## list the targets
 .PHONY: build
 build: ## build/trireme and its second name build/wsrep_sst_trireme
 	@mkdir -p build
-	CGO_ENABLED=0 $(GO) build -trimpath -o build/trireme ./cmd/trireme
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o build/trireme ./cmd/trireme
 	@ln -sf trireme build/wsrep_sst_trireme
 
 .PHONY: install
@@ -57,7 +59,7 @@ demo: deps build ## a real cluster: node 2 joins through trireme over mutual TLS
 	@build/demo -bin build/trireme
 
 .PHONY: test
-test: build lint race fuzz-short integration ## everything that a change must pass
+test: deps build lint race fuzz-short integration ## everything that a change must pass
 
 .PHONY: lint
 lint: ## go vet, gofmt and staticcheck, integration tests included

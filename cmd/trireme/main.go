@@ -1,6 +1,6 @@
 // Command trireme copies a MariaDB or MySQL datadir between hosts. Called as
 // wsrep_sst_<method> it is the state snapshot transfer program of a Galera server;
-// called as trireme it is the same engine by hand.
+// called as trireme it says what it is.
 package main
 
 import (
@@ -24,9 +24,21 @@ func main() {
 func run(argv []string) int {
 	name := filepath.Base(argv[0])
 	if method, ok := strings.CutPrefix(name, "wsrep_sst_"); ok {
+		// A server always gives options with values, so this is a person.
+		if len(argv) == 2 && (argv[1] == "--help" || argv[1] == "-h") {
+			fmt.Printf(serverUsage, name, method, settings.Group)
+			return 0
+		}
 		return sst.Main(methodOf(method), argv[1:], program())
 	}
 	if len(argv) > 1 {
+		switch argv[1] {
+		case "version", "--version", "-V", "help", "--help", "-h":
+			if len(argv) > 2 {
+				fmt.Fprintf(os.Stderr, "trireme: %s takes no argument, but %q was given\n\n%s", argv[1], argv[2], usage)
+				return 2
+			}
+		}
 		switch argv[1] {
 		case "version", "--version", "-V":
 			fmt.Println(program())
@@ -65,6 +77,12 @@ func program() string {
 	}
 	return "trireme " + v
 }
+
+const serverUsage = `%s is started by a Galera server for a state snapshot transfer, not by hand.
+
+Set wsrep_sst_method=%s in the option files of all nodes. Its own options stand in
+the groups [sst] and [%s] there. "trireme version" prints the version.
+`
 
 const usage = `trireme copies a MariaDB or MySQL datadir between hosts.
 

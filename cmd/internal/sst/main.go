@@ -91,7 +91,7 @@ func (c *call) exitCode(err error) int {
 
 func (c *call) run() error {
 	if c.args.Role == "" {
-		return &galera.ExitError{Code: galera.ExitInvalid, Err: errors.New("no --role: this program is started by a Galera server; by hand use the trireme commands, see trireme help")}
+		return &galera.ExitError{Code: galera.ExitInvalid, Err: errors.New("no --role: this program is started by a Galera server and does nothing by hand; set wsrep_sst_method in its option file")}
 	}
 	if c.args.Datadir == "" {
 		return &galera.ExitError{Code: galera.ExitInvalid, Err: errors.New("no --datadir among the arguments")}
