@@ -40,7 +40,8 @@ func (s *Store) Apply(id uint32, off int64, runs []block.Run, payload []byte) er
 	defer s.files.release(e)
 	total, data := int64(0), 0
 	e.mu.Lock()
-	size := e.spec.Size
+	// What the entry says is read once: a catalog call may change it at any time.
+	size, at := e.spec.Size, e.place()
 	for _, r := range runs {
 		if r.Len <= 0 || int64(r.Len) > size-total {
 			total = -1
@@ -54,7 +55,7 @@ func (s *Store) Apply(id uint32, off int64, runs []block.Run, payload []byte) er
 	if total < 0 || off < 0 || off > size-total || data != len(payload) {
 		e.mu.Unlock()
 		return fmt.Errorf("apply to %s at %d: runs of %d bytes with %d of data, payload of %d, do not fit a file of %d bytes",
-			s.abs(e.spec.Role, e.spec.Path), off, total, data, len(payload), size)
+			s.abs(at.role, at.name), off, total, data, len(payload), size)
 	}
 	// A small new file that comes whole needs no length of its own first.
 	whole := off == 0 && total == size && data == len(payload) && len(runs) == 1 && !runs[0].Zero && e.size == 0
@@ -67,7 +68,7 @@ func (s *Store) Apply(id uint32, off int64, runs []block.Run, payload []byte) er
 	sparse := e.spec.Sparse && !e.class.Props().Allocate
 	e.mu.Unlock()
 
-	w := writer{s: s, e: e, f: f, payload: payload, sparse: sparse, end: off+total == size, at: off}
+	w := writer{s: s, e: e, place: at, f: f, payload: payload, sparse: sparse, end: off+total == size, at: off}
 	if err := w.runs(runs); err != nil {
 		return err
 	}
@@ -116,6 +117,7 @@ func (s *Store) account(e *entry, f *os.File, off, total, data int64) error {
 type writer struct {
 	s       *Store
 	e       *entry
+	place   place
 	f       *os.File
 	payload []byte
 	sparse  bool // zeroes become holes
@@ -192,7 +194,7 @@ func (w *writer) flushData() error {
 	}
 	p := w.payload[w.used-w.dataN : w.used]
 	w.dataN = 0
-	return w.s.writeAt(w.e, w.f, p, w.dataAt)
+	return w.s.writeAt(w.place, w.f, p, w.dataAt)
 }
 
 // flushZero makes the merged zero range zero, unless it is so already.
@@ -209,19 +211,19 @@ func (w *writer) flushZero(last bool) error {
 		return nil
 	}
 	if w.sparse {
-		return w.s.punch(w.e, w.f, off, n, last && w.end)
+		return w.s.punch(w.place, w.f, off, n, last && w.end)
 	}
-	return w.s.zero(w.e, w.f, off, n)
+	return w.s.zero(w.place, w.f, off, n)
 }
 
 // writeAt writes p at off.
-func (s *Store) writeAt(e *entry, f *os.File, p []byte, off int64) error {
-	err := s.pass(opWrite, e.spec.Role, e.name)
+func (s *Store) writeAt(at place, f *os.File, p []byte, off int64) error {
+	err := s.pass(opWrite, at.role, at.name)
 	if err == nil {
 		_, err = f.WriteAt(p, off)
 	}
 	if err != nil {
-		return s.ioError(opWrite, e.spec.Role, e.name, fmt.Errorf("%d bytes at %d: %w", len(p), off, bare(err)))
+		return s.ioError(opWrite, at.role, at.name, fmt.Errorf("%d bytes at %d: %w", len(p), off, bare(err)))
 	}
 	s.written.Add(int64(len(p)))
 	return nil

@@ -322,6 +322,51 @@ func countOpen(t *testing.T, dir string) (n int) {
 	return n
 }
 
+// A donor that repeats an entry while its blocks are on the way does harm to nobody; the
+// race detector is the judge.
+func TestUpsertWhileWriting(t *testing.T) {
+	it := f("db/t.ibd", noise(1, 1<<20))
+	clear(it.data[:64<<10])
+	_, s := one(t, memDir(t), it, nil)
+	var wg sync.WaitGroup
+	h := block.NewHasher(block.Key{})
+	wg.Go(func() {
+		buf := make([]byte, block.Unit)
+		runs := []block.Run{{Len: 64 << 10, Zero: true}, {Len: 1<<20 - 64<<10}}
+		for range 200 {
+			if err := s.Apply(1, 0, runs, it.data[64<<10:]); err != nil {
+				t.Error(err)
+			}
+			_, _, _ = s.Digests(t.Context(), h, 1, 0, 1<<20, nil, nil, buf)
+			if err := s.Apply(1, 1<<30, runs, it.data[64<<10:]); err == nil {
+				t.Error("a stretch behind the end was taken")
+			}
+		}
+	})
+	for i := range 200 {
+		spec := it.spec(1)
+		spec.Mode, spec.Sparse = 0o600|uint32(i&1)<<5, i&2 == 0
+		if _, err := s.Upsert(spec); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
+}
+
+// A block that arrives after its file was removed does not bring it back.
+func TestApplyToRemovedEntry(t *testing.T) {
+	it := f("db/t.ibd", noise(1, 1000))
+	r, s := one(t, memDir(t), it, nil)
+	e := s.entry(1)
+	mustOK(t, s.Remove(1))
+	if _, err := s.files.acquire(e); err == nil { // what Apply does once it has seen the entry alive
+		t.Error("the file of a removed entry was opened")
+	}
+	if _, ok := r.list()[filepath.Base(r.layout.Data)+":db/t.ibd"]; ok {
+		t.Error("a removed file is back")
+	}
+}
+
 func TestAbortWhileWriting(t *testing.T) {
 	it := f("db/t.ibd", noise(1, 1<<20))
 	_, s := one(t, memDir(t), it, nil)
@@ -388,29 +433,6 @@ func TestRunsAreMerged(t *testing.T) {
 	mustOK(t, s.Apply(2, 1<<20, []block.Run{{Len: 1 << 20, Zero: true}}, nil))
 	if len(g.log) != 0 {
 		t.Fatalf("operations %q for known zeroes", g.log)
-	}
-}
-
-func TestBitmap(t *testing.T) {
-	const u = block.Unit
-	for _, c := range []struct {
-		off, n int64
-		clean  bool
-	}{
-		{0, u, true}, {u, 1, false}, {2*u - 1, 1, false}, {2 * u, u, true}, {0, u + 1, false}, {63 * u, u, true}, {63 * u, u + 1, false}, {64 * u, 1, false}, {65 * u, 1 << 40, false},
-		{maxBits*u - 1, 1, true}, {maxBits * u, 1, false}, {1 << 49, 5, false},
-	} {
-		var b bitmap
-		b.mark(u+5, 1)
-		b.mark(65*u-1, 1)
-		b.mark(1<<49, 100)
-		b.mark(7, 0)
-		if got := b.clean(c.off, c.n); got != c.clean {
-			t.Errorf("clean(%d, %d) = %v", c.off, c.n, got)
-		}
-		if len(b) > 2 {
-			t.Errorf("%d words for three marks", len(b))
-		}
 	}
 }
 

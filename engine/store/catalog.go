@@ -16,13 +16,15 @@ const (
 	// MaxSize is the longest file: 1 PiB, far above every file system that a
 	// database runs on and far below overflow.
 	MaxSize = 1 << 50
-	// MaxEntries bounds the memory of a catalog to a few GiB.
+	// MaxEntries is the most that a catalog may have, and what Config.MaxEntries means
+	// when it is 0. It bounds numbers, not memory: see there.
 	MaxEntries = 16 << 20
 )
 
 // Spec is one entry of the donor's catalog. It is hostile input.
 type Spec struct {
-	// ID numbers entries from 0 without gaps; it stays with its path while it lives.
+	// ID numbers entries from 0 without gaps. It belongs to its role and path for the
+	// whole transfer, also after Remove: blocks that are late must not meet another file.
 	ID   uint32
 	Role tree.Role
 	// Path is a slash path relative to the role's directory.
@@ -38,8 +40,8 @@ type Spec struct {
 
 // entry is one catalog entry and what this node knows of its file.
 type entry struct {
-	// mu guards all fields up to used. Spec changes only in catalog calls, which do
-	// not overlap with block calls of the same file.
+	// mu guards all fields up to used. Catalog calls, which are the only ones to change
+	// spec, class, name and live, may read these four without it.
 	mu      sync.Mutex
 	spec    Spec
 	class   tree.Class
@@ -50,12 +52,21 @@ type entry struct {
 	dirty   bool   // changed by us and not fsynced
 	size    int64  // length on disk
 	mode    uint32 // permission bits on disk
-	used    bitmap // units that may hold something else than zeroes
+	used    spans  // units that may hold something else than zeroes
 	pending int64  // bytes written since writeback was last started
 	lo, hi  int64  // the range they lie in
 
 	slot slot // belongs to files
 }
+
+// place is where a file lies on this node. For a live entry it does not change.
+type place struct {
+	role tree.Role
+	name string
+}
+
+// place says where the file of e lies. The caller holds e.mu.
+func (e *entry) place() place { return place{e.spec.Role, e.name} }
 
 func (e *entry) keystone() bool { return !e.spec.Dir && e.class.Props().Keystone }
 
@@ -138,9 +149,11 @@ func (s *Store) check(spec Spec) (tree.Class, error) {
 		return 0, fmt.Errorf("%q (%s) is entry %d already", spec.Path, spec.Role, id)
 	}
 	switch e := s.entry(spec.ID); {
-	case e == nil && (int(spec.ID) != len(s.entries) || spec.ID >= MaxEntries):
-		return 0, fmt.Errorf("%q is numbered %d where %d comes next (at most %d)", spec.Path, spec.ID, len(s.entries), MaxEntries)
-	case e != nil && e.live && (e.spec.Path != spec.Path || e.spec.Role != spec.Role):
+	case e == nil && int64(spec.ID) != int64(len(s.entries)):
+		return 0, fmt.Errorf("%q is numbered %d where %d comes next", spec.Path, spec.ID, len(s.entries))
+	case e == nil && len(s.entries) >= s.cfg.MaxEntries:
+		return 0, fmt.Errorf("%q would be entry %d of the catalog, at most %d are allowed", spec.Path, len(s.entries)+1, s.cfg.MaxEntries)
+	case e != nil && (e.spec.Path != spec.Path || e.spec.Role != spec.Role):
 		return 0, fmt.Errorf("the number was that of %q (%s) and is now used for %q (%s)", e.spec.Path, e.spec.Role, spec.Path, spec.Role)
 	}
 	if parent := path.Dir(spec.Path); parent != "." && s.lookup(spec.Role, parent, true) == nil {

@@ -25,10 +25,10 @@ func (s *Store) Digests(ctx context.Context, h *block.Hasher, id uint32, off, n 
 		return groups, leaves, err
 	}
 	e.mu.Lock()
-	onDisk, size, leaf := e.onDisk, e.size, e.class.Props().Leaf
+	onDisk, size, leaf, at := e.onDisk, e.size, e.class.Props().Leaf, e.place()
 	e.mu.Unlock()
 	if off < 0 || off%block.Unit != 0 || n < 0 || !onDisk && n > 0 || n > size-off && n > 0 {
-		return groups, leaves, fmt.Errorf("hash %s at %d: %d bytes were asked for, the copy has %d", s.abs(e.spec.Role, e.spec.Path), off, n, size)
+		return groups, leaves, fmt.Errorf("hash %s at %d: %d bytes were asked for, the copy has %d", s.abs(at.role, at.name), off, n, size)
 	}
 	if n == 0 {
 		return groups, leaves, nil
@@ -47,7 +47,7 @@ func (s *Store) Digests(ctx context.Context, h *block.Hasher, id uint32, off, n 
 			if errors.Is(err, io.EOF) {
 				err = fmt.Errorf("it became shorter: %w", io.ErrUnexpectedEOF)
 			}
-			return groups, leaves, s.ioError("read", e.spec.Role, e.name, fmt.Errorf("at %d: %w", off, bare(err)))
+			return groups, leaves, s.ioError("read", at.role, at.name, fmt.Errorf("at %d: %w", off, bare(err)))
 		}
 		first := len(leaves)
 		leaves = h.Leaves(leaves, leaf, p)

@@ -22,8 +22,9 @@
 // file that the donor does not have stays a hole, except in files that must be
 // allocated. Ownership, times, extended attributes and ACLs are not copied.
 //
-// Memory: about 400 bytes per file, and one bit per MiB of data, at most 128 KiB
-// per file. At most Config.MaxOpen files are open. Apply and Digests may run
+// Memory: about 300 bytes per file and its path, 1.4 KB with the longest path, and
+// eight bytes for each separate stretch that was written, at most 64 KiB per file.
+// Config.MaxEntries bounds the number of files. At most Config.MaxOpen files are open. Apply and Digests may run
 // concurrently for different ranges; catalog calls are serialised among themselves
 // and must not overlap with Apply or Digests of the same file. Goroutines are
 // started in Commit only, which waits for them. Slices passed in are not kept.

@@ -182,6 +182,10 @@ func (s *Store) openEntry(e *entry) (*os.File, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r, name := e.spec.Role, e.name
+	if !e.live || e.spec.Dir {
+		// It was one when the block came; making it again would bring back what is gone.
+		return nil, fmt.Errorf("open %s: the entry was removed from the catalog meanwhile", s.abs(r, name))
+	}
 	if !e.onDisk {
 		return s.createEntry(e)
 	}

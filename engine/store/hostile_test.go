@@ -122,6 +122,27 @@ func TestHostileCatalog(t *testing.T) {
 	}
 }
 
+func TestCatalogIsBounded(t *testing.T) {
+	r := newRig(t, t.TempDir())
+	s := Open(Config{Dirs: r.dirs, Layout: r.layout, MaxEntries: 3})
+	defer s.Close()
+	mustOK(t, s.Prepare(t.Context()))
+	for id, it := range []item{d("db"), f("db/a.frm", nil), f("db/b.frm", nil)} {
+		_, err := s.Upsert(it.spec(id))
+		mustOK(t, err)
+	}
+	mustOK(t, s.Remove(2)) // makes no room: the number stays taken
+	_, err := s.Upsert(f("db/c.frm", nil).spec(3))
+	mustFail(t, err, "db/c.frm", "at most 3 are allowed")
+	_, err = s.Upsert(f("db/b.frm", nil).spec(2))
+	mustOK(t, err)
+	for _, n := range []int{0, -1, MaxEntries + 1} {
+		if got := Open(Config{Dirs: r.dirs, MaxEntries: n}).cfg.MaxEntries; got != MaxEntries {
+			t.Errorf("MaxEntries %d became %d", n, got)
+		}
+	}
+}
+
 // What this node keeps stays, whatever the donor wants in its place and whenever it appeared.
 func TestKeptFilesAreNotReplaced(t *testing.T) {
 	r := newRig(t, t.TempDir())

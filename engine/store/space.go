@@ -24,24 +24,24 @@ func unsupported(err error) bool {
 // and undo files get all their blocks, since the server must not run out of space
 // inside them (R-HOLE-2). The caller holds e.mu.
 func (s *Store) resize(e *entry, f *os.File) error {
-	r, name, from, to := e.spec.Role, e.name, e.size, e.spec.Size
+	at, from, to := e.place(), e.size, e.spec.Size
 	must := e.class.Props().Allocate
 	e.dirty = true
 	switch {
 	case from < to && (must || !e.spec.Sparse && to-from >= preallocate):
-		err := s.fallocate(e, f, opAllocate, 0, from, to-from)
+		err := s.fallocate(at, f, opAllocate, 0, from, to-from)
 		if unsupported(err) {
-			err = s.truncate(e, f, to)
+			err = s.truncate(at, f, to)
 			if err == nil && must {
-				err = s.writeZeroes(e, f, from, to-from)
+				err = s.writeZeroes(at, f, from, to-from)
 			}
 		}
 		if err != nil {
-			return s.ioError(opAllocate, r, name, fmt.Errorf("%d bytes: %w", to-from, err))
+			return s.ioError(opAllocate, at.role, at.name, fmt.Errorf("%d bytes: %w", to-from, err))
 		}
 	case from != to:
-		if err := s.truncate(e, f, to); err != nil {
-			return s.ioError(opTruncate, r, name, fmt.Errorf("to %d bytes: %w", to, err))
+		if err := s.truncate(at, f, to); err != nil {
+			return s.ioError(opTruncate, at.role, at.name, fmt.Errorf("to %d bytes: %w", to, err))
 		}
 	}
 	e.size = to
@@ -51,12 +51,13 @@ func (s *Store) resize(e *entry, f *os.File) error {
 // fill allocates the holes of a basis file that must have none. Its content is not
 // changed. The caller holds e.mu.
 func (s *Store) fill(e *entry, f *os.File) error {
-	err := s.fallocate(e, f, opAllocate, 0, 0, e.size)
+	at := e.place()
+	err := s.fallocate(at, f, opAllocate, 0, 0, e.size)
 	if unsupported(err) {
 		err = nil // then the file system has no such promise to give
 	}
 	if err != nil {
-		return s.ioError(opAllocate, e.spec.Role, e.name, fmt.Errorf("%d bytes: %w", e.size, err))
+		return s.ioError(opAllocate, at.role, at.name, fmt.Errorf("%d bytes: %w", e.size, err))
 	}
 	e.holes, e.dirty = false, true
 	return nil
@@ -64,40 +65,40 @@ func (s *Store) fill(e *entry, f *os.File) error {
 
 // punch makes a range a hole. tail says that it reaches the end of the file: then the
 // last block goes as a whole.
-func (s *Store) punch(e *entry, f *os.File, off, n int64, tail bool) error {
+func (s *Store) punch(at place, f *os.File, off, n int64, tail bool) error {
 	length := n
 	if tail {
 		if over := (off + n) % block.Sector; over != 0 {
 			length += block.Sector - over
 		}
 	}
-	err := s.fallocate(e, f, opPunch, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, length)
+	err := s.fallocate(at, f, opPunch, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, off, length)
 	if unsupported(err) {
-		err = s.writeZeroes(e, f, off, n)
+		err = s.writeZeroes(at, f, off, n)
 	}
 	if err != nil {
-		return s.ioError(opPunch, e.spec.Role, e.name, fmt.Errorf("%d bytes at %d: %w", n, off, err))
+		return s.ioError(opPunch, at.role, at.name, fmt.Errorf("%d bytes at %d: %w", n, off, err))
 	}
 	return nil
 }
 
 // zero makes a range read as zeroes and keeps its blocks.
-func (s *Store) zero(e *entry, f *os.File, off, n int64) error {
+func (s *Store) zero(at place, f *os.File, off, n int64) error {
 	err := error(unix.EOPNOTSUPP)
 	if n >= zeroRangeMin {
-		err = s.fallocate(e, f, opZero, unix.FALLOC_FL_ZERO_RANGE|unix.FALLOC_FL_KEEP_SIZE, off, n)
+		err = s.fallocate(at, f, opZero, unix.FALLOC_FL_ZERO_RANGE|unix.FALLOC_FL_KEEP_SIZE, off, n)
 	}
 	if unsupported(err) {
-		err = s.writeZeroes(e, f, off, n)
+		err = s.writeZeroes(at, f, off, n)
 	}
 	if err != nil {
-		return s.ioError(opZero, e.spec.Role, e.name, fmt.Errorf("%d bytes at %d: %w", n, off, err))
+		return s.ioError(opZero, at.role, at.name, fmt.Errorf("%d bytes at %d: %w", n, off, err))
 	}
 	return nil
 }
 
-func (s *Store) fallocate(e *entry, f *os.File, o op, mode uint32, off, n int64) error {
-	if err := s.pass(o, e.spec.Role, e.name); err != nil || n == 0 {
+func (s *Store) fallocate(at place, f *os.File, o op, mode uint32, off, n int64) error {
+	if err := s.pass(o, at.role, at.name); err != nil || n == 0 {
 		return err
 	}
 	for {
@@ -107,15 +108,15 @@ func (s *Store) fallocate(e *entry, f *os.File, o op, mode uint32, off, n int64)
 	}
 }
 
-func (s *Store) truncate(e *entry, f *os.File, size int64) error {
-	if err := s.pass(opTruncate, e.spec.Role, e.name); err != nil {
+func (s *Store) truncate(at place, f *os.File, size int64) error {
+	if err := s.pass(opTruncate, at.role, at.name); err != nil {
 		return err
 	}
 	return bare(f.Truncate(size))
 }
 
-func (s *Store) writeZeroes(e *entry, f *os.File, off, n int64) error {
-	if err := s.pass(opWrite, e.spec.Role, e.name); err != nil {
+func (s *Store) writeZeroes(at place, f *os.File, off, n int64) error {
+	if err := s.pass(opWrite, at.role, at.name); err != nil {
 		return err
 	}
 	for n > 0 {

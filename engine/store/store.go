@@ -28,6 +28,11 @@ type Config struct {
 	GrastateWait time.Duration
 	// MaxOpen bounds open files; 0 means 256.
 	MaxOpen int
+	// MaxEntries bounds the catalog, counting removed entries too; 0 means the constant
+	// of that name, which is the most. An entry takes about 300 bytes
+	// and its path, 1.4 KB with the longest, so that the constant lets a peer who means
+	// ill take more than 20 GiB: set this where such a peer is thinkable.
+	MaxEntries int
 }
 
 // Defaults of Config.
@@ -105,6 +110,9 @@ func Open(c Config) *Store {
 	}
 	if c.MaxOpen <= 0 {
 		c.MaxOpen = defaultMaxOpen
+	}
+	if c.MaxEntries <= 0 || c.MaxEntries > MaxEntries {
+		c.MaxEntries = MaxEntries
 	}
 	s := &Store{
 		cfg: c, dirs: c.Dirs, state: stateOpen,

@@ -270,9 +270,16 @@ func TestVanishedAndChangedFiles(t *testing.T) {
 	_, err := s.Seal(ctx)
 	mustFail(t, err, "lies in a directory that the donor removed")
 	mustOK(t, s.Remove(4))
-	// The number of a dead entry may name another path, and an old path may come back.
+	// The number of a dead entry stays that of its path, which may come back.
 	_, err = s.Upsert(f("db/new.ibd", noise(4, 40)).spec(2))
-	mustOK(t, err)
+	mustFail(t, err, "number was that of", "db/b.ibd", "db/new.ibd")
+	_, err = s.Upsert(in(tree.RoleUndo, f("undo001", noise(4, 40))).spec(2))
+	mustFail(t, err, "number was that of")
+	mustFail(t, s.Apply(2, 0, []block.Run{{Len: 40}}, noise(4, 40)), "entry 2 is no file")
+	items[2].data = noise(4, 40)
+	if have, err := s.Upsert(items[2].spec(2)); err != nil || have != 0 {
+		t.Fatalf("have %d, %v of a file that was removed and came back", have, err)
+	}
 	// Shrunk and grown between passes.
 	items[1].data = items[1].data[:1<<20+10]
 	have, err := s.Upsert(items[1].spec(1))
@@ -293,7 +300,7 @@ func TestVanishedAndChangedFiles(t *testing.T) {
 		t.Fatalf("summary %+v", sum)
 	}
 	mustOK(t, s.Commit(ctx))
-	r.check([]item{items[0], items[1], f("db/new.ibd", noise(4, 40))})
+	r.check([]item{items[0], items[1], items[2]})
 }
 
 func TestReadOnlyFilesAreWrittenAgain(t *testing.T) {
