@@ -33,6 +33,7 @@ type options struct {
 	rounds  int
 	set     []string
 	verbose bool
+	auth    bool
 }
 
 func main() {
@@ -44,6 +45,7 @@ func main() {
 	flag.Int64Var(&o.mb, "mb", 1500, "MiB of tables to load")
 	flag.Float64Var(&o.hot, "hot", 0, "share of the data under random updates, 0 to 1")
 	flag.IntVar(&o.rounds, "rounds", 3, "joins by each method")
+	flag.BoolVar(&o.auth, "auth", false, "give the donor an account by wsrep_sst_auth, so that it can write dirty pages before the lock")
 	flag.BoolVar(&o.verbose, "v", false, "print the transfer programs' log lines after each join")
 	flag.Parse()
 	o.methods = strings.Split(*methods, ",")
@@ -82,6 +84,9 @@ func run(ctx context.Context, o options) error {
 		one.Set("trireme", name, value)
 		two.Set("trireme", name, value)
 	}
+	if o.auth {
+		one.Set("mysqld", "wsrep_sst_auth", "sst:race")
+	}
 	if err := boot(ctx, one, o.mb); err != nil {
 		return err
 	}
@@ -110,6 +115,9 @@ func boot(ctx context.Context, n *cluster.Node, mb int64) error {
 		return err
 	}
 	if err := n.WaitSynced(ctx); err != nil {
+		return err
+	}
+	if err := n.Exec(ctx, "CREATE USER sst@localhost IDENTIFIED BY 'race'; GRANT SUPER, PROCESS ON *.* TO sst@localhost"); err != nil {
 		return err
 	}
 	return zoo.Fill(ctx, n, mb<<20)

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"trireme/cmd/internal/calm"
 	"trireme/cmd/internal/settings"
 	"trireme/cmd/internal/sst"
 )
@@ -46,6 +47,8 @@ func run(argv []string) int {
 		case "help", "--help", "-h":
 			fmt.Print(usage)
 			return 0
+		case calm.GuardCommand:
+			return calm.Guard(os.Stdin)
 		case "sst":
 			return sst.Main(settings.MethodTrireme, argv[2:], program())
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"trireme/cmd/internal/calm"
 	"trireme/cmd/internal/galera"
 	"trireme/engine/tree"
 	"trireme/proto"
@@ -105,8 +106,17 @@ func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
 	// A server that freezes file writes with pages still in memory, or one whose
 	// version is not known, leaves no page LSN to go by.
 	cfg.PageLSN = c.args.Family == galera.MariaDB && c.version != "" && !habits.NeedsRedo && !habits.FileFirst
+	quiet := c.openCalm()
+	if quiet != nil {
+		defer func() {
+			if err := quiet.Close(); err != nil {
+				c.log.Warningf("%s", oneLine(err))
+			}
+		}()
+		cfg.BeforeLock = quiet.Quiet
+	}
 	lock := &locker{
-		domain: expected.Domain,
+		domain: expected.Domain, calm: quiet, log: c.log,
 		Locker: galera.NewLocker(galera.LockerConfig{
 			Out: c.out, Datadir: c.set.Datadir, Family: c.args.Family, FileFirst: habits.FileFirst,
 			UUID: expected.UUID, Parent: c.parent.Alive,
@@ -127,6 +137,8 @@ func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
 type locker struct {
 	*galera.Locker
 	domain string
+	calm   *calm.Calm // nil: no help
+	log    *galera.Log
 	at     galera.GTID
 }
 
@@ -146,6 +158,37 @@ func (l *locker) Lock(ctx context.Context) (string, error) {
 	}
 	l.at = g
 	return g.String(), nil
+}
+
+// Unlock implements proto.Locker. The server's settings are put back after it goes
+// on, so that this adds nothing to the lock.
+func (l *locker) Unlock() error {
+	if err := l.Locker.Unlock(); err != nil {
+		return err
+	}
+	if l.calm != nil {
+		if err := l.calm.Restore(context.Background()); err != nil {
+			l.log.Warningf("%s", oneLine(err))
+		}
+	}
+	return nil
+}
+
+// openCalm connects to the server when wsrep_sst_auth, or the server itself on
+// standard input, names a user: with one, dirty pages can be written before the lock
+// instead of under it (consistency 10.3). nil means that there is no such help.
+func (c *call) openCalm() *calm.Calm {
+	if c.set.SQLUser == "" || c.args.Socket == "" || c.set.Passes == 0 {
+		return nil
+	}
+	quiet, err := calm.Open(c.ctx, calm.Config{
+		Socket: c.args.Socket, User: c.set.SQLUser, Password: c.set.SQLPassword, Note: c.log.Infof,
+	})
+	if err != nil {
+		c.log.Infof("dirty pages are not written before the lock: %s", oneLine(err))
+		return nil
+	}
+	return quiet
 }
 
 var _ proto.Locker = (*locker)(nil)
