@@ -67,7 +67,7 @@ func (c *catalogue) update(t *tree.Tree, live, again bool) diff {
 		if !known {
 			id = uint32(len(c.rows))
 			c.index[k] = id
-			c.rows = append(c.rows, row{Entry: *e, id: id, honest: honest(t.FS[e.Role]), cached: t.FS[e.Role].Name != "tmpfs"})
+			c.rows = append(c.rows, row{Entry: *e, id: id, honest: honest(t.FSOf(e)), cached: t.FSOf(e).Name != "tmpfs"})
 			seen = append(seen, true)
 			d.say(&c.rows[id])
 			continue

@@ -252,6 +252,7 @@ func (d *donor) bypass() (Summary, error) {
 // unlock, commit.
 func (d *donor) full(streams int) (Summary, error) {
 	d.p.enter(PhaseScanning)
+	d.working.Store(d.c.Passes > 0 && d.c.Locker != nil)
 	d.judgePages()
 	lsn, at := d.known(d.redoSlots().LSN), time.Now()
 	t, err := d.scan()
@@ -309,6 +310,9 @@ func (d *donor) copy(first diff, at time.Time, lsn uint64) (Summary, error) {
 }
 
 // scan reads the tree and refuses what cannot be copied (R-META-3).
+//
+// While the server works a file may be seen half written; what cannot be told then is
+// told under the lock.
 func (d *donor) scan() (*tree.Tree, error) {
 	t, err := d.c.Dirs.Scan(d.s.ctx)
 	if err != nil {
@@ -320,6 +324,9 @@ func (d *donor) scan() (*tree.Tree, error) {
 	refusals := append(append([]tree.Refusal(nil), t.Refusals...), tree.CheckEngines(d.s.ctx, d.c.Dirs, t)...)
 	if err := d.s.ctx.Err(); err != nil {
 		return nil, d.s.cause(err)
+	}
+	if d.working.Load() {
+		refusals = slices.DeleteFunc(refusals, func(r tree.Refusal) bool { return r.Unsure })
 	}
 	return t, refuse(refusals)
 }
