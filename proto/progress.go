@@ -18,7 +18,7 @@ const (
 	PhaseLive                   // data flows, the donor's server works
 	PhaseLocking                // waiting for the server's lock
 	PhaseLocked                 // data flows under the lock
-	PhaseVerifying              // under the lock: looking for anything left
+	PhaseVerifying              // looking for anything left, under the lock and after it
 	PhaseCommit                 // the joiner makes its copy durable
 	PhaseDone
 )

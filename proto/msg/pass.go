@@ -9,7 +9,7 @@ type PassKind uint8
 const (
 	PassLive   PassKind = 1 // the server works, nothing of it is consistent (R-COPY-7)
 	PassLocked PassKind = 2 // everything that differs, under the lock
-	PassVerify PassKind = 3 // under the lock: find out whether anything still differs
+	PassVerify PassKind = 3 // under the lock or after it: find out whether anything still differs
 )
 
 func (k PassKind) String() string {

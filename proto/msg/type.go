@@ -21,7 +21,7 @@ const (
 	TypePassDone  Type = 0x08 // joiner: all of the pass is in place
 	TypeCommit    Type = 0x09 // donor: make it durable under these coordinates
 	TypeCommitted Type = 0x0a // joiner: durable
-	TypeAbort     Type = 0x0b // both ways, every connection: the first cause
+	TypeAbort     Type = 0x0b // both ways on control: the first cause
 
 	TypeChunk   Type = 0x10 // donor, data: bytes of one file
 	TypeCompare Type = 0x11 // donor, data: which group digests it wants
