@@ -54,8 +54,8 @@ func TestWithoutEffect(t *testing.T) {
 // TestLookAlikes: names in [sst] that were meant for an option of the channel are told apart from those of other programs.
 func TestLookAlikes(t *testing.T) {
 	for _, c := range []struct{ name, like string }{
-		{"tcrt", "tcert"}, {"ca", "tca"}, {"tcerts", "tcert"}, {"tkye", "tkey"}, {"tca-path", "tcapath"}, {"tca_path", "tcapath"}, {"sockopts", "sockopt"}, {"sokcopt", "sockopt"},
-		{"tca", ""}, {"tcert", ""}, {"time", ""}, {"cpat", ""}, {"encrypt", ""}, {"rlimit", ""}, {"progress", ""}, {"tcertificate", ""}, {"wsrep-thing", ""},
+		{"tcrt", "tcert"}, {"ca", "tca"}, {"tcerts", "tcert"}, {"tkye", "tkey"}, {"tca-path", "tcapath"}, {"tca_path", "tcapath"}, {"sockopts", "sockopt"}, {"sokcopt", "sockopt"}, {"tcerrtt", "tcert"},
+		{"tca", ""}, {"tcert", ""}, {"time", ""}, {"cpat", ""}, {"ncsockopt", ""}, {"encrypt", ""}, {"rlimit", ""}, {"progress", ""}, {"tcertificate", ""}, {"wsrep-thing", ""},
 	} {
 		_, warnings, _ := Resolve(Input{Files: readFiles(t, "[sst]\n"+c.name+"=0\n", ""), Datadir: "/d"})
 		got := ""
