@@ -121,7 +121,7 @@ func TestJoinByStockMethod(t *testing.T) {
 // stockLeavesOut is what the rsync method does not copy, in addition to what no method does.
 func stockLeavesOut(rel string) bool {
 	switch rel {
-	case "performance_schema", "ddl_recovery.log", "multi-master.info", "mysql_upgrade_info", "tc.log":
+	case "performance_schema", "ddl_recovery.log", "ddl_recovery-backup.log", "multi-master.info", "mysql_upgrade_info", "tc.log":
 		return true
 	}
 	return NotTransferred(rel)

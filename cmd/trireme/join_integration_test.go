@@ -17,7 +17,7 @@ import (
 // notCopied is what donor and joiner may differ in while the donor is locked, beside what belongs to each server (O5).
 func notCopied(rel string) bool {
 	switch rel {
-	case "ddl_recovery.log", "multi-master.info", "mysql_upgrade_info", "tc.log", tree.MarkerName, tree.JournalName:
+	case "ddl_recovery.log", "ddl_recovery-backup.log", "multi-master.info", "mysql_upgrade_info", "tc.log", tree.MarkerName, tree.JournalName:
 		return true
 	}
 	return cluster.NotTransferred(rel)
