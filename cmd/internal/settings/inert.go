@@ -22,6 +22,9 @@ func (r *resolver) inert() {
 	if at := r.ownValue("reconnect"); s.Reconnect != 0 {
 		no(at, "a lost connection ends the transfer, and the next one goes on from what was copied")
 	}
+	if s.Verify == "page" {
+		no(r.ownValue("verify"), "page checksums are not looked at; verify=full compares every file under the lock")
+	}
 	no(r.ownValue("status-file"), "no such file is written; the closing summary is in the error log, as a line of JSON")
 	no(r.ownValue("metrics-file"), "no such file is written; the closing summary is in the error log, as a line of JSON")
 	no(r.lookup("sst-idle-timeout", sstGroup), "the limit without a sign of life from the other end is fixed")
