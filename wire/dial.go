@@ -102,7 +102,7 @@ func dial(ctx context.Context, t Ticket, kind Kind, c Config, refusal *objection
 		}
 		select {
 		case <-time.After(pause):
-			pause *= 2
+			pause = min(2*pause, dialPauseMost)
 		case <-ctx.Done():
 			return nil, dialError(ctx, where, err)
 		}

@@ -57,8 +57,10 @@ const (
 	maxAddresses = 16
 
 	// A listener under a flood may push out the real donor before it has proved itself, so the donor comes back.
-	dialAttempts = 6
+	dialAttempts = 10
 	dialPause    = 20 * time.Millisecond
+	// dialPauseMost keeps the later ones close together: a crowd thins out from one moment to the next.
+	dialPauseMost = 250 * time.Millisecond
 
 	// acceptPause is how long a listener waits when the system has no descriptors left.
 	acceptPause = 50 * time.Millisecond
