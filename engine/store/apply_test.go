@@ -361,6 +361,7 @@ func TestApplyToRemovedEntry(t *testing.T) {
 	mustOK(t, s.Remove(1))
 	if _, err := s.files.acquire(e); err == nil { // what Apply does once it has seen the entry alive
 		t.Error("the file of a removed entry was opened")
+		s.files.release(e)
 	}
 	if _, ok := r.list()[filepath.Base(r.layout.Data)+":db/t.ibd"]; ok {
 		t.Error("a removed file is back")

@@ -26,7 +26,6 @@ func (s *spans) mark(off, n int64) {
 		return
 	}
 	// A basis file may be longer than the donor's can be, until it is cut.
-	off = min(off, MaxSize-1)
 	n = min(n, MaxSize-off)
 	lo, hi := uint32(off/block.Unit), uint32((off+n-1)/block.Unit+1)
 	// The spans from i up to j overlap or touch the new one.
