@@ -74,19 +74,3 @@ func PageLSN(page []byte) uint64 {
 	}
 	return binary.BigEndian.Uint64(page[offPageLSN:])
 }
-
-// PageZero reports whether every byte of page is zero: never written, or freed and scrubbed.
-func PageZero(page []byte) bool {
-	for len(page) >= 8 {
-		if binary.NativeEndian.Uint64(page) != 0 {
-			return false
-		}
-		page = page[8:]
-	}
-	for _, b := range page {
-		if b != 0 {
-			return false
-		}
-	}
-	return true
-}
