@@ -1,4 +1,4 @@
-// Demo shows on real servers what Trireme is for: a node joins a Galera cluster over mutual TLS, first with an empty datadir, then
+// Command demo shows on real servers what Trireme is for: a node joins a Galera cluster over mutual TLS, first with an empty datadir, then
 // again over its old one.
 //
 // It makes a certificate authority and a certificate per node, boots node 1, loads every kind of table and a few hundred megabytes,

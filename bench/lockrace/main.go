@@ -1,4 +1,4 @@
-// Lockrace measures what a donor's clients feel while a node joins: on a real
+// Command lockrace measures what a donor's clients feel while a node joins: on a real
 // two-node cluster two clients commit without pause, the second node joins by each
 // method in turn, and the longest gap between two commits is written down.
 //
