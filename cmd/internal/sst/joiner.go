@@ -19,6 +19,9 @@ import (
 // the datadir is lost; it does so before the request for the SST leaves.
 const grastateWait = 10 * time.Second
 
+// spareEntries is how many files may come on top of twice those announced.
+const spareEntries = 100_000
+
 // joiner listens, tells the server where, and receives.
 func (c *call) joiner() error {
 	if err := c.resolve(); err != nil {
@@ -100,6 +103,9 @@ func (c *call) openStore(lay tree.Layout, o proto.Offer) (*store.Store, error) {
 	c.store = store.Open(store.Config{
 		Dirs: dirs, Layout: lay, TransferID: o.ID, DonorID: o.Node,
 		CheckGrastate: true, GrastateWait: grastateWait,
+		// Files come and go while the donor works, but not without end: each takes
+		// memory here.
+		MaxEntries: int(2*o.Files) + spareEntries,
 	})
 	return c.store, nil
 }
