@@ -252,10 +252,8 @@ func (d *donor) bypass() (Summary, error) {
 // unlock, commit.
 func (d *donor) full(streams int) (Summary, error) {
 	d.p.enter(PhaseScanning)
-	d.working.Store(d.c.Passes > 0 && d.c.Locker != nil)
 	d.judgePages()
-	lsn, at := d.known(d.redoSlots().LSN), time.Now()
-	t, err := d.scan()
+	lsn, at, t, err := d.firstScan()
 	if err != nil {
 		return Summary{}, err
 	}
@@ -309,6 +307,34 @@ func (d *donor) copy(first diff, at time.Time, lsn uint64) (Summary, error) {
 	return d.lock()
 }
 
+// A definition that cannot be told at the first look may be one that is just being
+// written; one that stays so is damaged, and must be refused before the joiner
+// changes anything.
+const (
+	firstLooks = 5
+	lookAgain  = 200 * time.Millisecond
+)
+
+// firstScan looks at the tree before the joiner is told anything.
+func (d *donor) firstScan() (lsn uint64, at time.Time, t *tree.Tree, err error) {
+	for look := 1; ; look++ {
+		lsn, at = d.known(d.redoSlots().LSN), time.Now()
+		if t, err = d.scan(); !errors.Is(err, errUnsure) || look == firstLooks {
+			return lsn, at, t, err
+		}
+		timer := time.NewTimer(lookAgain)
+		select {
+		case <-timer.C:
+		case <-d.s.ctx.Done():
+			timer.Stop()
+			return 0, at, nil, d.s.cause(nil)
+		}
+	}
+}
+
+// errUnsure marks a refusal that another look may not repeat.
+var errUnsure = errors.New("proto: not sure yet")
+
 // scan reads the tree and refuses what cannot be copied (R-META-3).
 //
 // While the server works a file may be seen half written; what cannot be told then is
@@ -328,8 +354,17 @@ func (d *donor) scan() (*tree.Tree, error) {
 	if d.working.Load() {
 		refusals = slices.DeleteFunc(refusals, func(r tree.Refusal) bool { return r.Unsure })
 	}
-	return t, refuse(refusals)
+	err = refuse(refusals)
+	if err != nil && !slices.ContainsFunc(refusals, func(r tree.Refusal) bool { return !r.Unsure }) {
+		err = unsure{err}
+	}
+	return t, err
 }
+
+// unsure is a refusal that errUnsure is found in; its text is the refusal's.
+type unsure struct{ error }
+
+func (u unsure) Unwrap() []error { return []error{u.error, errUnsure} }
 
 func refuse(rs []tree.Refusal) error {
 	if len(rs) == 0 {

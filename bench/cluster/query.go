@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -59,6 +60,20 @@ func (n *Node) Exec(ctx context.Context, statements string) error {
 
 // Query runs statements and returns the rows of the last result set as text; NULL is the word NULL.
 func (n *Node) Query(ctx context.Context, statements string) ([][]string, error) {
+	const tries = 5 // a question that met a statement of another node is asked again, as any Galera client must
+	for try := 1; ; try++ {
+		table, err := n.query(ctx, statements)
+		var refused *mysql.MySQLError
+		if err == nil || try == tries || !errors.As(err, &refused) || refused.Number != deadlock {
+			return table, err
+		}
+	}
+}
+
+// deadlock is ER_LOCK_DEADLOCK, which is also what a statement gets that loses against one of another node.
+const deadlock = 1213
+
+func (n *Node) query(ctx context.Context, statements string) ([][]string, error) {
 	db, err := n.DB()
 	if err != nil {
 		return nil, err

@@ -83,6 +83,9 @@ func newJoinRig(t *testing.T, ctx context.Context, config cluster.Config) *joinR
 	nodes := []*cluster.Node{r.one, r.two}
 	if config.Nodes > 2 {
 		r.three = c.Node(3)
+		// The tests look at node 1 as the donor, and the provider may take any.
+		r.one.Set("mysqld", "wsrep_node_name", "first")
+		r.three.Set("mysqld", "wsrep_sst_donor", "first,")
 		nodes = append(nodes, r.three)
 	}
 	if err := r.configure(nodes); err != nil {
