@@ -110,6 +110,12 @@ func TestEmulator(t *testing.T) {
 		t.Run(e.name, func(t *testing.T) {
 			got := r.in(t).exchange(e.joiner, e.donor)
 			want := emulated(t, e.joiner, e.donor, nil)
+			// The scripted copy is a plain cp, without the rounds that make a copy exact: a real joiner may
+			// not start on it. That says nothing about the exchange, so such a one is repeated.
+			for try := 1; try < 3 && got.donor == want.donor && want.joined && !got.joined; try++ {
+				t.Logf("try %d: %+v, once more", try, got)
+				got = r.in(t).exchange(e.joiner, e.donor)
+			}
 			if got != want {
 				t.Errorf("the server says %+v, the emulator %+v", got, want)
 			}
