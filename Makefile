@@ -72,6 +72,7 @@ lint: ## go vet, gofmt and staticcheck, integration tests included
 .PHONY: race
 race: ## unit tests under the race detector, in random order
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 10m ./...
+	$(GO) test -count=1 -run '^TestNoAllocations$$' ./wire # skips under the race detector
 
 # By count, not by time: the cost is the same on every machine. The fuzz engine takes one target at a time.
 FUZZ = for pkg in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \
