@@ -1,16 +1,20 @@
 // Command trireme copies a MariaDB or MySQL datadir between hosts. Called as
 // wsrep_sst_<method> it is the state snapshot transfer program of a Galera server;
-// called as trireme it says what it is.
+// called as trireme it is driven by hand.
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"trireme/cmd/internal/calm"
+	"trireme/cmd/internal/cli"
 	"trireme/cmd/internal/settings"
 	"trireme/cmd/internal/sst"
 )
@@ -34,29 +38,19 @@ func run(argv []string) int {
 	}
 	if len(argv) > 1 {
 		switch argv[1] {
-		case "version", "--version", "-V", "help", "--help", "-h":
-			if len(argv) > 2 {
-				fmt.Fprintf(os.Stderr, "trireme: %s takes no argument, but %q was given\n\n%s", argv[1], argv[2], usage)
-				return 2
-			}
-		}
-		switch argv[1] {
-		case "version", "--version", "-V":
-			fmt.Println(program())
-			return 0
-		case "help", "--help", "-h":
-			fmt.Print(usage)
-			return 0
-		case calm.GuardCommand:
+		case calm.GuardCommand: // started by ourselves, not a word for people
 			return calm.Guard(os.Stdin)
-		case "sst":
+		case "sst": // the server's face under another name, for wrappers
 			return sst.Main(settings.MethodTrireme, argv[2:], program())
 		}
-		fmt.Fprintf(os.Stderr, "trireme: unknown command %q\n\n%s", argv[1], usage)
-		return 2
 	}
-	fmt.Fprint(os.Stderr, usage)
-	return 2
+	root := cli.Root(cli.Config{Program: program(), Commands: faces(), Out: os.Stdout, Err: os.Stderr})
+	return cli.Run(context.Background(), root, argv[1:])
+}
+
+// faces are the commands for people, one package each.
+func faces() []*cobra.Command {
+	return nil
 }
 
 // methodOf picks the option rules of the method the program is installed as.
@@ -85,13 +79,4 @@ const serverUsage = `%s is started by a Galera server for a state snapshot trans
 
 Set wsrep_sst_method=%s in the option files of all nodes. Its own options stand in
 the groups [sst] and [%s] there. "trireme version" prints the version.
-`
-
-const usage = `trireme copies a MariaDB or MySQL datadir between hosts.
-
-As the state snapshot transfer of a Galera cluster it is called by the server:
-install it as wsrep_sst_trireme and set wsrep_sst_method=trireme.
-
-  trireme version   print the version
-  trireme help      print this text
 `
