@@ -124,24 +124,35 @@ func (s *Store) syncAllFiles(ctx context.Context) error {
 	return nil
 }
 
-// showKeystones gives the keystones their real names: redo after all others are
-// durable there, since without redo no server starts. It returns what it renamed.
+// showKeystones gives the keystones their real names: redo after all others, since
+// without redo no server starts. It returns what it renamed.
 func (s *Store) showKeystones() (moved []*entry, err error) {
-	for _, redo := range []bool{false, true} {
-		for _, e := range s.entries {
-			if !e.live || !e.keystone() || (e.class == tree.Redo) != redo {
-				continue
-			}
-			if err := s.rename(e.spec.Role, e.name, e.spec.Path); err != nil {
+	var hidden []*entry
+	devs := devices{}
+	for _, e := range s.entries {
+		if !e.live || !e.keystone() {
+			continue
+		}
+		at, err := s.dirs.Lstat(e.spec.Role, e.name)
+		if err != nil {
+			return nil, s.ioError("stat", e.spec.Role, e.name, err)
+		}
+		devs.add(e.class, at.ID.Dev)
+		hidden = append(hidden, e)
+	}
+	slices.SortStableFunc(hidden, func(a, b *entry) int { return int(waveOf(a.class) - waveOf(b.class)) })
+	for i, e := range hidden {
+		if i > 0 && devs.apart() && waveOf(hidden[i-1].class) != waveOf(e.class) {
+			if err := s.syncDirs(); err != nil {
 				return moved, err
 			}
-			moved = append(moved, e)
 		}
-		if err := s.syncDirs(); err != nil {
+		if err := s.rename(e.spec.Role, e.name, e.spec.Path); err != nil {
 			return moved, err
 		}
+		moved = append(moved, e)
 	}
-	return moved, nil
+	return moved, s.syncDirs()
 }
 
 // unmark removes journal and marker, the marker last and durably.

@@ -209,7 +209,7 @@ func oneLine(s string) string {
 }
 
 // hideKeystones takes every keystone from its real name, redo first: without redo
-// InnoDB refuses whatever else is still there (consistency 7.2). Redo is kept as a
+// InnoDB refuses whatever else is still there (consistency 7.2). See wave for what lies between. Redo is kept as a
 // basis like the others: a node that was copied before has the donor's log wherever
 // neither has written since, and otherwise the whole of it would cross the wire each
 // time. Where both forms exist, the real one was made by a server that started on
@@ -221,27 +221,34 @@ func (s *Store) hideKeystones(t *tree.Tree) error {
 			parts[key{e.Role, e.Path}] = true
 		}
 	}
-	for _, redo := range []bool{true, false} {
-		for _, e := range t.Entries {
-			if e.Dir || e.Part || !e.Class.Props().Keystone || (e.Class == tree.Redo) != redo {
-				continue
-			}
-			var err error
-			if parts[key{e.Role, e.Path}] {
-				err = s.remove(e.Role, e.Path)
-			} else {
-				err = s.rename(e.Role, e.Path, e.Path+tree.PartSuffix)
-				s.keep(e)
-			}
-			if err != nil {
+	var shown []tree.Entry
+	devs := devices{}
+	for _, e := range t.Entries {
+		if e.Dir || e.Part || !e.Class.Props().Keystone {
+			continue
+		}
+		devs.add(e.Class, e.ID.Dev)
+		shown = append(shown, e)
+	}
+	slices.SortStableFunc(shown, func(a, b tree.Entry) int { return int(waveOf(b.Class) - waveOf(a.Class)) })
+	for i, e := range shown {
+		if i > 0 && devs.apart() && waveOf(shown[i-1].Class) != waveOf(e.Class) {
+			if err := s.syncDirs(); err != nil {
 				return err
 			}
 		}
-		if err := s.syncDirs(); err != nil {
+		var err error
+		if parts[key{e.Role, e.Path}] {
+			err = s.remove(e.Role, e.Path)
+		} else {
+			err = s.rename(e.Role, e.Path, e.Path+tree.PartSuffix)
+			s.keep(e)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return s.syncDirs()
 }
 
 // keep remembers e as basis.
