@@ -24,6 +24,8 @@ type row struct {
 	honest bool      // its file system's times tell of every write call
 	seen   *sighting // nil: not read completely yet
 	marks  marks     // what the joiner was sent
+
+	skipped bool // redo log: parts of it were taken to be what was sent
 }
 
 // catalogue is the donor's list of everything the joiner shall have. Ids are dense

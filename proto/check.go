@@ -12,11 +12,11 @@ import (
 
 // check compares every tablespace with the joiner after the lock: what was skipped
 // under it by stat or page LSN must hash equal, page by page, unless it has changed
-// again since. It returns the number of ranges that were wrongly skipped; their rows
-// are made to be sent in the next window.
-func (d *donor) check(w *window) (int64, error) {
+// again since. It returns the number of ranges that were wrongly skipped, with those
+// missed before; their rows are made to be sent in the next window.
+func (d *donor) check(w *window, missed int64) (int64, error) {
 	d.p.enter(PhaseVerifying)
-	d.missed.Store(0)
+	d.missed.Store(missed)
 	d.unchecked.Store(0)
 	var ws []wish
 	if d.lastLSN != 0 {

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"trireme/engine/innodb"
 	"trireme/engine/tree"
 	"trireme/proto/msg"
 	"trireme/wire"
@@ -72,25 +71,6 @@ func (d *donor) restlessNames() string {
 		return fmt.Sprintf(" (%s: %s)", d.cat.rows[id].Path, what)
 	}
 	return ""
-}
-
-// redoSlots reads the checkpoint slots; a redo log that is not there or not known
-// compares equal to itself and leaves the decision to its digests.
-func (d *donor) redoSlots() innodb.Checkpoint {
-	f, err := d.c.Dirs.OpenFile(tree.RoleRedo, "ib_logfile0", 0, 0)
-	if err != nil {
-		return innodb.Checkpoint{}
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return innodb.Checkpoint{}
-	}
-	cp, err := innodb.ReadCheckpoint(f, st.Size())
-	if err != nil {
-		return innodb.Checkpoint{}
-	}
-	return cp
 }
 
 // begin opens a pass on the wire.

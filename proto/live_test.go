@@ -20,6 +20,7 @@ type fakeServer struct {
 	t     testing.TB
 	dir   string
 	lsn   uint64
+	log   uint64 // what of it is in the redo log's file
 	dirty map[pageID]*fakePage
 	rng   *rand.Rand
 }
@@ -36,18 +37,20 @@ type fakePage struct {
 
 const (
 	fakePageSize = 16384
-	fakeRedoSize = 1 << 20
+	fakeRedoSize = 32<<20 + 4096 // several units, and no multiple of one
+	fakeFirst    = 10000         // LSN of the log's first byte
+	fakeRecord   = 16000         // most bytes of log for a change: large, so that the log goes around
 )
 
 func newFakeServer(t testing.TB, dir string, seed uint64) *fakeServer {
-	s := &fakeServer{t: t, dir: dir, lsn: 10000, dirty: map[pageID]*fakePage{}, rng: rand.New(rand.NewPCG(seed, 7))}
+	s := &fakeServer{t: t, dir: dir, lsn: fakeFirst, log: fakeFirst, dirty: map[pageID]*fakePage{}, rng: rand.New(rand.NewPCG(seed, 7))}
+	write(t, dir, "ib_logfile0", make([]byte, fakeRedoSize))
 	for _, name := range []string{"ibdata1", "undo001", "shop/a.ibd", "shop/b.ibd", "shop/cold.ibd"} {
 		s.create(name, 200)
 	}
 	write(t, dir, "shop/m.MYD", random(300000, 1))
 	write(t, dir, "aria_log_control", random(52, 2))
 	write(t, dir, "aria_log.00000001", random(16384, 3))
-	write(t, dir, "ib_logfile0", make([]byte, fakeRedoSize))
 	s.checkpoint()
 	return s
 }
@@ -63,7 +66,7 @@ func (s *fakeServer) create(name string, n int64) {
 
 // change changes a page in memory.
 func (s *fakeServer) change(name string, no int64) {
-	s.lsn += 1 + s.rng.Uint64N(100)
+	s.lsn += 1 + s.rng.Uint64N(fakeRecord)
 	id := pageID{name, no}
 	p := s.dirty[id]
 	if p == nil {
@@ -84,6 +87,7 @@ func (s *fakeServer) change(name string, no int64) {
 
 // flush writes a share of the dirty pages to their files.
 func (s *fakeServer) flush(share float64) {
+	s.write() // the log comes first
 	for id, p := range s.dirty {
 		if s.rng.Float64() >= share {
 			continue
@@ -95,14 +99,31 @@ func (s *fakeServer) flush(share float64) {
 	}
 }
 
-// checkpoint writes the redo log's head.
+// write writes the log up to the present LSN.
+func (s *fakeServer) write() {
+	const capacity = fakeRedoSize - 12288
+	for s.log < s.lsn {
+		at := (s.log - fakeFirst) % capacity
+		n := min(s.lsn-s.log, capacity-at)
+		p := make([]byte, n)
+		for i := 0; i+8 <= len(p); i += 8 {
+			binary.LittleEndian.PutUint64(p[i:], s.rng.Uint64())
+		}
+		patch(s.t, s.dir, "ib_logfile0", 12288+int64(at), p)
+		s.log += n
+	}
+}
+
+// checkpoint writes the redo log's head, and behind it the record that names the files.
 func (s *fakeServer) checkpoint() {
+	s.write()
 	c := s.lsn
 	for _, p := range s.dirty {
 		c = min(c, p.first)
 	}
 	head := make([]byte, 12288)
 	binary.BigEndian.PutUint32(head, 0x50687973)
+	binary.BigEndian.PutUint64(head[8:], fakeFirst)
 	for _, at := range []int{4096, 8192} {
 		slot := head[at : at+64]
 		binary.BigEndian.PutUint64(slot, c)
@@ -110,6 +131,8 @@ func (s *fakeServer) checkpoint() {
 		binary.BigEndian.PutUint32(slot[60:], crc32.Checksum(slot[:60], crc32.MakeTable(crc32.Castagnoli)))
 	}
 	patch(s.t, s.dir, "ib_logfile0", 0, head)
+	s.lsn += 100
+	s.write()
 }
 
 // work does some random things to the datadir, DDL included.
@@ -153,7 +176,7 @@ func (s *fakeServer) work(n int) {
 			s.change(name, s.rng.Int64N(100))
 		}
 	}
-	patch(s.t, s.dir, "ib_logfile0", 12288+s.rng.Int64N(900000), random(500, byte(s.rng.Uint32())))
+	s.write()
 }
 
 // liveRig is a rig whose donor has a fakeServer that works between the passes.
@@ -337,9 +360,16 @@ func TestLockedPassIsSmall(t *testing.T) {
 	}
 	sent, _ := r.mustRun()
 	for _, p := range sent.Passes {
-		// Ten pages, the file's first four, the changed leaf of the redo log.
-		if want := int64(14*fakePageSize + 64<<10); p.Kind == "locked" && p.Sent > want {
+		if p.Kind != "locked" {
+			continue
+		}
+		// Ten pages, the file's first four, the log written for them, its head and the leaves at both ends.
+		if want := int64(14*fakePageSize + 10*fakeRecord + 3*64<<10); p.Sent > want {
 			t.Errorf("%d bytes sent under the lock, %d were due", p.Sent, want)
+		}
+		// Twice the files without page LSNs, the pages, the log's head, its new end, and the units behind that.
+		if want := 2 * int64(400<<10+14*fakePageSize+(2+quietUnits+1)*(1<<20)); p.Read > want {
+			t.Errorf("%d bytes read under the lock, at most %d were due", p.Read, want)
 		}
 	}
 }

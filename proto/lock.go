@@ -123,10 +123,15 @@ func (d *donor) lock() (Summary, error) {
 		if err := d.readClones(w); err != nil {
 			return Summary{}, err
 		}
+		// At once: the longer it waits, the more of the log has been written over.
+		missed, err := d.checkRedo(w)
+		if err != nil {
+			return Summary{}, err
+		}
 		if err := d.closeWindow(); err != nil {
 			return Summary{}, err
 		}
-		missed, err := d.check(w)
+		missed, err = d.check(w, missed)
 		d.clones.drop()
 		if err != nil {
 			return Summary{}, err

@@ -23,6 +23,7 @@ const (
 	send    way = iota // send it as it is
 	compare            // compare digests with the joiner, send what differs
 	recheck            // find what has changed since it was sent, without the joiner
+	along              // the same in a redo log, following the log
 )
 
 // item is a range of one file.
@@ -43,6 +44,7 @@ type wish struct {
 	size    int64
 	have    int64
 	recheck bool
+	along   bool // with recheck: one worker follows the log through the file
 }
 
 // plan cuts wishes into jobs, one queue for each order of R-COPY-4. Big files come
@@ -75,6 +77,10 @@ func cut(ws []wish, workers int) []job {
 	var small job
 	var smallBytes int64
 	for _, w := range ws {
+		if w.along {
+			jobs = append(jobs, job{{w.id, 0, w.size, along}})
+			continue
+		}
 		if w.size > lease {
 			big = append(big, w)
 			continue

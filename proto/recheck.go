@@ -13,6 +13,9 @@ import (
 // asking the joiner, and sends that. With find set it only counts.
 func (w *worker) recheck(it item, find bool) error {
 	r := &w.d.cat.rows[it.id]
+	if it.way == along {
+		return w.recheckRing(r, it, find)
+	}
 	if w.d.byLSN(r.Class) {
 		return w.recheckPages(r, it, find)
 	}
@@ -22,48 +25,57 @@ func (w *worker) recheck(it item, find bool) error {
 // recheckLeaves hashes a file without page LSNs and compares with the digests of
 // what was sent.
 func (w *worker) recheckLeaves(r *row, it item, find bool) error {
-	leaf := r.Class.Props().Leaf
-	for off, end := it.off, it.off+it.n; off < end; {
-		step := int(min(end-off, int64(block.Unit)))
-		p, err := w.read(it.id, w.unit[:step], off)
-		if err != nil {
+	for off, end := it.off, it.off+it.n; off < end; off += block.Unit {
+		part := item{id: it.id, off: off, n: min(end-off, block.Unit), way: it.way}
+		changed, err := w.recheckUnit(r, part, find)
+		if err != nil || changed && find {
 			return err
-		}
-		unit := int(off / block.Unit)
-		w.leaves = w.hash.Leaves(w.leaves[:0], leaf, p)
-		first := unit * leavesOf(leaf)
-		from, to := -1, 0
-		for i, dg := range w.leaves {
-			if r.marks.known[unit] && r.marks.leaf[first+i] == dg {
-				continue
-			}
-			if from < 0 {
-				from = i
-			}
-			to = i + 1
-		}
-		w.d.p.done.Add(int64(step))
-		off += int64(step)
-		if from < 0 {
-			continue
-		}
-		if find {
-			w.d.found.Add(1)
-			return nil
-		}
-		// From the first changed leaf to the last, out of the buffer that was
-		// hashed: what is between travels too, and is read only once.
-		at := from * leaf
-		if err := w.chunk(it.id, off-int64(step)+int64(at), p[at:min(to*leaf, len(p))]); err != nil {
-			return err
-		}
-		copy(r.marks.leaf[first:], w.leaves)
-		r.marks.known[unit] = len(p) == step
-		if w.d.s.ctx.Err() != nil {
-			return w.d.s.cause(nil)
 		}
 	}
 	return nil
+}
+
+// recheckUnit does that for a unit, or what there is of it, and says whether anything
+// in it has changed.
+func (w *worker) recheckUnit(r *row, it item, find bool) (changed bool, err error) {
+	if w.d.s.ctx.Err() != nil {
+		return false, w.d.s.cause(nil)
+	}
+	leaf := r.Class.Props().Leaf
+	p, err := w.read(it.id, w.unit[:it.n], it.off)
+	if err != nil {
+		return false, err
+	}
+	unit := int(it.off / block.Unit)
+	w.leaves = w.hash.Leaves(w.leaves[:0], leaf, p)
+	first := unit * leavesOf(leaf)
+	from, to := -1, 0
+	for i, dg := range w.leaves {
+		if r.marks.known[unit] && r.marks.leaf[first+i] == dg {
+			continue
+		}
+		if from < 0 {
+			from = i
+		}
+		to = i + 1
+	}
+	w.d.p.done.Add(it.n)
+	if from < 0 {
+		return false, nil
+	}
+	if find {
+		w.d.found.Add(1)
+		return true, nil
+	}
+	// From the first changed leaf to the last, out of the buffer that was
+	// hashed: what is between travels too, and is read only once.
+	at := from * leaf
+	if err := w.chunk(it.id, it.off+int64(at), p[at:min(to*leaf, len(p))]); err != nil {
+		return true, err
+	}
+	copy(r.marks.leaf[first:], w.leaves)
+	r.marks.known[unit] = int64(len(p)) == it.n
+	return true, nil
 }
 
 // headPages is how many pages at a file's start are sent whenever the file has

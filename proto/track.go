@@ -175,18 +175,28 @@ func (d *donor) changes(strict bool) []wish {
 				w.have = 0 // asking the joiner would put the network into the lock
 			}
 			clear(r.marks.known)
+			r.skipped = false
 			ws = append(ws, w)
 		case moved:
-			if strict || r.Class.Props().Order < lockedOrders {
-				ws = append(ws, wish{id: r.id, class: r.Class, size: r.Size, recheck: true})
+			if w := d.rewish(r); strict || w.along || r.Class.Props().Order < lockedOrders {
+				ws = append(ws, w)
 			}
 		}
 	}
 	return ws
 }
 
-// lockedOrders: Aria's logs and the redo log change all the time and are read again
-// only under the lock.
+// rewish wishes for what has changed in a file since it was sent.
+func (d *donor) rewish(r *row) wish {
+	w := wish{id: r.id, class: r.Class, size: r.Size, recheck: true}
+	if r.seen != nil {
+		_, w.along = d.ring(r)
+	}
+	return w
+}
+
+// lockedOrders: Aria's logs, and a redo log that cannot be followed, change all the
+// time and are read again only under the lock.
 const lockedOrders = 2
 
 // again wishes for what a verify round looks at: what moved since the window's
@@ -211,7 +221,7 @@ func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err err
 		r.marks.resize(r.Size, d.byLSN(r.Class), r.Class.Props().Leaf)
 		if clonedAs[r.id] {
 			if was := w.entry[r.id]; d.clones.get(r.id) == nil || !was.Same(&r.Entry) {
-				anew = append(anew, wish{id: r.id, class: r.Class, size: r.Size, recheck: true})
+				anew = append(anew, d.rewish(r))
 			}
 			continue
 		}
@@ -228,7 +238,7 @@ func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err err
 		default:
 			continue
 		}
-		ws = append(ws, wish{id: r.id, class: r.Class, size: r.Size, recheck: true})
+		ws = append(ws, d.rewish(r))
 	}
 	if len(anew) == 0 {
 		return ws, 0, nil

@@ -73,7 +73,7 @@ func (w *worker) do(j job) error {
 		switch it.way {
 		case send:
 			err = w.sendRange(it.id, it.off, it.n, true)
-		case recheck:
+		case recheck, along:
 			err = w.recheck(it, w.d.finding)
 		}
 		if err != nil {

@@ -18,6 +18,8 @@ type Checkpoint struct {
 	Slots  [2]Digest
 	// LSN is the newest valid checkpoint, 0 when neither slot is valid or the format is unknown.
 	LSN uint64
+	// First is the LSN at the log file's first record, where the format has that (see Ring).
+	First uint64
 	// Format names the log format: "mariadb-10.8", "mariadb-10.5", …, with "-encrypted" where the header says so, or
 	// "unknown".
 	Format string
@@ -41,6 +43,7 @@ const (
 	newBlock  = 4 << 10
 	newSlot0  = 4 << 10
 	newSlot1  = 8 << 10
+	firstLSN  = 8
 	encrypted = 1 << 31
 )
 
@@ -83,6 +86,7 @@ func decode(head []byte) Checkpoint {
 		c.Format = "mariadb-10.8"
 		c.Slots = digests(head[newSlot0:newSlot0+newBlock], head[newSlot1:newSlot1+newBlock])
 		c.LSN = max(newLSN(head[newSlot0:]), newLSN(head[newSlot1:]))
+		c.First = binary.BigEndian.Uint64(head[firstLSN:])
 	case old:
 		c.Format = name
 		c.Slots = digests(head[oldSlot0:oldSlot0+oldSlot], head[oldSlot1:oldSlot1+oldSlot])

@@ -2,6 +2,7 @@ package innodb
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -121,5 +122,37 @@ func TestRealServer(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestRealRing follows a real log around its file: wherever the checkpoint lies, the record that names it must be found behind it.
+func TestRealRing(t *testing.T) {
+	s := newServer(t)
+	laps, moves := uint64(0), map[int64]bool{}
+	for range 4 {
+		s.sql("create database if not exists test;", "use test;", "create or replace table test.t(a int primary key, b varchar(1000)) engine=innodb;",
+			"insert into test.t select seq, repeat(char(65 + seq % 26), 1000) from seq_1_to_5000;",
+			"update test.t set b = repeat('z', 999);")
+		b, err := os.ReadFile(filepath.Join(s.dir, "ib_logfile0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := s.checkpoint()
+		ring, ok := RingOf(c, int64(len(b)))
+		if !ok {
+			t.Fatalf("no ring in %v", c)
+		}
+		laps = (c.LSN - c.First) / uint64(ring.Capacity())
+		moves[ring.Offset(c.LSN)>>20] = true
+		// FILE_CHECKPOINT: a byte of type, two of a page that does not exist, the LSN.
+		record := append([]byte{0xfa, 0, 0}, binary.BigEndian.AppendUint64(nil, c.LSN)...)
+		const near = 64 // records of files that were open lie before it
+		from := ring.Offset(c.LSN)
+		if at := bytes.Index(b[from:min(from+near, int64(len(b)))], record); at < 0 {
+			t.Errorf("checkpoint %d of a log from %d: no record of it at offset %d: % x", c.LSN, c.First, from, b[from:from+near])
+		}
+	}
+	if laps < 2 || len(moves) < 2 {
+		t.Errorf("the log went around %d times, checkpoints lay in %d places: too little to tell", laps, len(moves))
 	}
 }

@@ -250,7 +250,9 @@ func TestWavesOfTwoFilesystems(t *testing.T) {
 	g := &tape{}
 	s.gate = g
 	mustOK(t, transfer(t.Context(), s, donor(300)))
-	at := func(what string) int { return slices.IndexFunc(g.log, func(l string) bool { return strings.HasSuffix(l, what) }) }
+	at := func(what string) int {
+		return slices.IndexFunc(g.log, func(l string) bool { return strings.HasSuffix(l, what) })
+	}
 	from, to := at("rename undo001"), at("rename ib_logfile0")
 	if from < 0 || to < from || !slices.Contains(g.log[from:to], "fsync directory .") {
 		t.Errorf("no fsync between the system tablespaces and redo:\n%s", strings.Join(g.log, "\n"))
