@@ -104,6 +104,9 @@ type Summary struct {
 	Locks  int           // windows it took
 	Wire   int64         // bytes on the wire, both ways
 	Wait   time.Duration // of Locked: until the server granted it
+	// Predicted is how long the lock was expected to take when it was first asked for; 0
+	// without live passes.
+	Predicted time.Duration
 }
 
 // Send plays the donor. It returns when the joiner has confirmed that its copy is
@@ -131,18 +134,21 @@ type donor struct {
 
 	limit   *rate.Limiter // nil: none
 	working atomic.Bool   // the server works: limits hold
+	crowded atomic.Bool   // transactions pile up at the joiner
 
 	started   time.Time
-	lastLSN   uint64    // newest known checkpoint; 0 when pages cannot be judged by LSN
-	page      int       // page size of the system tablespace
-	sampled   time.Time // when the clocks were compared last
-	clockFell bool      // time stamps prove nothing any more
+	lastLSN   uint64        // newest known checkpoint; 0 when pages cannot be judged by LSN
+	page      int           // page size of the system tablespace
+	sampled   time.Time     // when the clocks were compared last
+	distrust  atomic.Bool   // time stamps prove nothing any more
+	predicted time.Duration // of the next lock; 0: none was made
 
 	spools   *spools       // of the present lock window
 	clones   *clones       // of the present lock window
 	clock    passClock     // of the present locked pass
 	deadline time.Time     // of the present lock window; zero: none
 	late     chan struct{} // closed when it has passed; nil: none
+	flushing <-chan error  // a flush that the deadline overtook; nil: none
 
 	// Set between passes, read by workers.
 	tracking bool   // what is sent is remembered in the rows
@@ -180,6 +186,13 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 	d.p.countWire(d.s.wireBytes)
 	d.s.beats = d.p.done.Load
 	d.s.heard = d.p.remote.Store
+	d.s.queued = func(q msg.Queue) {
+		// The soft limit of Galera's own flow control is a quarter as well: what a
+		// transfer adds must not come near it.
+		if q.Waiting > (q.Waiting+q.Room)/4 {
+			d.crowded.Store(true)
+		}
+	}
 	return d
 }
 
@@ -205,7 +218,7 @@ func (d *donor) converse() (Summary, error) {
 	}
 	d.p.enter(PhaseDone)
 	sum.Files, sum.Bytes, _ = d.cat.totals()
-	sum.Passes, sum.Wire = d.p.Passes(), d.s.wireBytes()
+	sum.Passes, sum.Wire, sum.Predicted = d.p.Passes(), d.s.wireBytes(), d.predicted
 	return sum, nil
 }
 

@@ -44,6 +44,11 @@ type JoinerConfig struct {
 	// FirstContact is how long to wait for the donor; 0 means without limit.
 	FirstContact time.Duration
 
+	// Queue says how many bytes of transactions wait here until the copy is there, and
+	// how many more there is room for; false while that is not known. It is called once
+	// a second and must not block for long. nil: nobody knows.
+	Queue func() (waiting, room int64, ok bool)
+
 	// Progress and Note as in DonorConfig.
 	Progress *Progress
 	Note     func(format string, args ...any)
@@ -110,6 +115,12 @@ func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
 	j.p.countWire(j.s.wireBytes)
 	j.s.beats = j.p.done.Load
 	j.s.heard = j.p.remote.Store
+	if c.Queue != nil {
+		j.s.queue = func() (msg.Queue, bool) {
+			waiting, room, ok := c.Queue()
+			return msg.Queue{Waiting: min(max(0, waiting), msg.MaxSize), Room: min(max(0, room), msg.MaxSize)}, ok
+		}
+	}
 	return j
 }
 

@@ -30,13 +30,15 @@ func (d *donor) live(first diff, at time.Time, lsn uint64) error {
 	for n := 1; ; n++ {
 		why := ""
 		switch {
+		case d.crowded.Load():
+			why = "transactions pile up at the joiner"
 		case n >= d.c.Passes:
 			why = "the number of passes is reached"
 		case d.c.PassesTime > 0 && time.Since(d.started) > d.c.PassesTime:
 			why = "the time for passes is over"
 		}
 		if why != "" {
-			d.c.Note("asking for the lock: %s; predicted to last %.3f s", why, last.Seconds)
+			d.predict(why, last)
 			return nil
 		}
 		st, err := d.livePass()
@@ -49,7 +51,6 @@ func (d *donor) live(first diff, at time.Time, lsn uint64) error {
 			stuck = 0
 		}
 		last = st
-		// The window does what this pass did, over what changes in the meantime.
 		switch {
 		case st.Seconds <= target.Seconds()/20:
 			why = "the last pass was short enough"
@@ -57,10 +58,17 @@ func (d *donor) live(first diff, at time.Time, lsn uint64) error {
 			why = "passes no longer become shorter"
 		}
 		if why != "" {
-			d.c.Note("asking for the lock: %s; predicted to last %.3f s", why, last.Seconds)
+			d.predict(why, last)
 			return nil
 		}
 	}
+}
+
+// predict notes why the passes end and how long the lock should take: the window does
+// what the last pass did, over what changes in the meantime.
+func (d *donor) predict(why string, last PassStats) {
+	d.predicted = last.Took
+	d.c.Note("asking for the lock: %s; predicted to last %.3f s", why, last.Seconds)
 }
 
 // livePass looks at the tree again and sends what has changed since it was read.
@@ -87,5 +95,7 @@ func (d *donor) livePassOver(df diff, at time.Time, lsn uint64) (PassStats, erro
 		return PassStats{}, err
 	}
 	d.saw(ws, at, lsn)
+	st.Took = time.Since(at) // with the look at all files, which the lock will have as well
+	st.Seconds = st.Took.Seconds()
 	return st, nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -306,6 +307,88 @@ func TestLockMaxGivesTheLockBack(t *testing.T) {
 	sent, got := r.mustRun()
 	if windows != lockTries || released != windows || sent.Locks != windows || got.State != fmt.Sprintf("at:%d", windows) {
 		t.Errorf("%d windows, %d released, %+v, joiner at %s", windows, released, sent, got.State)
+	}
+}
+
+// TestLockMaxHoldsWithASlowJoiner finds a change under the lock while the joiner takes its time: the server must be let go when
+// lock-max has passed, not when the joiner is done.
+func TestLockMaxHoldsWithASlowJoiner(t *testing.T) {
+	r, s := liveRig(t, 8)
+	r.tweakDonor = func(c *DonorConfig) { c.Passes, c.PageLSN, c.LockMax = 2, true, 300*time.Millisecond }
+	windows, leaked := 0, false
+	var slow atomic.Bool
+	released := make(chan struct{})
+	r.lock = lockFunc{
+		lock: func(context.Context) (string, error) {
+			windows++
+			s.flush(1)
+			s.checkpoint()
+			return fmt.Sprintf("at:%d", windows), nil
+		},
+		unlock: func() error {
+			if windows == 1 {
+				slow.Store(false)
+				close(released)
+			}
+			return nil
+		},
+	}
+	testOnlyBeforeRound = func() {
+		if !leaked {
+			leaked = true
+			slow.Store(true)
+			patch(t, r.donor, "shop/m.MYD", 20, []byte("leak"))
+		}
+	}
+	testOnlyBeforeFlushed = func() {
+		if slow.Load() {
+			<-released
+		}
+	}
+	defer func() { testOnlyBeforeRound, testOnlyBeforeFlushed = func() {}, func() {} }()
+	if _, got := r.mustRun(); windows != 2 || got.State != "at:2" {
+		t.Errorf("%d windows, joiner at %s", windows, got.State)
+	}
+}
+
+// TestCrowdedJoinerEndsThePasses has transactions pile up at the joiner: the donor must not go on polishing.
+func TestCrowdedJoinerEndsThePasses(t *testing.T) {
+	for _, crowded := range []bool{false, true} {
+		r, s := liveRig(t, 9)
+		passes, why := 0, ""
+		heard := make(chan struct{})
+		calls := 0
+		r.tweakJoiner = func(c *JoinerConfig) {
+			c.Queue = func() (int64, int64, bool) {
+				// At the second call the first report left a second ago.
+				if calls++; calls == 2 {
+					close(heard)
+				}
+				return 26 << 20, 74 << 20, crowded
+			}
+		}
+		r.tweakDonor = func(c *DonorConfig) {
+			c.Passes, c.PageLSN, c.LockTarget = 3, true, time.Nanosecond
+			c.Note = func(format string, args ...any) {
+				switch {
+				case strings.HasPrefix(format, "asking for the lock"):
+					why = fmt.Sprintf(format, args...)
+				case strings.Contains(format, "%s pass %d") && fmt.Sprint(args[0]) == "live":
+					if passes++; passes == 1 {
+						<-heard
+					}
+					s.work(60)
+				}
+			}
+		}
+		r.lock = lockFunc{
+			lock:   func(context.Context) (string, error) { s.flush(1); s.checkpoint(); return "at:1", nil },
+			unlock: func() error { return nil },
+		}
+		r.mustRun()
+		if got := strings.Contains(why, "pile up"); got != crowded || crowded && passes > 2 {
+			t.Errorf("crowded %v: %d passes, then %q", crowded, passes, why)
+		}
 	}
 }
 

@@ -62,7 +62,11 @@ func (d *donor) letGo(w *window) error {
 		d.yield(true)
 	}
 	w.took += time.Since(w.asked)
-	d.c.Note("server released after %.3f s", time.Since(w.asked).Seconds())
+	if d.predicted > 0 {
+		d.c.Note("server released after %.3f s (predicted: %.3f s)", time.Since(w.asked).Seconds(), d.predicted.Seconds())
+	} else {
+		d.c.Note("server released after %.3f s", time.Since(w.asked).Seconds())
+	}
 	return nil
 }
 
@@ -294,10 +298,30 @@ func (d *donor) announced() error {
 	}
 }
 
+// flushInTime is flush that gives up when the window's deadline passes. The flush then
+// goes on, and closeWindow waits for it, with the server released.
+func (d *donor) flushInTime() error {
+	done := make(chan error, 1)
+	d.s.run(func() error { done <- d.flush(); return nil })
+	select {
+	case err := <-done:
+		return err
+	case <-d.late:
+		d.flushing = done
+		return errOverrun
+	}
+}
+
 // closeWindow sends what waits and ends the locked pass.
 func (d *donor) closeWindow() error {
 	if err := d.announced(); err != nil {
 		return err
+	}
+	if d.flushing != nil {
+		err := <-d.flushing // ends with the session at the latest
+		if d.flushing = nil; err != nil {
+			return err
+		}
 	}
 	if err := d.flush(); err != nil {
 		return err
@@ -352,7 +376,7 @@ func (d *donor) still(w *window, sameSlots bool) (bool, error) {
 	if err := d.announced(); err != nil {
 		return false, err
 	}
-	if err := d.flush(); err != nil {
+	if err := d.flushInTime(); err != nil {
 		return false, err
 	}
 	for _, w := range d.workers {

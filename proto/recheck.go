@@ -138,6 +138,9 @@ func (w *worker) recheckPages(r *row, it item, find bool) error {
 	return flush()
 }
 
+// headerCost is what reading a page's header takes of the disk: a block.
+const headerCost = 4096
+
 // newer says whether any page of the range must be sent again.
 func (w *worker) newer(r *row, off, n int64, size int) (bool, error) {
 	unit := int(off / block.Unit)
@@ -150,6 +153,9 @@ func (w *worker) newer(r *row, off, n int64, size int) (bool, error) {
 	}
 	for end := off + n; off < end; off += int64(size) {
 		head := w.header[:]
+		if err := w.hold(headerCost); err != nil {
+			return false, err
+		}
 		if _, err := f.ReadAt(head, off); err != nil {
 			if errors.Is(err, io.EOF) {
 				w.d.unrest(r.id, "became shorter")

@@ -86,6 +86,7 @@ func (v *server) handle(t msg.Type, body []byte) error {
 		if err != nil {
 			return err
 		}
+		testOnlyBeforeFlushed()
 		return v.reply(msg.TypeFlushed, f)
 	}
 	if t.Skippable() {
@@ -93,6 +94,9 @@ func (v *server) handle(t msg.Type, body []byte) error {
 	}
 	return failf(CodeProtocol, "the donor sent %v on a data connection", t)
 }
+
+// testOnlyBeforeFlushed is where tests let a joiner's disk be slow.
+var testOnlyBeforeFlushed = func() {}
 
 // chunk writes a piece of a file. The tag is checked before the disk is touched.
 func (v *server) chunk(body []byte) error {

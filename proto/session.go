@@ -53,12 +53,14 @@ type session struct {
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup // every goroutine of this end
 
-	silence atomic.Int64 // time.Duration: allowed silence on control
-	end     atomic.Int64 // wall clock, ns: when control is cut off whatever arrives; 0: not yet
-	deaf    atomic.Bool  // control itself has failed: nobody hears us
-	closing atomic.Bool  // no more failures are recorded: the session is over
-	beats   func() int64 // what our heartbeats report
-	heard   func(int64)  // called with what the peer's report
+	silence atomic.Int64             // time.Duration: allowed silence on control
+	end     atomic.Int64             // wall clock, ns: when control is cut off whatever arrives; 0: not yet
+	deaf    atomic.Bool              // control itself has failed: nobody hears us
+	closing atomic.Bool              // no more failures are recorded: the session is over
+	beats   func() int64             // what our heartbeats report
+	heard   func(int64)              // called with what the peer's report
+	queue   func() (msg.Queue, bool) // what goes with our heartbeats; nil: nothing
+	queued  func(msg.Queue)          // called with what the peer reports of its queue; nil: nobody cares
 
 	control *wire.Conn
 	in      chan frame // control frames for the main function; closed by the reader
@@ -249,6 +251,12 @@ func (s *session) readControl() error {
 			if s.heard != nil {
 				s.heard(h.Bytes)
 			}
+		case t == msg.TypeQueue && s.queued != nil:
+			q, err := msg.ParseQueue(body)
+			if err != nil {
+				return err
+			}
+			s.queued(q)
 		case t == msg.TypeAbort:
 			a, err := msg.ParseAbort(body)
 			if err != nil {
@@ -284,6 +292,14 @@ func (s *session) beat() error {
 			}
 			if err := s.send(msg.TypeHeartbeat, msg.Heartbeat{Bytes: n}); err != nil {
 				return s.lost("control connection", err)
+			}
+			if s.queue == nil {
+				continue
+			}
+			if q, ok := s.queue(); ok {
+				if err := s.send(msg.TypeQueue, q); err != nil {
+					return s.lost("control connection", err)
+				}
 			}
 		}
 	}

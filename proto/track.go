@@ -103,7 +103,7 @@ func (d *donor) changed(r *row, strict bool) change {
 		return moved
 	case !strict || d.byLSN(r.Class):
 		return unchanged
-	case r.Suspect, r.Class.Props().Suspect, d.clockFell, r.Ctime >= r.seen.at-int64(inFlight):
+	case r.Suspect, r.Class.Props().Suspect, d.distrust.Load(), r.Ctime >= r.seen.at-int64(inFlight):
 		return moved
 	}
 	return unchanged
@@ -274,7 +274,7 @@ func (d *donor) watchClock(now time.Time) {
 	step := wall - now.Sub(d.sampled).Nanoseconds()
 	d.sampled = now
 	if step > int64(10*time.Millisecond) || step < -int64(10*time.Millisecond) {
-		d.clockFell = true
+		d.distrust.Store(true)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"trireme/engine/block"
 	"trireme/engine/gentle"
@@ -133,16 +134,18 @@ func (w *worker) read(id uint32, p []byte, off int64) ([]byte, error) {
 	if err != nil || f == nil {
 		return nil, err
 	}
-	if w.d.working.Load() && w.d.limit != nil {
-		if err := w.d.limit.WaitN(w.d.s.ctx, len(p)); err != nil {
-			return nil, w.d.s.cause(err)
-		}
+	if err := w.hold(len(p)); err != nil {
+		return nil, err
 	}
 	readAt := f.ReadAt
 	if w.d.working.Load() && w.d.c.Gentle && w.d.cat.rows[id].cached {
 		readAt = func(p []byte, off int64) (int, error) { return gentle.ReadAt(f, p, off) }
 	}
+	began := time.Now()
 	n, err := readAt(p, off)
+	if time.Since(began) > stall {
+		w.d.distrust.Store(true)
+	}
 	w.d.p.read.Add(int64(n))
 	switch {
 	case err == nil || errors.Is(err, io.EOF) && n == len(p):
@@ -153,6 +156,21 @@ func (w *worker) read(id uint32, p []byte, off int64) ([]byte, error) {
 		return nil, failf(CodeIO, "read %s at %d: %w", w.d.c.Dirs.Path(r.Role, r.Path), off, err)
 	}
 	return p[:n], nil
+}
+
+// stall is how long a read may take: a disk that lets one wait for longer may let a
+// write wait for longer than the skip rule allows for (R-COPY-10).
+const stall = inFlight / 2
+
+// hold waits until n bytes may be read while the server works (R-LOAD-1).
+func (w *worker) hold(n int) error {
+	if w.d.limit == nil || !w.d.working.Load() {
+		return nil
+	}
+	if err := w.d.limit.WaitN(w.d.s.ctx, n); err != nil {
+		return w.d.s.cause(err)
+	}
+	return nil
 }
 
 // sendRange sends a range as it is, unit by unit. counted says whether it adds to

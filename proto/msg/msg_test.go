@@ -63,6 +63,7 @@ func samples() []sample {
 		{"committed", TypeCommitted, Committed{}, func(b []byte) (message, error) { m, err := ParseCommitted(b); return m, err }},
 		{"abort", TypeAbort, Abort{Code: 5, Text: "no room"}, func(b []byte) (message, error) { m, err := ParseAbort(b); return m, err }},
 		{"heartbeat", TypeHeartbeat, Heartbeat{Bytes: 99}, func(b []byte) (message, error) { m, err := ParseHeartbeat(b); return m, err }},
+		{"queue", TypeQueue, Queue{Waiting: 1 << 33, Room: 5}, func(b []byte) (message, error) { m, err := ParseQueue(b); return m, err }},
 		{"compare", TypeCompare, Compare{[]Segment{{ID: 1, Length: 1, Offset: 0}, {ID: 2, Length: 3*GroupSize + 5, Offset: 7 * GroupSize}}}, compare},
 		{"ask", TypeAsk, Ask{[]uint16{0, 3, 9}}, func(b []byte) (message, error) { g, err := ParseAsk(nil, b, 10); return Ask{g}, err }},
 		{"groups", TypeGroups, Digests{[]Digest{digest(1), digest(9)}}, digests(TypeGroups, 2)},

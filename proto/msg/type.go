@@ -32,6 +32,7 @@ const (
 	TypeFlushed Type = 0x16 // joiner, data: the answer
 
 	TypeHeartbeat Type = 0x80 // both ways on control: alive, and how far
+	TypeQueue     Type = 0x81 // joiner: transactions that wait there
 )
 
 // Skippable says whether a peer that does not know the type goes on without it.
@@ -42,7 +43,7 @@ var typeNames = map[Type]string{
 	TypeCatalog: "Catalog", TypeHave: "Have", TypePassEnd: "PassEnd", TypePassDone: "PassDone",
 	TypeCommit: "Commit", TypeCommitted: "Committed", TypeAbort: "Abort", TypeChunk: "Chunk",
 	TypeCompare: "Compare", TypeGroups: "Groups", TypeAsk: "Ask", TypeLeaves: "Leaves",
-	TypeFlush: "Flush", TypeFlushed: "Flushed", TypeHeartbeat: "Heartbeat",
+	TypeFlush: "Flush", TypeFlushed: "Flushed", TypeHeartbeat: "Heartbeat", TypeQueue: "Queue",
 }
 
 func (t Type) String() string {

@@ -146,6 +146,7 @@ func TestServerFacts(t *testing.T) {
 		{name: "galera files", get: func(s *Settings) any { return s.WsrepDataHome + " " + s.GCacheDir + " " + s.GCacheFile }, want: "/d /d /d/galera.cache"},
 		{name: "galera files elsewhere", cnf: "[mysqld]\nwsrep_data_home_dir=/w\nwsrep_provider_options='gcache.size=1G; gcache.dir = g ;gcache.name=c'\n",
 			get: func(s *Settings) any { return s.WsrepDataHome + " " + s.GCacheDir + " " + s.GCacheFile }, want: "/w /d/g /d/g/c"},
+		{name: "receive queue", cnf: "[mysqld]\nwsrep_provider_options='gcs.recv_q_hard_limit = 2G;gcache.size=1G'\n", get: func(s *Settings) any { return s.RecvQueueMax }, want: "2147483648"},
 		{name: "auth (null)", env: map[string]string{"WSREP_SST_OPT_AUTH": "(null)"}, get: func(s *Settings) any { return s.SQLUser + "|" + s.SQLPassword }, want: "|"},
 		{name: "auth from stdin", in: Input{Auth: "a:b:c"}, env: map[string]string{"WSREP_SST_OPT_AUTH": "x:y"}, get: func(s *Settings) any { return s.SQLUser + "|" + s.SQLPassword }, want: "a|b:c"},
 	})

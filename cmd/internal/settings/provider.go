@@ -28,6 +28,9 @@ func (r *resolver) provider() {
 			dir = r.abs(value)
 		case "gcache.name":
 			name = value
+		case "gcs.recv_q_hard_limit":
+			// The provider judges its own options; what we cannot read sets no limit.
+			r.s.RecvQueueMax, _ = parseSize(value)
 		}
 	}
 	if !filepath.IsAbs(name) {

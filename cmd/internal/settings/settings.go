@@ -97,6 +97,7 @@ type Settings struct {
 	WsrepDataHome string // holds grastate.dat and gvwstate.dat
 	GCacheDir     string // holds gcache.page.* files
 	GCacheFile    string // galera.cache, or what gcache.name says
+	RecvQueueMax  int64  // gcs.recv_q_hard_limit, bytes; 0 when it is not set
 
 	SystemFiles  []SystemFile
 	BinlogBase   string // without extension; empty when log-bin is off

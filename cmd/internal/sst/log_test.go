@@ -20,7 +20,7 @@ var constants = []struct {
 	{regexp.MustCompile(`\([0-9]{8} [0-9:]{8}\.[0-9]{3}\)`), "(TIME)"},
 	{regexp.MustCompile(`\b[0-9]+\.[0-9]+ s\b`), "N s"},
 	{regexp.MustCompile(`wire [0-9.]+ [KM]?i?B`), "wire SIZE"},
-	{regexp.MustCompile(`("(?:seconds|lock_seconds|lock_wait_seconds|wire_bytes)"):[-0-9.e]+`), "$1:N"},
+	{regexp.MustCompile(`("(?:seconds|lock_seconds|lock_wait_seconds|lock_predicted_seconds|wire_bytes)"):[-0-9.e]+`), "$1:N"},
 }
 
 // constant makes a log comparable. Progress lines, which a slow machine may add, are left out.

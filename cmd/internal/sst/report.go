@@ -140,6 +140,7 @@ type record struct {
 	Seconds     float64           `json:"seconds"`
 	LockSeconds float64           `json:"lock_seconds"`
 	LockWait    float64           `json:"lock_wait_seconds"`
+	Predicted   float64           `json:"lock_predicted_seconds"`
 	Passes      int               `json:"passes"` // in which data travelled
 	Each        []proto.PassStats `json:"each_pass"`
 }
@@ -154,7 +155,7 @@ func (c *call) summarise(s proto.Summary, p *proto.Progress) {
 	r := record{
 		Role: c.args.Role, Result: "complete", State: s.State, Files: s.Files, Bytes: s.Bytes, Read: fig.Read,
 		Sent: fig.Sent, Skipped: max(0, s.Bytes-fig.Sent-fig.Holes), Holes: fig.Holes, Wire: s.Wire,
-		Seconds: time.Since(c.start).Seconds(), LockSeconds: s.Locked.Seconds(), LockWait: s.Wait.Seconds(), Passes: carried(s.Passes), Each: s.Passes,
+		Seconds: time.Since(c.start).Seconds(), LockSeconds: s.Locked.Seconds(), LockWait: s.Wait.Seconds(), Predicted: s.Predicted.Seconds(), Passes: carried(s.Passes), Each: s.Passes,
 	}
 	locked := ""
 	if c.args.Role == galera.RoleDonor {
