@@ -99,10 +99,15 @@ SOAK ?= 50
 soak: build ## joins under load and kills at random moments, $(SOAK) times each, on real servers
 	SOAK=$(SOAK) $(GO) test -count=1 -v -tags integration -timeout 0 -run 'TestJoinDuringLoad|TestJoinerKilledAnywhere' ./cmd/trireme
 
+RACE ?= -methods trireme,rsync -rounds 5 -mb 1600
 .PHONY: race-rsync
 race-rsync: deps build ## our encrypted join against stock rsync in plain text, by turns, five of each, with writers on the donor
 	$(GO) build -trimpath -o build/lockrace ./bench/lockrace
-	@build/lockrace -bin build/trireme -methods trireme,rsync -rounds 5 -mb 1600
+	@build/lockrace -bin build/trireme $(RACE)
+
+.PHONY: race-lock
+race-lock: ## the same against every method that can be had: rsync plain, through stunnel and socat, mariabackup
+	@$(MAKE) --no-print-directory race-rsync RACE="-methods all -rounds 5 -mb 1600"
 
 .PHONY: bench
 bench: ## the benchmarks beside the code

@@ -39,15 +39,16 @@ func LogProblems(errorLog string) []string {
 
 // Summary is the closing line of one side of a transfer.
 type Summary struct {
-	Role        string  `json:"role"`  // donor or joiner
-	Files       int64   `json:"files"` // regular files in the manifest
-	BytesTotal  int64   `json:"bytes_total"`
-	BytesSent   int64   `json:"bytes_sent"` // file bytes that had to travel
-	WireBytes   int64   `json:"wire_bytes"` // both directions, encryption included
-	Seconds     float64 `json:"seconds"`
-	LockSeconds float64 `json:"lock_seconds"` // from the flush request to its end
-	Passes      Count   `json:"passes"`
-	Result      string  `json:"result"`
+	Role          string  `json:"role"`  // donor or joiner
+	Files         int64   `json:"files"` // regular files in the manifest
+	BytesTotal    int64   `json:"bytes_total"`
+	BytesSent     int64   `json:"bytes_sent"` // file bytes that had to travel
+	WireBytes     int64   `json:"wire_bytes"` // both directions, encryption included
+	Seconds       float64 `json:"seconds"`
+	LockSeconds   float64 `json:"lock_seconds"` // from the flush request to its end
+	LockPredicted float64 `json:"lock_predicted_seconds"`
+	Passes        Count   `json:"passes"`
+	Result        string  `json:"result"`
 }
 
 // Count is a number that may stand in JSON as itself or as a list of what it counts.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +22,15 @@ type WriterConfig struct {
 	Accounts int    // rows of the hot table; 0: 1000
 	Payload  int    // bytes of the row that each transaction inserts, 0: 256
 	Seed     uint64 // same seed, same choices per client; 0: 1
+
+	// Hot is a table of which each transaction updates some rows, anywhere in it; empty: none. Its rows have the ids 1 to
+	// HotRows, and a number in the column a.
+	Hot     string
+	HotRows int64
 }
+
+// hotUpdates is how many rows of the hot table a transaction changes: each is a page of its own in a large table.
+const hotUpdates = 4
 
 func (c WriterConfig) withDefaults() WriterConfig {
 	if c.Clients == 0 {
@@ -58,6 +68,7 @@ type Writer struct {
 	last      time.Time // of the last acknowledged commit of any client
 	gap       time.Duration
 	gapEnd    time.Time
+	pauses    []Pause
 	slowest   time.Duration
 	err       error // the first error that ended a client
 }
@@ -70,6 +81,26 @@ type Load struct {
 	GapEnd        time.Time     // when that gap ended
 	SlowestCommit time.Duration // longest single transaction, retries included
 	Seconds       float64       // since the start
+	Pauses        []Pause       // every gap from pauseFrom on, in order
+}
+
+// Pause is a time in which no client got a commit acknowledged.
+type Pause struct{ Start, End time.Time }
+
+// pauseFrom is the shortest gap that counts as one: longer than a commit takes on a busy machine, shorter than a person notices.
+const pauseFrom = 20 * time.Millisecond
+
+// After returns the longest pause, and all pauses together, in what lies behind a moment.
+func (l Load) After(t time.Time) (longest, sum time.Duration) {
+	for _, p := range l.Pauses {
+		if p.Start.Before(t) {
+			p.Start = t
+		}
+		if d := p.End.Sub(p.Start); d > 0 {
+			longest, sum = max(longest, d), sum+d
+		}
+	}
+	return longest, sum
 }
 
 // StartWriter makes the tables and starts the clients. They end in Stop, or when ctx ends.
@@ -115,7 +146,7 @@ func (w *Writer) Load() Load {
 }
 
 func (w *Writer) load() Load {
-	load := Load{Commits: w.commits, Retries: w.retries, LongestGap: w.gap, GapEnd: w.gapEnd, SlowestCommit: w.slowest}
+	load := Load{Commits: w.commits, Retries: w.retries, LongestGap: w.gap, GapEnd: w.gapEnd, SlowestCommit: w.slowest, Pauses: slices.Clone(w.pauses)}
 	load.Seconds = w.last.Sub(w.began).Seconds()
 	// A gap that is still open counts too: a node may have stopped for good.
 	end := w.ended
@@ -124,6 +155,9 @@ func (w *Writer) load() Load {
 	}
 	if open := end.Sub(w.last); open > load.LongestGap {
 		load.LongestGap, load.GapEnd = open, end
+	}
+	if end.Sub(w.last) >= pauseFrom {
+		load.Pauses = append(load.Pauses, Pause{w.last, end})
 	}
 	return load
 }
@@ -209,12 +243,20 @@ func (w *Writer) transaction(ctx context.Context, conn *sql.Conn, client int, n 
 	if from > to {
 		from, to, amount = to, from, -amount
 	}
-	_, err := conn.ExecContext(ctx, fmt.Sprintf(`START TRANSACTION;
+	hot := ""
+	if w.config.Hot != "" {
+		var ids []string
+		for range hotUpdates {
+			ids = append(ids, fmt.Sprint(1+random.Int64N(w.config.HotRows)))
+		}
+		hot = fmt.Sprintf("UPDATE %s SET a = a + 1 WHERE id IN (%s);", w.config.Hot, strings.Join(ids, ","))
+	}
+	_, err := conn.ExecContext(ctx, fmt.Sprintf(`START TRANSACTION; %[9]s
 		INSERT INTO %[1]s.ledger VALUES (%[2]d, %[3]d, %[4]d);
 		UPDATE %[1]s.account SET balance = balance - %[7]d WHERE id = %[5]d;
 		UPDATE %[1]s.account SET balance = balance + %[7]d WHERE id = %[6]d;
 		INSERT INTO %[1]s.event VALUES (%[2]d, %[3]d, '%[8]s');
-		COMMIT`, s, client, n, n*(n+1)/2, from, to, amount, body))
+		COMMIT`, s, client, n, n*(n+1)/2, from, to, amount, body, hot))
 	return err
 }
 
@@ -224,8 +266,12 @@ func (w *Writer) acknowledge(client int, n int64, began time.Time) {
 	defer w.mu.Unlock()
 	w.commits++
 	w.confirmed[client] = n
-	if g := now.Sub(w.last); g > w.gap {
+	g := now.Sub(w.last)
+	if g > w.gap {
 		w.gap, w.gapEnd = g, now
+	}
+	if g >= pauseFrom {
+		w.pauses = append(w.pauses, Pause{w.last, now})
 	}
 	w.last = now
 	w.slowest = max(w.slowest, now.Sub(began))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"trireme/bench/cluster"
+	"trireme/bench/trust"
 	"trireme/bench/zoo"
 )
 
@@ -52,8 +53,12 @@ func run(ctx context.Context, o options, out io.Writer) error {
 			return fmt.Errorf("%w (make build makes it)", err)
 		}
 		say.tell("making a certificate authority and a certificate for %s and %s", c.Host(1), c.Host(2))
-		if err := trust(c); err != nil {
+		files, err := trust.Make(c, 2)
+		if err != nil {
 			return err
+		}
+		for i, f := range files {
+			f.Use(c.Node(i + 1))
 		}
 	}
 	if err := configure(c); err != nil {

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strings"
+	"time"
+
+	"trireme/bench/cluster"
+	"trireme/bench/trust"
+	"trireme/bench/zoo"
+)
+
+// calmTime is how long the clients work without a join, to tell what they make then.
+const calmTime = 5 * time.Second
+
+// sample is one join.
+type sample struct {
+	join      float64 // s, from the server's start until it is synced
+	gap       float64 // s, longest time without a commit while the state transfer's program runs at the donor
+	blocked   float64 // s, all such times together that lasted 20 ms or more
+	whole     float64 // s, longest time without a commit since the joining server was started
+	predicted float64 // s, ours: what the lock was expected to last
+	locked    float64 // s, ours: from asking for the lock to letting go
+	rate      float64 // commits a second during the join, as a share of those before it
+}
+
+func run(ctx context.Context, o options) error {
+	in, missing, err := pick(o.methods, func(p string) bool { _, err := exec.LookPath(p); return err == nil })
+	if err != nil {
+		return err
+	}
+	for _, m := range missing {
+		fmt.Printf("does not take part: %s\n", m)
+	}
+	if o.dir == "" {
+		o.dir = cluster.RoomyDir(3*o.mb<<20 + 1<<30)
+	}
+	c, err := cluster.New(ctx, cluster.Config{Dir: o.dir, Name: "race", Method: "trireme", Nodes: 2})
+	if err != nil {
+		return err
+	}
+	defer c.Destroy()
+	if err := installPeers(c, o.binary); err != nil {
+		return err
+	}
+	files, err := trust.Make(c, 2)
+	if err != nil {
+		return err
+	}
+	for _, s := range o.set {
+		name, value, _ := strings.Cut(s, "=")
+		c.Node(1).Set("trireme", name, value)
+		c.Node(2).Set("trireme", name, value)
+	}
+	if err := boot(ctx, c.Node(1), o.mb); err != nil {
+		return err
+	}
+	load := cluster.WriterConfig{Clients: 2, Accounts: 100000}
+	if o.hot {
+		load.Hot = zoo.BulkSchema + ".big"
+		if load.HotRows, err = rows(ctx, c.Node(1), load.Hot); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("loaded %d MiB in %s; two clients commit without pause, hot table: %v\n", o.mb, c.Dir(), o.hot)
+	results := map[string][]sample{}
+	for round := range o.rounds {
+		for _, by := range in {
+			// What a run takes; more than the machine has would only push caches out.
+			cluster.TouchMemory(min(2*o.mb, 4096) << 20)
+			s, err := join(ctx, c, by, files, load, o.verbose)
+			if err != nil {
+				return fmt.Errorf("round %d, %s: %w", round+1, by.name, err)
+			}
+			results[by.name] = append(results[by.name], s)
+			fmt.Printf("round %d  %-16s join %6.2f s  gap %6.3f s (with the change of the group %6.3f s)  blocked %6.3f s  locked %6.3f s, predicted %6.3f s  commits at %3.0f %%\n",
+				round+1, by.name, s.join, s.gap, s.whole, s.blocked, s.locked, s.predicted, 100*s.rate)
+		}
+	}
+	report(in, results)
+	return nil
+}
+
+func rows(ctx context.Context, n *cluster.Node, table string) (int64, error) {
+	r, err := n.Query(ctx, "SELECT MAX(id) FROM "+table)
+	if err != nil {
+		return 0, err
+	}
+	var rows int64
+	_, err = fmt.Sscan(r[0][0], &rows)
+	return rows, err
+}
+
+func boot(ctx context.Context, n *cluster.Node, mb int64) error {
+	if err := n.Init(ctx); err != nil {
+		return err
+	}
+	if err := n.Start(ctx, true); err != nil {
+		return err
+	}
+	if err := n.WaitSynced(ctx); err != nil {
+		return err
+	}
+	if err := n.Exec(ctx, grants); err != nil {
+		return err
+	}
+	return zoo.Fill(ctx, n, mb<<20)
+}
+
+// join lets node 2 join by one contestant while the writer works on node 1.
+func join(ctx context.Context, c *cluster.Cluster, by contestant, files []trust.Files, load cluster.WriterConfig, verbose bool) (s sample, err error) {
+	one, two := c.Node(1), c.Node(2)
+	if err := dress(ctx, c, by, files); err != nil {
+		return s, err
+	}
+	if err := two.Wipe(); err != nil {
+		return s, err
+	}
+	w, err := cluster.StartWriter(ctx, one, load)
+	if err != nil {
+		return s, err
+	}
+	stopped := false
+	defer func() {
+		if !stopped {
+			_, _ = w.Stop() // the join failed; why is on its way
+		}
+		err = errors.Join(err, two.Stop(context.WithoutCancel(ctx)))
+	}()
+	if err := pause(ctx, calmTime); err != nil {
+		return s, err
+	}
+	before := w.Load()
+	seen := len(one.ErrorLog())
+	began := time.Now()
+	if err := two.Start(ctx, false); err != nil {
+		return s, err
+	}
+	if err := two.WaitSynced(ctx); err != nil {
+		return s, err
+	}
+	took := time.Since(began)
+	stopped = true
+	after, err := w.Stop()
+	if err != nil {
+		return s, err
+	}
+	log := one.ErrorLog()[seen:]
+	if verbose {
+		for line := range strings.Lines(log + two.ErrorLog()) {
+			if strings.Contains(line, "WSREP_SST") {
+				fmt.Print(line)
+			}
+		}
+	}
+	transfer, err := programStart(log)
+	if err != nil {
+		return s, err
+	}
+	s.join = took.Seconds()
+	gap, blocked := after.After(transfer)
+	whole, _ := after.After(began)
+	s.gap, s.blocked, s.whole = gap.Seconds(), blocked.Seconds(), whole.Seconds()
+	if before.Commits > 0 {
+		s.rate = float64(after.Commits-before.Commits) / took.Seconds() / (float64(before.Commits) / before.Seconds)
+	}
+	for _, sum := range cluster.Summaries(log) {
+		if by.method == "trireme" && sum.Role == "donor" {
+			s.locked, s.predicted = sum.LockSeconds, sum.LockPredicted
+		}
+	}
+	return s, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// stamped are the two forms of a time in the donor's error log: that of the program's lines, to the millisecond, and that of the
+// server, to the second. The peer of our own making writes no lines.
+var (
+	stampedSST    = regexp.MustCompile(`WSREP_SST: .*\((\d{8} \d\d:\d\d:\d\d\.\d{3})\)`)
+	stampedServer = regexp.MustCompile(`(?m)^(\d{4}-\d\d-\d\d +\d+:\d\d:\d\d) \d+ \[Note\] WSREP: Running: 'wsrep_sst_`)
+)
+
+// programStart is when the state transfer's program began at the donor. What comes before, the change of the group, costs the
+// same whatever the method.
+func programStart(log string) (time.Time, error) {
+	if m := stampedSST.FindStringSubmatch(log); m != nil {
+		return time.ParseInLocation("20060102 15:04:05.000", m[1], time.Local)
+	}
+	if m := stampedServer.FindStringSubmatch(log); m != nil {
+		return time.ParseInLocation("2006-01-02 15:04:05", strings.Join(strings.Fields(m[1]), " "), time.Local)
+	}
+	return time.Time{}, errors.New("the donor's error log does not tell when its program began")
+}
