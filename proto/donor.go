@@ -156,6 +156,7 @@ type donor struct {
 	after    uint64 // not 0: the lock is over, and was held at this LSN
 
 	found     atomic.Int64 // what rechecks found while finding
+	hotUnits  atomic.Int64 // hotUnit that exist
 	missed    atomic.Int64 // ranges that were wrongly skipped under the lock
 	unchecked atomic.Int64 // bytes that changed again before they could be compared
 

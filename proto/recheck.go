@@ -104,7 +104,7 @@ func (w *worker) recheckPages(r *row, it item, find bool) error {
 			w.d.found.Add(1)
 			return nil
 		}
-		return w.sendRange(r.id, f, min(to, it.off+it.n)-f, false)
+		return w.sendHot(r, f, min(to, it.off+it.n)-f)
 	}
 	for off, end := it.off, it.off+it.n; off < end; off += int64(step) {
 		if off%block.Unit == 0 {

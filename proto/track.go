@@ -27,10 +27,12 @@ type sighting struct {
 // marks is what the joiner was sent, per leaf.
 //
 // Tablespaces have a page LSN to find changes by, except where it reads 0 because
-// the page is empty: for those a bit says whether zeroes were sent. Other files
+// the page is empty: for those a bit says whether zeroes were sent. Where pages were
+// sent more than once, digests say what was sent last (hot.go). Other files
 // have the digest of the very bytes that were sent (R-COPY-1), 16 bytes for 64 KiB.
 type marks struct {
 	zero  []uint64 // one word for each unit, one bit for each 16 KiB leaf
+	hot   []*hotUnit
 	known []bool   // by unit: all of it was sent or found equal
 	size  int64    // of the file when it was last measured
 	leaf  []block.Digest
@@ -53,6 +55,7 @@ func (m *marks) resize(n int64, byLSN bool, leaf int) {
 	m.known = append(m.known, make([]bool, units-len(m.known))...)
 	if byLSN {
 		m.zero = fit(m.zero, units)
+		m.hot = fit(m.hot, units)
 	} else {
 		m.leaf = fit(m.leaf, units*leavesOf(leaf))
 	}
@@ -288,6 +291,7 @@ func (w *worker) sent(r *row, off int64, p []byte) {
 	leaf := r.Class.Props().Leaf
 	if w.d.byLSN(r.Class) {
 		r.marks.noteZero(off, p, leaf)
+		w.noteHot(r, off, p)
 	} else {
 		first := unit*leavesOf(leaf) + int(off%block.Unit)/leaf
 		w.hash.Leaves(r.marks.leaf[first:first], leaf, p)

@@ -434,6 +434,7 @@ func (w *worker) equal(id uint32, off int64, p []byte, leaves []block.Digest) {
 	leaf := r.Class.Props().Leaf
 	if w.d.byLSN(r.Class) {
 		r.marks.noteZero(off, p, leaf)
+		w.d.cool(r, unit)
 	} else {
 		copy(r.marks.leaf[unit*leavesOf(leaf):], leaves)
 	}
