@@ -25,6 +25,7 @@ type row struct {
 	seen   *sighting // nil: not read completely yet
 	marks  marks     // what the joiner was sent
 
+	missed  bool // something was wrongly skipped; its units are not known any more
 	skipped bool // redo log: parts of it were taken to be what was sent
 }
 

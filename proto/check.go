@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"trireme/engine/block"
 	"trireme/engine/innodb"
 	"trireme/engine/tree"
 	"trireme/proto/msg"
@@ -64,8 +65,11 @@ func (w *worker) judge(id uint32, off, n int64) error {
 		}
 		w.d.missed.Add(1)
 		w.d.mu.Lock()
-		r.seen = nil
+		r.missed = true
 		w.d.mu.Unlock()
+		for unit := at / block.Unit; unit <= (min(at+step, r.Size)-1)/block.Unit; unit++ {
+			r.marks.known[unit] = false // a unit lies in one job
+		}
 	}
 	return nil
 }

@@ -2,100 +2,67 @@ package proto
 
 import (
 	"trireme/engine/block"
+	"trireme/engine/innodb"
 )
 
 // A page counts as changed when its LSN is not older than the checkpoint before the
 // last sighting, and a server's checkpoint lies as far back as its redo log is long. On
 // a table that is written all over, most pages that are newer than the checkpoint were
-// sent with the very same content by the pass before. So what is sent a second time is
-// remembered by digest, and a third time it is read and hashed instead of sent: under
-// the lock that is the difference between megabytes and hundreds of them.
+// sent as they are by the pass before. So of what is sent a second time the LSNs are
+// remembered, and a third time it is skipped while they are the same: under the lock
+// that is the difference between megabytes and hundreds of them.
+//
+// An LSN does not stand for a page's content in general (consistency 2.5): a live read
+// may find a new head over an old body. Like all that is skipped by LSN, such pages are
+// compared with the joiner's copy after the lock.
 
-// hotUnit holds the digests of the leaves of a tablespace's unit that were sent again;
-// zero where none was. Only who works on the unit touches it: a unit lies in one job.
-type hotUnit [block.Unit / block.LeafPage]block.Digest
+// hotUnit holds a stamp for each leaf of a tablespace's unit that was sent again, made
+// of the LSNs of the pages in it; 0 where none was. Only who works on the unit touches
+// it: a unit lies in one job.
+type hotUnit [block.Unit / block.LeafPage]uint64
 
-// maxHotUnits bounds the memory for digests to 64 MiB, which covers 64 GiB of tables
-// written all over. What is beyond is sent as often as its LSN says.
-const maxHotUnits = 64 << 10
+// maxHotUnits bounds the memory for stamps to 64 MiB, which covers 128 GiB of tables
+// written all over. What is beyond is sent as often as its LSNs say.
+const maxHotUnits = 128 << 10
 
-// noteHot remembers p, which was sent and lies at off in r, within one unit.
+// stampOf goes on with a stamp: the stamp of several pages tells their order too.
+func stampOf(stamp, lsn uint64) uint64 {
+	const odd = 0x9e3779b97f4a7c15 // spreads the low bits, in which LSNs differ
+	return (stamp ^ lsn) * odd
+}
+
+// noteHot remembers p, which was sent and lies at off in r, within one unit. w.page is
+// the size of the pages in it, 0 when nobody asked.
 func (w *worker) noteHot(r *row, off int64, p []byte) {
 	unit := int(off / block.Unit)
 	h := r.marks.hot[unit]
 	if h == nil {
-		if r.seen == nil {
-			return // the first time
-		}
-		if w.d.hotUnits.Add(1) > maxHotUnits {
-			w.d.hotUnits.Add(-1)
+		if w.page == 0 || w.d.hotUnits.Add(1) > maxHotUnits {
 			return
 		}
 		h = new(hotUnit)
 		r.marks.hot[unit] = h
 	}
-	first := int(off%block.Unit) / block.LeafPage
-	w.hash.Leaves(h[first:first], block.LeafPage, p)
-}
-
-// cool forgets the digests of a unit that the joiner holds otherwise.
-func (d *donor) cool(r *row, unit int) {
-	if r.marks.hot[unit] != nil {
-		r.marks.hot[unit] = nil
-		d.hotUnits.Add(-1)
+	step := max(w.page, block.LeafPage)
+	for at := 0; at < len(p); at += step {
+		stamp := uint64(0)
+		for page := at; w.page > 0 && page < min(at+step, len(p)); page += w.page {
+			stamp = stampOf(stamp, innodb.PageLSN(p[page:]))
+		}
+		first := (int(off%block.Unit) + at) / block.LeafPage
+		h[first] = stamp
 	}
 }
 
-// sendHot sends what differs from what was sent last in a range of pages that may have
-// changed. off is the beginning of a leaf.
-func (w *worker) sendHot(r *row, off, n int64) error {
-	for end := off + n; off < end; {
-		unit := int(off / block.Unit)
-		step := min(end-off, block.Unit-off%block.Unit)
-		h := r.marks.hot[unit]
-		if h == nil || !r.marks.known[unit] {
-			if err := w.sendRange(r.id, off, step, false); err != nil {
-				return err
-			}
-			off += step
-			continue
-		}
-		p, err := w.read(r.id, w.unit[:step], off)
-		if err != nil {
-			return err
-		}
-		if err := w.sendChanged(r, h, off, p); err != nil {
-			return err
-		}
-		if int64(len(p)) < step {
-			return nil
-		}
-		off += step
-		if w.d.s.ctx.Err() != nil {
-			return w.d.s.cause(nil)
-		}
+// cool forgets the stamps of a unit that the joiner was given in another way.
+func (m *marks) cool(unit int) {
+	if m.hot[unit] != nil {
+		clear(m.hot[unit][:])
 	}
-	return nil
 }
 
-// sendChanged sends the part of p from the first leaf that differs from what h
-// remembers to the last. p lies in w.unit and at off in r.
-func (w *worker) sendChanged(r *row, h *hotUnit, off int64, p []byte) error {
-	w.leaves = w.hash.Leaves(w.leaves[:0], block.LeafPage, p)
-	first := int(off%block.Unit) / block.LeafPage
-	from, to := -1, 0
-	for i, dg := range w.leaves {
-		if h[first+i] == dg {
-			continue
-		}
-		if from < 0 {
-			from = i
-		}
-		to = i + 1
-	}
-	if from < 0 {
-		return nil
-	}
-	at := from * block.LeafPage
-	return w.chunk(r.id, off+int64(at), p[at:min(to*block.LeafPage, len(p))])
+// sentAs says whether the leaf at off was sent with the pages of that stamp.
+func (m *marks) sentAs(off int64, stamp uint64) bool {
+	h := m.hot[off/block.Unit]
+	return h != nil && stamp != 0 && h[int(off%block.Unit)/block.LeafPage] == stamp
 }

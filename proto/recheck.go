@@ -93,6 +93,8 @@ func (w *worker) recheckPages(r *row, it item, find bool) error {
 	}
 	leaf := r.Class.Props().Leaf
 	step := max(size, leaf) // what is judged at once: a page, or the pages of a leaf
+	w.page = size
+	defer func() { w.page = 0 }()
 	var from, to int64 = -1, -1
 	flush := func() error {
 		if from < 0 {
@@ -104,7 +106,7 @@ func (w *worker) recheckPages(r *row, it item, find bool) error {
 			w.d.found.Add(1)
 			return nil
 		}
-		return w.sendHot(r, f, min(to, it.off+it.n)-f)
+		return w.sendRange(r.id, f, min(to, it.off+it.n)-f, false)
 	}
 	for off, end := it.off, it.off+it.n; off < end; off += int64(step) {
 		if off%block.Unit == 0 {
@@ -151,30 +153,33 @@ func (w *worker) newer(r *row, off, n int64, size int) (bool, error) {
 	if err != nil || f == nil {
 		return false, err
 	}
-	for end := off + n; off < end; off += int64(size) {
+	newest, stamp := false, uint64(0)
+	for at, end := off, off+n; at < end; at += int64(size) {
 		head := w.header[:]
 		if err := w.hold(headerCost); err != nil {
 			return false, err
 		}
-		if _, err := f.ReadAt(head, off); err != nil {
+		if _, err := f.ReadAt(head, at); err != nil {
 			if errors.Is(err, io.EOF) {
 				w.d.unrest(r.id, "became shorter")
 				return false, nil
 			}
-			return false, failf(CodeIO, "read %s at %d: %w", w.d.c.Dirs.Path(r.Role, r.Path), off, err)
+			return false, failf(CodeIO, "read %s at %d: %w", w.d.c.Dirs.Path(r.Role, r.Path), at, err)
 		}
-		switch lsn := innodb.PageLSN(head); {
+		lsn := innodb.PageLSN(head)
+		stamp = stampOf(stamp, lsn)
+		switch {
 		case lsn >= r.seen.lsn:
-			return true, nil
+			newest = true
 		case lsn == 0:
 			// Never written, freed or scrubbed. If zeroes were sent it is taken to
 			// be still empty, which is verified after the lock; else it must go.
-			if !r.marks.sentZero(off, int64(size), r.Class.Props().Leaf) {
+			if !r.marks.sentZero(at, int64(size), r.Class.Props().Leaf) {
 				return true, nil
 			}
 		}
 	}
-	return false, nil
+	return newest && !r.marks.sentAs(off, stamp), nil
 }
 
 // pageSize is the size of a page in the file, 0 when its first page does not say:

@@ -28,13 +28,13 @@ type sighting struct {
 //
 // Tablespaces have a page LSN to find changes by, except where it reads 0 because
 // the page is empty: for those a bit says whether zeroes were sent. Where pages were
-// sent more than once, digests say what was sent last (hot.go). Other files
+// sent more than once, stamps say what was sent last (hot.go). Other files
 // have the digest of the very bytes that were sent (R-COPY-1), 16 bytes for 64 KiB.
 type marks struct {
 	zero  []uint64 // one word for each unit, one bit for each 16 KiB leaf
 	hot   []*hotUnit
-	known []bool   // by unit: all of it was sent or found equal
-	size  int64    // of the file when it was last measured
+	known []bool // by unit: all of it was sent or found equal
+	size  int64  // of the file when it was last measured
 	leaf  []block.Digest
 }
 
@@ -102,6 +102,8 @@ func (d *donor) changed(r *row, strict bool) change {
 	switch {
 	case r.seen == nil || r.seen.entry.ID != r.ID || r.seen.lsn == 0 && d.byLSN(r.Class):
 		return unseen
+	case r.missed:
+		return moved
 	case !r.seen.entry.Same(&r.Entry):
 		return moved
 	case !strict || d.byLSN(r.Class):
@@ -123,7 +125,7 @@ func (d *donor) saw(ws []wish, at time.Time, lsn uint64) {
 			r.forget()
 			continue
 		}
-		r.seen = &sighting{entry: r.Entry, at: at.UnixNano(), lsn: lsn}
+		r.seen, r.missed = &sighting{entry: r.Entry, at: at.UnixNano(), lsn: lsn}, false
 	}
 }
 

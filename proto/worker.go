@@ -36,6 +36,7 @@ type worker struct {
 	runs   []msg.Run
 
 	header [innodb.HeaderSize]byte
+	page   int    // size of the pages that are being rechecked; 0: none are
 	spool  *spool // set while the server is locked
 
 	open   *os.File // the file last used
@@ -434,7 +435,7 @@ func (w *worker) equal(id uint32, off int64, p []byte, leaves []block.Digest) {
 	leaf := r.Class.Props().Leaf
 	if w.d.byLSN(r.Class) {
 		r.marks.noteZero(off, p, leaf)
-		w.d.cool(r, unit)
+		r.marks.cool(unit)
 	} else {
 		copy(r.marks.leaf[unit*leavesOf(leaf):], leaves)
 	}
