@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"trireme/engine/gentle"
 	"trireme/engine/tree"
 	"trireme/proto/msg"
 	"trireme/wire"
@@ -242,14 +243,19 @@ func (d *donor) each(f func(*worker) error) error {
 	var wg sync.WaitGroup
 	var late atomic.Bool
 	for _, w := range d.workers {
-		wg.Go(func() {
+		one := func() {
 			switch err := f(w); {
 			case errors.Is(err, errOverrun):
 				late.Store(true)
 			case err != nil:
 				d.s.fail(err)
 			}
-		})
+		}
+		if d.c.Gentle && d.working.Load() {
+			wg.Go(func() { gentle.Background(one) })
+		} else {
+			wg.Go(one)
+		}
 	}
 	wg.Wait()
 	if d.s.ctx.Err() != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"trireme/engine/block"
+	"trireme/engine/gentle"
 	"trireme/engine/store"
 	"trireme/engine/tree"
 	"trireme/proto/msg"
@@ -48,6 +49,9 @@ type JoinerConfig struct {
 	// how many more there is room for; false while that is not known. It is called once
 	// a second and must not block for long. nil: nobody knows.
 	Queue func() (waiting, room int64, ok bool)
+
+	// Gentle leaves the processor to others of this machine that want it at the same time.
+	Gentle bool
 
 	// Progress and Note as in DonorConfig.
 	Progress *Progress
@@ -205,7 +209,13 @@ func (j *joiner) accept(first chan<- *wire.Conn) error {
 		if n > int(j.streams.Load()) {
 			return failf(CodeProtocol, "the donor opened more than the %d data connections it was allowed", j.streams.Load())
 		}
-		j.s.run(func() error { return j.serve(c) })
+		j.s.run(func() (err error) {
+			if j.c.Gentle {
+				gentle.Background(func() { err = j.serve(c) })
+				return err
+			}
+			return j.serve(c)
+		})
 	}
 }
 

@@ -1,8 +1,10 @@
 package proto
 
 import (
+	"runtime"
 	"time"
 
+	"trireme/engine/block"
 	"trireme/proto/msg"
 )
 
@@ -65,10 +67,42 @@ func (d *donor) live(first diff, at time.Time, lsn uint64) error {
 }
 
 // predict notes why the passes end and how long the lock should take: the window does
-// what the last pass did, over what changes in the meantime.
+// what the last pass did, over what changes in the meantime, and reads what only the
+// lock makes trustworthy: files whose times prove nothing, once to send what differs
+// and once to see that they hold still.
 func (d *donor) predict(why string, last PassStats) {
-	d.predicted = last.Took
-	d.c.Note("asking for the lock: %s; predicted to last %.3f s", why, last.Seconds)
+	var bytes int64
+	for i := range d.cat.rows {
+		r := &d.cat.rows[i]
+		if r.gone || r.Dir || d.byLSN(r.Class) || d.changed(r, true) != moved {
+			continue
+		}
+		if _, along := d.ring(r); along {
+			continue // the last pass has followed it too
+		}
+		bytes += r.Size
+		if r.Class.Props().Suspect || !r.honest {
+			bytes += r.Size
+		}
+	}
+	hashing := time.Duration(float64(bytes) / d.hashRate() * float64(time.Second))
+	d.predicted = last.Took + hashing
+	d.c.Note("asking for the lock: %s; predicted to last %.3f s", why, d.predicted.Seconds())
+}
+
+// hashRate measures how many bytes a second all workers together read and hash.
+func (d *donor) hashRate() float64 {
+	const (
+		units = 4
+		share = 0.6 // of the time is hashing, the rest reading from the page cache
+	)
+	w := d.workers[0]
+	began := time.Now()
+	for range units {
+		w.leaves = w.hash.Leaves(w.leaves[:0], block.LeafOther, w.unit)
+	}
+	one := units * block.Unit / max(time.Since(began).Seconds(), 1e-6)
+	return share * one * float64(min(len(d.workers), runtime.GOMAXPROCS(0)))
 }
 
 // livePass looks at the tree again and sends what has changed since it was read.

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -172,4 +174,37 @@ func BenchmarkReadAt(b *testing.B) {
 			}
 		})
 	}
+}
+
+// TestBackground looks at the niceness of threads: low inside, as before outside, also of those that come later.
+func TestBackground(t *testing.T) {
+	nice := func() int {
+		v, err := unix.Getpriority(unix.PRIO_PROCESS, unix.Gettid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return 20 - v // the system call counts from the other end
+	}
+	usual := nice()
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			Background(func() {
+				if n := nice(); n != min(usual+niceness, 19) {
+					t.Errorf("niceness %d inside", n)
+				}
+			})
+		})
+	}
+	wg.Wait()
+	for range 8 {
+		wg.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			if n := nice(); n != usual {
+				t.Errorf("niceness %d afterwards, %d before", n, usual)
+			}
+		})
+	}
+	wg.Wait()
 }

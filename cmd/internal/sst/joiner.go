@@ -76,6 +76,7 @@ func (c *call) joiner() error {
 		},
 		Software: c.program, Node: c.node, Facts: c.facts(nil), Streams: c.set.MaxStreams,
 		FirstContact: c.set.InitialTimeout, Progress: &p, Note: c.log.Infof,
+		Gentle: true,
 		Queue: func() (waiting, room int64, ok bool) {
 			return galera.Queue(galera.QueueConfig{Dir: c.set.GCacheDir, Limit: c.set.RecvQueueMax})
 		},
