@@ -236,6 +236,8 @@ func (c *rules) topFile(name string) Class {
 		return Marker
 	case name == "mysql.ibd":
 		return Dictionary
+	case name == identityName && c.l.Identity:
+		return Table
 	case staleNames[name] || stalePattern.MatchString(name) || strings.HasSuffix(name, PartSuffix):
 		return Stale
 	case strings.HasPrefix(name, "ibtmp") || strings.HasPrefix(name, "#sql"):
