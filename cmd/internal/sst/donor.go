@@ -126,7 +126,7 @@ func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
 	cfg.Locker = lock
 	stop := c.report(&p)
 	sum, err := proto.Send(c.ctx, cfg)
-	stop()
+	stop(sum, err)
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (c *call) joiner() error {
 			return galera.Queue(galera.QueueConfig{Dir: c.set.GCacheDir, Limit: c.set.RecvQueueMax})
 		},
 	})
-	stop()
+	stop(sum, err)
 	if err != nil {
 		return err
 	}
