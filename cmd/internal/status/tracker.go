@@ -33,8 +33,8 @@ type Tracker struct {
 	meter   Meter
 	started time.Time
 	written time.Time
-	saved   int64 // found equal so far
-	base    int64 // of saved, when the phase began
+	saved   int64          // found equal so far
+	base    int64          // of saved, when the phase began
 	before  proto.Snapshot // when the phase began
 	looked  bool           // this is a full copy: the catalogue is known
 	quiet   map[string]bool
