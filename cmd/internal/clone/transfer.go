@@ -84,6 +84,7 @@ func (t *transfer) follow(p *proto.Progress, set *settings.Settings, f func() (p
 		}
 	})
 	sum, err := f()
+	sum.Locked, sum.Wait = 0, 0 // there is no server here that could be locked
 	close(stop)
 	wg.Wait()
 	result := status.Complete
