@@ -53,6 +53,20 @@ func TestBeforeCommit(t *testing.T) {
 	noKeystones(t, r.joiner)
 }
 
+// TestDonorBeforeCommit: the donor's word ends a transfer in which all went well until then.
+func TestDonorBeforeCommit(t *testing.T) {
+	r := newRig(t)
+	fill(t, r.donor, 1)
+	r.tweakDonor = func(c *DonorConfig) {
+		c.BeforeCommit = func(context.Context) error { return errors.New("somebody was here") }
+	}
+	_, _, donorErr, joinerErr := r.run()
+	if CodeOf(joinerErr) != CodeUnstable || CodeOf(donorErr) != CodeUnstable {
+		t.Fatalf("joiner %v, donor %v", joinerErr, donorErr)
+	}
+	noKeystones(t, r.joiner)
+}
+
 // TestRateLimitWithoutLock: where no lock is taken the limit holds for the whole transfer.
 func TestRateLimitWithoutLock(t *testing.T) {
 	r := newRig(t)

@@ -91,6 +91,11 @@ type DonorConfig struct {
 	// so that a page's LSN tells whether it changed (consistency 1.2, 2.6).
 	PageLSN bool
 
+	// BeforeCommit is called when nothing differs any more and before the joiner is told
+	// to commit. Its error says that the datadir is not to be trusted and ends the
+	// transfer. nil: nothing to do.
+	BeforeCommit func(ctx context.Context) error
+
 	// Progress receives the figures while the transfer runs. nil: nobody watches.
 	Progress *Progress
 	// Note is told in one sentence what is about to happen. nil: nobody listens. It
