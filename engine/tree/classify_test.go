@@ -83,6 +83,7 @@ func TestClassify(t *testing.T) {
 		{flat, RoleData, "lost+found/", RoleData, Private},
 		{flat, RoleData, "notes.txt", RoleData, Foreign},
 		{flat, RoleData, StatusName, RoleData, Private},
+		{flat, RoleData, "ibdata1/", RoleInnoDBHome, Marker},
 		{flat, RoleData, "auto.cnf", RoleData, Private},
 		{moving, RoleData, "auto.cnf", RoleData, Table},
 		{moving, RoleData, "auto.cnf/", RoleData, Foreign},
