@@ -194,8 +194,8 @@ func TestSourceChanges(t *testing.T) {
 	if r[0] != exitSource || !strings.Contains(errs, "the source changed while it was read (") || !strings.Contains(errs, "ibdata1, "+src+"/shop/notes.MYD)") {
 		t.Fatal(r)
 	}
-	if _, err := os.Stat(filepath.Join(dst, "ibdata1")); err == nil {
-		t.Error("a server could start on the copy")
+	if info, err := os.Stat(filepath.Join(dst, "ibdata1")); err != nil || !info.IsDir() {
+		t.Errorf("a server could start on the copy: %v", err)
 	}
 	mustRun(t, "clone", src, dst)
 	for _, d := range compare(list(t, src), list(t, dst), left) {
@@ -237,8 +237,8 @@ func TestSourceNeverStill(t *testing.T) {
 	if code != exitSource || !strings.Contains(errs, "did not hold still") && !strings.Contains(errs, "changed while it was read ("+src+"/shop/t.MYD)") {
 		t.Fatalf("exit code %d: %s", code, errs)
 	}
-	if _, err := os.Stat(filepath.Join(dst, "ibdata1")); err == nil {
-		t.Error("a server could start on the copy")
+	if info, err := os.Stat(filepath.Join(dst, "ibdata1")); err != nil || !info.IsDir() {
+		t.Errorf("a server could start on the copy: %v", err)
 	}
 }
 
@@ -256,7 +256,7 @@ func TestInterrupt(t *testing.T) {
 		t.Fatalf("%v: %s", r[0], errs)
 	}
 	for _, name := range []string{"ibdata1", "ib_logfile0", "aria_log_control", "undo001"} {
-		if _, err := os.Stat(filepath.Join(dst, name)); err == nil {
+		if info, err := os.Stat(filepath.Join(dst, name)); err == nil && info.Mode().IsRegular() {
 			t.Errorf("%s is there after a transfer that was stopped", name)
 		}
 	}

@@ -55,7 +55,9 @@ func compareTrees(ctx context.Context, src *source, tg *target) (planned, error)
 		}
 		if err == nil {
 			for _, e := range there.Entries {
-				have[key{e.Role, e.Path}] = e
+				if e.Class != tree.Marker {
+					have[key{e.Role, e.Path}] = e
+				}
 			}
 		}
 	}

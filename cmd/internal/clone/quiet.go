@@ -64,6 +64,9 @@ func holdStill(l *tree.Layout) (*hold, error) {
 			return nil, errors.Join(fmt.Errorf("see whether a server runs: %w", err), h.release())
 		}
 		h.files = append(h.files, f)
+		if info, err := f.Stat(); err == nil && info.IsDir() {
+			continue // in the place of a file, so that no server starts
+		}
 		lock := unix.Flock_t{Type: unix.F_RDLCK}
 		err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock)
 		if err == unix.EAGAIN || err == unix.EACCES {

@@ -127,7 +127,7 @@ func openStore(tg *target, o proto.Offer) (*store.Store, *tree.Dirs, error) {
 		return nil, nil, coded(exitTarget, fmt.Errorf("open the target: %w", err))
 	}
 	return store.Open(store.Config{
-		Dirs: dirs, Layout: tg.lay, TransferID: o.ID, DonorID: o.Node, MaxEntries: int(2*o.Files) + spareEntries,
+		Dirs: dirs, Layout: tg.lay, TransferID: o.ID, DonorID: o.Node, Block: true, MaxEntries: int(2*o.Files) + spareEntries,
 	}), dirs, nil
 }
 
