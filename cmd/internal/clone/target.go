@@ -45,9 +45,6 @@ func openTarget(lay tree.Layout, intoExisting bool) (*target, error) {
 	default:
 		t.story = "its datadir becomes a copy of the source"
 	}
-	if err := stillNeeded(lay.Data); err != nil {
-		return nil, err
-	}
 	h, err := holdStill(&lay)
 	if errors.Is(err, errInUse) {
 		return nil, coded(exitTarget, fmt.Errorf("the target is in use: %w; stop that server first", err))
@@ -58,6 +55,9 @@ func openTarget(lay tree.Layout, intoExisting bool) (*target, error) {
 	// No server can start on the target once its keystones are hidden; our own lock would only be in the way then.
 	if err := h.release(); err != nil {
 		return nil, withCode(err)
+	}
+	if err := stillNeeded(lay.Data); err != nil {
+		return nil, err
 	}
 	if err := t.others(intoExisting); err != nil {
 		return nil, err
