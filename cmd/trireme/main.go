@@ -16,6 +16,7 @@ import (
 	"trireme/cmd/internal/calm"
 	"trireme/cmd/internal/cli"
 	"trireme/cmd/internal/clone"
+	"trireme/cmd/internal/manual"
 	"trireme/cmd/internal/settings"
 	"trireme/cmd/internal/sst"
 	"trireme/cmd/internal/watch"
@@ -52,7 +53,7 @@ func run(argv []string) int {
 
 // faces are the commands for people, one package each.
 func faces() []*cobra.Command {
-	return []*cobra.Command{clone.Receive(program()), clone.Send(program()), clone.Clone(program()), watch.Command()}
+	return []*cobra.Command{clone.Receive(program()), clone.Send(program()), clone.Clone(program()), watch.Command(), manual.Command(program())}
 }
 
 // methodOf picks the option rules of the method the program is installed as.
