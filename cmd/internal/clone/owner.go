@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/user"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -76,7 +74,7 @@ func (o owner) needed() bool {
 }
 
 // give lets everything that the transfer has written belong to o. It runs before the commit: whatever happens, no server
-// finds a datadir that it cannot open. What a path leads to outside of its directory is left alone.
+// finds a datadir that it cannot open. Files are opened as the copying itself opens them, so that no link leads elsewhere.
 func (o owner) give(ctx context.Context, dirs *tree.Dirs) error {
 	if !o.needed() {
 		return nil
@@ -85,24 +83,11 @@ func (o owner) give(ctx context.Context, dirs *tree.Dirs) error {
 	if err != nil {
 		return fmt.Errorf("list the files to be given to user %d: %w", o.uid, err)
 	}
-	roots := map[tree.Role]*os.Root{}
-	defer func() {
-		for _, r := range roots {
-			_ = r.Close() // only read from
-		}
-	}()
 	for _, role := range tree.Roles {
-		dir := dirs.Layout().Dir(role)
-		if dir == "" {
-			continue
-		}
-		root, err := os.OpenRoot(dir)
-		if err != nil {
-			return fmt.Errorf("open %s to give it to user %d: %w", dir, o.uid, err)
-		}
-		roots[role] = root
-		if err := root.Lchown(".", o.uid, o.gid); err != nil {
-			return fmt.Errorf("give %s to user %d: %w", dir, o.uid, err)
+		if dirs.Layout().Dir(role) != "" {
+			if err := o.giveOne(dirs.OpenDir(role, ".")); err != nil {
+				return err
+			}
 		}
 	}
 	for i := range t.Entries {
@@ -110,13 +95,29 @@ func (o owner) give(ctx context.Context, dirs *tree.Dirs) error {
 		if e.Class.Props().Joiner != tree.Mirror && e.Class != tree.Marker {
 			continue
 		}
-		name := filepath.FromSlash(e.Path)
-		if e.Part {
-			name += tree.PartSuffix
+		var err error
+		switch {
+		case e.Dir:
+			err = o.giveOne(dirs.OpenDir(e.Role, e.Path))
+		case e.Part:
+			err = o.giveOne(dirs.OpenFile(e.Role, e.Path+tree.PartSuffix, os.O_RDONLY, 0))
+		default:
+			err = o.giveOne(dirs.OpenFile(e.Role, e.Path, os.O_RDONLY, 0))
 		}
-		if err := roots[e.Role].Lchown(name, o.uid, o.gid); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("give %s to user %d: %w", dirs.Path(e.Role, e.Path), o.uid, err)
+		if err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// giveOne gives away what was just opened, and closes it.
+func (o owner) giveOne(f *os.File, err error) error {
+	if err == nil {
+		err = errors.Join(f.Chown(o.uid, o.gid), f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("give the copy to user %d: %w", o.uid, err)
 	}
 	return nil
 }
