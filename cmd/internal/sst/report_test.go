@@ -35,6 +35,16 @@ func TestReportEvery(t *testing.T) {
 			t.Errorf("a joiner without a donor:\n%s", got)
 		}
 	})
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		c := &call{log: galera.NewLog(galera.LogConfig{W: &log}), set: &settings.Settings{ProgressOff: true, StatusOff: true}}
+		stop := c.report(new(proto.Progress))
+		time.Sleep(26 * time.Second) // virtual
+		stop(proto.Summary{}, nil)
+		if log.Len() > 0 {
+			t.Errorf("progress=none:\n%s", log.String())
+		}
+	})
 	if got := nobodyYet(time.Minute, 0); got != "no donor has connected yet, 60 s (sst-initial-timeout sets no limit)" {
 		t.Error(got)
 	}
