@@ -6,6 +6,9 @@ import (
 	"trireme/proto"
 )
 
+// maxETA is the longest time that is still a prediction.
+const maxETA = 30 * 24 * time.Hour
+
 // Meter keeps the present and the mean speed of a phase. The zero value is ready; it belongs to one goroutine.
 type Meter struct {
 	phase      proto.Phase
@@ -55,5 +58,8 @@ func (m *Meter) ETA(s proto.Snapshot) (time.Duration, bool) {
 		return 0, false
 	}
 	left := float64(s.Total-min(s.Done, s.Total)) / m.perSecond
+	if left > maxETA.Seconds() {
+		return 0, false // it stands still, and the smoothed rate only has not come down to nothing yet
+	}
 	return time.Duration(left * float64(time.Second)), true
 }

@@ -131,6 +131,13 @@ func TestMeter(t *testing.T) {
 	if m.Mean() != 50 || m.Recent() >= 30 || m.Recent() <= 0 {
 		t.Errorf("mean %v, recent %v", m.Mean(), m.Recent())
 	}
+	stalled := m
+	for i := range 100 {
+		stalled.Add(now.Add(time.Duration(7+i)*time.Second), proto.Snapshot{Phase: proto.PhaseLive, Total: 1000, Done: 300})
+	}
+	if eta, ok := stalled.ETA(proto.Snapshot{Total: 1000, Done: 300}); ok {
+		t.Errorf("a transfer that stands still ends in %v", eta)
+	}
 	if eta, ok := m.ETA(proto.Snapshot{Total: 1000, Done: 300}); !ok || eta < 20*time.Second {
 		t.Error(eta, ok)
 	}
