@@ -32,6 +32,11 @@ func TestLayouts(t *testing.T) {
 			for _, d := range compare(list(t, src), list(t, dst), left) {
 				t.Error(d)
 			}
+			for dir, want := range map[string]os.FileMode{dst: 0o700, filepath.Dir(dst): 0o755} {
+				if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != want {
+					t.Errorf("%s: %v, want mode %o", dir, info.Mode(), want)
+				}
+			}
 			put(t, src, "shop/orders.ibd", data(900), 0o660)
 			put(t, src, "shop/packed.ibd", strings.Repeat("..xx", 260), 0o640)
 			put(t, src, "later/t.ibd", data(10), 0o660)

@@ -104,7 +104,12 @@ func (t *target) create() error {
 	if t.lock != nil {
 		return nil
 	}
-	if err := os.MkdirAll(t.lay.Data, 0o700); err != nil {
+	// The datadir is private, the way to it is not: the server's user has to get there.
+	err := os.MkdirAll(filepath.Dir(t.lay.Data), 0o755)
+	if err == nil {
+		err = os.Mkdir(t.lay.Data, 0o700)
+	}
+	if err != nil {
 		return coded(exitTarget, fmt.Errorf("make the target: %w", err))
 	}
 	return t.acquire()

@@ -29,6 +29,11 @@ func newBars(w io.Writer) *bars {
 func (b *bars) Note(text string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.bar == nil {
+		// Nothing is drawn yet, and what goes to standard output must find its line said before.
+		fmt.Fprintln(b.w, text)
+		return
+	}
 	fmt.Fprintln(b.box, text)
 }
 
