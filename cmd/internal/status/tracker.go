@@ -14,8 +14,8 @@ const filesEvery = time.Second
 type Config struct {
 	Program, Role, Directory string
 	// File is the status file; "" means none. Unless Wanted is set it was not asked
-	// for by name: it is not written before it is sure that this is a full copy, so that
-	// a bypass touches nothing, and failures to write it are nobody's business.
+	// for by name: it is not written before the joiner has taken the offer, so that a
+	// bypass and a refusal touch nothing, and failures to write it are nobody's business.
 	File   string
 	Wanted bool
 	// Metrics is the file for Prometheus; "" means none.
@@ -36,7 +36,7 @@ type Tracker struct {
 	saved   int64          // found equal so far
 	base    int64          // of saved, when the phase began
 	before  proto.Snapshot // when the phase began
-	looked  bool           // this is a full copy: the catalogue is known
+	looked  bool           // the joiner has taken the offer and data connections stand
 	quiet   map[string]bool
 }
 
@@ -64,7 +64,7 @@ func (t *Tracker) now(now time.Time) Status {
 	if f.Phase != t.before.Phase || f.Done < t.before.Done {
 		t.before, t.base = f, t.saved
 	}
-	t.looked = t.looked || f.Files > 0
+	t.looked = t.looked || f.Streams > 0
 	t.meter.Add(now, f)
 	if f.Phase == proto.PhaseLive || f.Phase == proto.PhaseLocked {
 		t.saved = t.base + max(0, f.Done-(f.Sent-t.before.Sent)-(f.Holes-t.before.Holes))
