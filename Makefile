@@ -4,6 +4,7 @@ GO       ?= go
 PREFIX   ?= /usr
 DESTDIR  ?=
 BINDIR    = $(DESTDIR)$(PREFIX)/bin
+SHAREDIR  = $(DESTDIR)$(PREFIX)/share
 FUZZTIME ?= 30s
 # What "trireme version" and the other end's log say; a tree without git has no name for its state.
 VERSION  ?= $(shell git describe --always --dirty 2>/dev/null || echo devel)
@@ -26,14 +27,27 @@ build: ## build/trireme and its second name build/wsrep_sst_trireme
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o build/trireme ./cmd/trireme
 	@ln -sf trireme build/wsrep_sst_trireme
 
+.PHONY: man
+man: build ## build/man and build/completion, made from the commands themselves
+	@rm -rf build/man build/completion && mkdir -p build/completion
+	build/trireme man build/man
+	build/trireme completion bash >build/completion/trireme
+	build/trireme completion zsh >build/completion/_trireme
+	build/trireme completion fish >build/completion/trireme.fish
+
 .PHONY: install
-install: build ## install to $(DESTDIR)$(PREFIX)/bin as trireme and wsrep_sst_trireme
+install: build man ## install to $(DESTDIR)$(PREFIX): bin/trireme and bin/wsrep_sst_trireme, manual pages and completion
 	install -D -m 0755 build/trireme $(BINDIR)/trireme
 	ln -sf trireme $(BINDIR)/wsrep_sst_trireme
+	install -D -m 0644 -t $(SHAREDIR)/man/man1 build/man/*.1
+	install -D -m 0644 build/completion/trireme $(SHAREDIR)/bash-completion/completions/trireme
+	install -D -m 0644 build/completion/_trireme $(SHAREDIR)/zsh/site-functions/_trireme
+	install -D -m 0644 build/completion/trireme.fish $(SHAREDIR)/fish/vendor_completions.d/trireme.fish
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
-	rm -f $(BINDIR)/trireme $(BINDIR)/wsrep_sst_trireme
+	rm -f $(BINDIR)/trireme $(BINDIR)/wsrep_sst_trireme $(SHAREDIR)/man/man1/trireme.1 $(SHAREDIR)/man/man1/trireme-*.1 \
+	  $(SHAREDIR)/bash-completion/completions/trireme $(SHAREDIR)/zsh/site-functions/_trireme $(SHAREDIR)/fish/vendor_completions.d/trireme.fish
 
 # Packages must not bring up a server of the system. Where no policy-rc.d forbids it already, one does for the time of the install.
 .PHONY: deps

@@ -73,7 +73,8 @@ type DonorConfig struct {
 	// LockMax is when a lock is given back and another live pass made; 0 means never.
 	LockMax time.Duration
 	// RateLimit bounds the bytes a second read from the donor's files while its server
-	// works; 0 means no limit. Under the lock there is none (R-LOAD-1).
+	// works; 0 means no limit. Under the lock there is none (R-LOAD-1). Without a
+	// Locker nobody waits for us, and it holds all the time.
 	RateLimit int64
 	// Gentle leaves the page cache as it was and steps back in the disk's queue while
 	// the server works (R-LOAD-2). It changes the priority of the whole process.
@@ -82,9 +83,18 @@ type DonorConfig struct {
 	// it. It may make the server's flush under the lock shorter. Its error is noted and
 	// ends nothing. nil: nothing to do.
 	BeforeLock func(ctx context.Context) error
+	// Basis ends the transfer after the live passes, with CodeBasis at both ends: the
+	// joiner keeps what has arrived for a later transfer to compare with, and no server
+	// can start on it (R-COPY-7). It needs no Locker and takes no lock.
+	Basis bool
 	// PageLSN says that the server writes all its pages before it reports the lock,
 	// so that a page's LSN tells whether it changed (consistency 1.2, 2.6).
 	PageLSN bool
+
+	// BeforeCommit is called when nothing differs any more and before the joiner is told
+	// to commit. Its error says that the datadir is not to be trusted and ends the
+	// transfer. nil: nothing to do.
+	BeforeCommit func(ctx context.Context) error
 
 	// Progress receives the figures while the transfer runs. nil: nobody watches.
 	Progress *Progress
@@ -266,6 +276,9 @@ func (d *donor) bypass() (Summary, error) {
 // unlock, commit.
 func (d *donor) full(streams int) (Summary, error) {
 	d.p.enter(PhaseScanning)
+	if d.c.Basis {
+		d.yield(true) // somebody may be writing all the time
+	}
 	d.judgePages()
 	lsn, at, t, err := d.firstScan()
 	if err != nil {
@@ -300,6 +313,9 @@ func (d *donor) full(streams int) (Summary, error) {
 
 // copy is the transfer proper, with live passes or without.
 func (d *donor) copy(first diff, at time.Time, lsn uint64) (Summary, error) {
+	if d.c.Basis {
+		return Summary{}, d.basis(first, at, lsn)
+	}
 	if d.c.Passes == 0 || d.c.Locker == nil {
 		// A quiet datadir needs no passes.
 		return d.allUnderLock(first)
@@ -463,7 +479,7 @@ func (d *donor) watchProgress() error {
 			switch s.Phase {
 			case PhaseLive:
 			case PhaseLocked, PhaseVerifying:
-				if !d.working.Load() {
+				if d.c.Locker != nil && !d.working.Load() {
 					limit = stallLocked
 				}
 			default:

@@ -28,6 +28,7 @@ func (d *donor) connect(n int) error {
 		d.s.own(conn)
 		d.workers = append(d.workers, newWorker(d, conn))
 	}
+	d.p.conns.Store(int32(n))
 	d.c.Note("%d data connections to %s", n, d.c.Ticket.Host)
 	return nil
 }

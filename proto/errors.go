@@ -26,6 +26,7 @@ const (
 	CodeUnstable  Code = 10 // the datadir did not hold still under the lock
 	CodeServer    Code = 11 // the server that started us is gone
 	CodeNetwork   Code = 12 // the connection failed
+	CodeBasis     Code = 13 // not a failure: a basis was made, as asked, and no copy (DonorConfig.Basis)
 )
 
 var codeNames = map[Code]string{
@@ -33,6 +34,7 @@ var codeNames = map[Code]string{
 	CodeRefused: "refused", CodeSpace: "no space", CodeIO: "input/output error",
 	CodeCancelled: "cancelled", CodeTimeout: "timed out", CodeLock: "lock not granted",
 	CodeUnstable: "datadir not still", CodeServer: "server gone", CodeNetwork: "connection lost",
+	CodeBasis: "basis only",
 }
 
 func (c Code) String() string {

@@ -36,6 +36,9 @@ type JoinerConfig struct {
 	Store func(o Offer) (*store.Store, error)
 	// CheckState looks at the coordinates before the copy is committed under them.
 	CheckState func(state string) error
+	// BeforeCommit is called when all has arrived and nothing is final: no server can
+	// start yet. Its error ends the transfer. nil: nothing to do.
+	BeforeCommit func(ctx context.Context) error
 
 	Software, Node string
 	Facts          []msg.Fact
@@ -296,6 +299,7 @@ func (j *joiner) prepare(peer msg.Hello, m msg.Mode) error {
 		return j.s.cause(Fail(CodeIO, fmt.Errorf("prepare the joiner's datadir: %w", err)))
 	}
 	j.streams.Store(int32(j.agreed))
+	j.p.conns.Store(int32(j.agreed))
 	j.open.Store(true)
 	return j.s.tell(msg.TypeAccept, msg.Accept{Streams: uint16(j.agreed)})
 }
@@ -431,6 +435,11 @@ func (j *joiner) commit(body []byte) (Summary, error) {
 		return Summary{}, failf(CodeProtocol, "the donor commits an empty catalogue")
 	}
 	j.p.enter(PhaseCommit)
+	if j.c.BeforeCommit != nil {
+		if err := j.c.BeforeCommit(j.s.ctx); err != nil {
+			return Summary{}, j.s.cause(Fail(CodeIO, err))
+		}
+	}
 	seal, err := j.store.Seal(j.s.ctx)
 	if err != nil {
 		return Summary{}, j.s.cause(Fail(CodeIO, fmt.Errorf("compare the joiner's tree with the donor's: %w", err)))

@@ -105,6 +105,16 @@ func (d *donor) hashRate() float64 {
 	return share * one * float64(min(len(d.workers), runtime.GOMAXPROCS(0)))
 }
 
+// basis makes the live passes and ends there. Files that moved are the business of the
+// transfer that comes after.
+func (d *donor) basis(first diff, at time.Time, lsn uint64) error {
+	d.c.Passes = max(d.c.Passes, 1)
+	if err := d.live(first, at, lsn); err != nil {
+		return err
+	}
+	return failf(CodeBasis, "the basis is made; no server can start on it until an exact transfer has completed it")
+}
+
 // livePass looks at the tree again and sends what has changed since it was read.
 func (d *donor) livePass() (PassStats, error) {
 	d.p.enter(PhaseLive)

@@ -38,6 +38,7 @@ type Progress struct {
 	holes  atomic.Int64 // bytes that travelled as zeroes, whole transfer
 	files  atomic.Int64 // entries of the catalogue
 	bytes  atomic.Int64 // their content
+	conns  atomic.Int32 // data connections
 	remote atomic.Int64 // what the peer's heartbeat said
 	wire   func() int64
 
@@ -54,6 +55,7 @@ type Snapshot struct {
 	Sent, Read, Holes int64
 	Files, Bytes      int64
 	Wire              int64 // bytes on the wire in both directions
+	Streams           int   // data connections
 }
 
 // PassStats is one finished pass.
@@ -73,6 +75,7 @@ func (p *Progress) Snapshot() Snapshot {
 	s := Snapshot{
 		Phase: Phase(p.phase.Load()), Total: p.total.Load(), Done: p.done.Load(), Sent: p.sent.Load(),
 		Read: p.read.Load(), Holes: p.holes.Load(), Files: p.files.Load(), Bytes: p.bytes.Load(),
+		Streams: int(p.conns.Load()),
 	}
 	p.mu.Lock()
 	wire := p.wire

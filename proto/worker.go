@@ -165,7 +165,7 @@ const stall = inFlight / 2
 
 // hold waits until n bytes may be read while the server works (R-LOAD-1).
 func (w *worker) hold(n int) error {
-	if w.d.limit == nil || !w.d.working.Load() {
+	if w.d.limit == nil || !w.d.working.Load() && w.d.c.Locker != nil {
 		return nil
 	}
 	if err := w.d.limit.WaitN(w.d.s.ctx, n); err != nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"trireme/cmd/internal/serveremul"
+	"trireme/cmd/internal/status"
+	"trireme/engine/tree"
 	"trireme/wire/identity/ca"
 )
 
@@ -51,6 +53,11 @@ func TestFamilyFull(t *testing.T) {
 				change(t, dir, serveremul.FakeLSN+1000, "written after the lock")
 			}
 			given, taken := r.MustRun()
+			for role, dir := range map[string]string{"donor": dir, "joiner": r.Take.Datadir} {
+				if s, err := status.Read(filepath.Join(dir, tree.StatusName)); err != nil || s.Result != status.Complete || s.Role != role || s.Directory != strings.TrimSuffix(dir, "/") || s.Files == 0 || role == "donor" && s.LockSeconds == 0 {
+					t.Errorf("the %s's status file: %+v, %v", role, s, err)
+				}
+			}
 			want := serveremul.Position + tail(p)
 			lines := slices.DeleteFunc(r.Lines(), func(l string) bool { return slices.Contains(given.Progress, l) })
 			if !slices.Equal(lines, []string{"flush tables", "continue", "done " + want}) || taken.Line != want {

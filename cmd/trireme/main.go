@@ -15,8 +15,11 @@ import (
 
 	"trireme/cmd/internal/calm"
 	"trireme/cmd/internal/cli"
+	"trireme/cmd/internal/clone"
+	"trireme/cmd/internal/manual"
 	"trireme/cmd/internal/settings"
 	"trireme/cmd/internal/sst"
+	"trireme/cmd/internal/watch"
 )
 
 // version is set by the linker; a plain build says what the module knows.
@@ -50,7 +53,7 @@ func run(argv []string) int {
 
 // faces are the commands for people, one package each.
 func faces() []*cobra.Command {
-	return nil
+	return []*cobra.Command{clone.Receive(program()), clone.Send(program()), clone.Clone(program()), watch.Command(), manual.Command(program())}
 }
 
 // methodOf picks the option rules of the method the program is installed as.

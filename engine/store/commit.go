@@ -147,6 +147,9 @@ func (s *Store) showKeystones() (moved []*entry, err error) {
 				return moved, err
 			}
 		}
+		if err := s.unblock(e); err != nil {
+			return moved, err
+		}
 		if err := s.rename(e.spec.Role, e.name, e.spec.Path); err != nil {
 			return moved, err
 		}
@@ -183,6 +186,7 @@ func (s *Store) hideAgain(moved []*entry) error {
 		}
 		note(err)
 	}
+	note(s.block())
 	if len(moved) > 0 && !s.marked {
 		note(s.remark())
 	}

@@ -39,7 +39,7 @@ func assess(r *rig, old, complete map[string]string) error {
 	base := filepath.Base(r.layout.Data) + ":"
 	var keystones []string
 	for k := range got {
-		if keystoneNames.MatchString(strings.TrimPrefix(k, base)) {
+		if keystoneNames.MatchString(strings.TrimPrefix(k, base)) && !blocker(got[k]) {
 			keystones = append(keystones, k)
 		}
 	}
@@ -81,9 +81,18 @@ func assess(r *rig, old, complete map[string]string) error {
 // every one fails once with an error. Afterwards the directory is safe, and the next
 // transfer heals it.
 func TestCrashEverywhere(t *testing.T) {
+	t.Run("cluster", func(t *testing.T) { crashEverywhere(t, false) })
+	t.Run("by hand", func(t *testing.T) { crashEverywhere(t, true) })
+}
+
+// blocker tells the directory that stands where the system tablespace belongs.
+func blocker(what string) bool { return strings.HasSuffix(what, " dir") }
+
+func crashEverywhere(t *testing.T, block bool) {
 	items := donor(200)
 	count := func() int {
 		r := newRig(t, filepath.Join(memDir(t), "data"))
+		r.block = block
 		r.put(oldLife()...)
 		s := r.store()
 		g := &tape{}
@@ -98,6 +107,7 @@ func TestCrashEverywhere(t *testing.T) {
 	for _, crash := range []bool{true, false} {
 		for k := 1; k <= count; k++ {
 			r := newRig(t, filepath.Join(memDir(t), "data"))
+			r.block = block
 			r.put(oldLife()...)
 			old := r.list()
 			s := r.store()
@@ -148,10 +158,41 @@ func noKeystones(t *testing.T, r *rig, old map[string]string, where string) {
 		t.Fatalf("%s: no marker after a failed transfer", where)
 	}
 	for k := range got {
-		if keystoneNames.MatchString(strings.TrimPrefix(k, base)) && got[k] != old[k] {
+		if keystoneNames.MatchString(strings.TrimPrefix(k, base)) && got[k] != old[k] && !blocker(got[k]) {
 			t.Fatalf("%s: %s has its real name after a failed transfer", where, k)
 		}
 	}
+}
+
+// TestBlock: from Prepare to Commit no server can start, whatever the last transfer left; one without a block of its own
+// takes an old one away.
+func TestBlock(t *testing.T) {
+	r := newRig(t, filepath.Join(memDir(t), "data"))
+	r.put(oldLife()...)
+	blocked := func() bool {
+		info, err := os.Lstat(filepath.Join(r.layout.Data, "ibdata1"))
+		return err == nil && info.IsDir()
+	}
+	items := donor(7)
+	for _, block := range []bool{true, true, false} {
+		r.block = block
+		s := r.store()
+		mustOK(t, s.Prepare(t.Context()))
+		if !blocked() {
+			t.Fatal("a server could start")
+		}
+		mustOK(t, send(t.Context(), s, items))
+		if !blocked() {
+			t.Fatal("a server could start before the commit")
+		}
+		s.Abort()
+		if !blocked() {
+			t.Fatal("a server could start after a transfer was given up")
+		}
+		r.reopen()
+	}
+	mustOK(t, transfer(t.Context(), r.store(), items))
+	r.check(items)
 }
 
 // The first error is the one that counts, whatever fails behind it.

@@ -58,6 +58,9 @@ func (s *Store) Prepare(ctx context.Context) error {
 	if err := s.hideKeystones(t); err != nil {
 		return err
 	}
+	if err := s.block(); err != nil {
+		return err
+	}
 	if err := s.removeStale(t); err != nil {
 		return err
 	}
@@ -268,6 +271,8 @@ func (s *Store) removeStale(t *tree.Tree) error {
 		}
 		props := e.Class.Props()
 		switch {
+		case e.Dir && e.Class == tree.Marker:
+			// Not a basis for the file whose place it has; see block.
 		case props.Keystone && !e.Dir:
 			if e.Part {
 				s.keep(e)

@@ -74,6 +74,7 @@ type rig struct {
 	t      testing.TB
 	layout tree.Layout
 	dirs   *tree.Dirs
+	block  bool // Config.Block
 }
 
 // memDir is a temporary directory on tmpfs where there is one: the tests that walk
@@ -109,7 +110,7 @@ func (r *rig) reopen() {
 }
 
 func (r *rig) store() *Store {
-	s := Open(Config{Dirs: r.dirs, Layout: r.layout, TransferID: "t-1", DonorID: "donor\nline", CheckGrastate: true, GrastateWait: 1})
+	s := Open(Config{Dirs: r.dirs, Layout: r.layout, TransferID: "t-1", DonorID: "donor\nline", CheckGrastate: true, GrastateWait: 1, Block: r.block})
 	r.t.Cleanup(func() { _ = s.Close() })
 	return s
 }

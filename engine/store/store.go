@@ -26,6 +26,11 @@ type Config struct {
 	CheckGrastate bool
 	// GrastateWait bounds the wait for that; 0 means 5 s.
 	GrastateWait time.Duration
+	// Block keeps servers from starting until Commit by a directory in the place of the
+	// system tablespace. Without it a server that is started finds none of its keystones,
+	// makes an empty InnoDB and runs, beside tables of the copy: right for the node of a
+	// cluster, which goes on to its next state transfer, and wrong for everybody else.
+	Block bool
 	// MaxOpen bounds open files; 0 means 256.
 	MaxOpen int
 	// MaxEntries bounds the catalog, counting removed entries too; 0 means the constant

@@ -112,7 +112,10 @@ func (c *rules) kept(role Role, rel string) bool {
 func (c *rules) byName(dir Role, rel string, isDir bool) (Role, Class) {
 	home := c.home[dir]
 	if c.shares(dir, RoleInnoDBHome) {
-		if !isDir && c.system[rel] {
+		if c.system[rel] {
+			if isDir {
+				return RoleInnoDBHome, Marker // put there so that no server can start
+			}
 			return RoleInnoDBHome, System
 		}
 		// The datadir lists the same directory under its own role; the system tablespace needs it under this one, or
@@ -236,6 +239,8 @@ func (c *rules) topFile(name string) Class {
 		return Marker
 	case name == "mysql.ibd":
 		return Dictionary
+	case name == identityName && c.l.Identity:
+		return Table
 	case staleNames[name] || stalePattern.MatchString(name) || strings.HasSuffix(name, PartSuffix):
 		return Stale
 	case strings.HasPrefix(name, "ibtmp") || strings.HasPrefix(name, "#sql"):

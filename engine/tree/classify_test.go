@@ -7,8 +7,10 @@ import (
 )
 
 var (
-	flat  = &Layout{Data: "/d", Binlog: "/d", BinlogBase: "bin", RelayBase: "rly", MaxBinlogs: 1}
-	split = &Layout{
+	flat = &Layout{Data: "/d", Binlog: "/d", BinlogBase: "bin", RelayBase: "rly", MaxBinlogs: 1}
+	// moving is a node that goes with its identity.
+	moving = &Layout{Data: "/d", Identity: true}
+	split  = &Layout{
 		Data: "/d", InnoDBHome: "/i/", Redo: "/d/redo", Undo: "/u", Aria: "/a", Binlog: "/d/log/bin", BinlogBase: "bin",
 		SystemFiles: []string{"ibdata1", "sub/ibdata2", "/i/abs"},
 	}
@@ -80,6 +82,11 @@ func TestClassify(t *testing.T) {
 		{flat, RoleData, ".snapshot/a/b.ibd", RoleData, Private},
 		{flat, RoleData, "lost+found/", RoleData, Private},
 		{flat, RoleData, "notes.txt", RoleData, Foreign},
+		{flat, RoleData, StatusName, RoleData, Private},
+		{flat, RoleData, "ibdata1/", RoleInnoDBHome, Marker},
+		{flat, RoleData, "auto.cnf", RoleData, Private},
+		{moving, RoleData, "auto.cnf", RoleData, Table},
+		{moving, RoleData, "auto.cnf/", RoleData, Foreign},
 		{flat, RoleData, MarkerName, RoleData, Marker},
 		{flat, RoleData, JournalName, RoleData, Marker},
 		{flat, RoleData, "ibdata1" + PartSuffix, RoleData, Stale},

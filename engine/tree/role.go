@@ -74,6 +74,9 @@ type Layout struct {
 	// databases and the files in them; stale logs and the files that make a server startable cannot be kept, because
 	// old ones beside new data destroy it (R-JOIN-4). A donor leaves Keep empty.
 	Keep []*regexp.Regexp
+	// Identity says that auto.cnf travels like a table's file, because the node moves and is not cloned. Donor and
+	// joiner must have the same here.
+	Identity bool
 	// MyISAMMmap says that the server maps MyISAM data files, or that nobody knows: stores through a mapping do not
 	// move time stamps, so these files are compared again under the lock (consistency 2.1).
 	MyISAMMmap bool

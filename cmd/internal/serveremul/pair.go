@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"trireme/engine/tree"
 )
 
 // Position is what the donor of a Pair reports, unless the test says otherwise, with the domain FakeDomain.
@@ -182,6 +184,9 @@ func (p *Pair) MustBeUntouched() {
 	p.t.Helper()
 	now := Tree(p.t, p.Take.Datadir, true)
 	delete(now, "wsrep_sst.pid") // another program may be at work
+	if _, err := os.Lstat(filepath.Join(p.Take.Datadir, tree.StatusName)); err == nil {
+		p.t.Errorf("%s joiner: a status file was written though no data was moved", p.To.Name)
+	}
 	for _, line := range Differences(p.before, now) {
 		p.t.Errorf("%s joiner: the datadir was touched: %s", p.To.Name, line)
 	}

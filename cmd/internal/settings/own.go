@@ -12,6 +12,9 @@ import (
 // Group is the option group that holds our own settings. No server reads it.
 const Group = "trireme"
 
+// NoFile is the value of status-file that means none.
+const NoFile = "none"
+
 // Defaults of our own settings.
 const (
 	defaultLockTarget = 2 * time.Second // consistency 10.2
@@ -95,7 +98,12 @@ func (r *resolver) own() {
 	s.LogFormat = r.word(at, "text", "text", "json")
 	r.show("log-format", at, s.LogFormat)
 
-	s.StatusFile = r.ownPath("status-file")
+	if at = r.ownValue("status-file"); strings.EqualFold(at.Value, NoFile) {
+		s.StatusOff = true
+		r.show("status-file", at, NoFile)
+	} else {
+		s.StatusFile = r.ownPath("status-file")
+	}
 	s.MetricsFile = r.ownPath("metrics-file")
 }
 

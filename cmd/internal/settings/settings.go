@@ -144,7 +144,8 @@ type Settings struct {
 	ProgressOff  bool
 	Time         bool
 	LogFormat    string
-	StatusFile   string
+	StatusFile   string // empty: the usual one in the datadir
+	StatusOff    bool   // no status file at all
 	MetricsFile  string
 	Syslog       bool
 	SyslogTag    string

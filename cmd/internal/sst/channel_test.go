@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"trireme/cmd/internal/ends"
 	"trireme/cmd/internal/galera"
 	"trireme/cmd/internal/settings"
 	"trireme/wire/identity/ca"
@@ -60,7 +61,7 @@ func channelLine(t *testing.T, method settings.Method, role, dir, cnf string) (l
 	if err := c.resolve(); err != nil {
 		return constant(err.Error()), 0
 	}
-	ch, err := channel(c.set, role == "joiner")
+	ch, err := ends.Channel(c.set, role == "joiner")
 	if err != nil {
 		return constant(err.Error()), 0
 	}
@@ -68,9 +69,9 @@ func channelLine(t *testing.T, method settings.Method, role, dir, cnf string) (l
 		// Without time to ask, the host itself is all that there is; what a resolver says differs between machines.
 		late, cancel := context.WithCancel(t.Context())
 		cancel()
-		name(late, c.set, &ch.Policy, "192.0.2.7")
+		ends.Name(late, c.set, &ch.Policy, "192.0.2.7")
 	}
-	text := constant(describe(c.set, ch))
+	text := constant(ends.Describe(c.set, ch))
 	if ch.Material != nil && ch.Material.Leaf != nil {
 		text = strings.ReplaceAll(text, ch.Material.Leaf.NotAfter.UTC().Format("2006-01-02"), "DAY")
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"trireme/cmd/internal/calm"
+	"trireme/cmd/internal/ends"
 	"trireme/cmd/internal/galera"
 	"trireme/engine/tree"
 	"trireme/proto"
@@ -45,19 +46,19 @@ func (c *call) donorSetup(t wire.Ticket) (wire.Config, tree.Layout, error) {
 	if err := c.resolve(); err != nil {
 		return wire.Config{}, tree.Layout{}, err
 	}
-	lay, err := layout(c.set)
+	lay, err := c.layout()
 	if err != nil {
 		return wire.Config{}, tree.Layout{}, err
 	}
-	ch, err := channel(c.set, false)
+	ch, err := ends.Channel(c.set, false)
 	if err != nil {
 		return wire.Config{}, tree.Layout{}, err
 	}
 	for _, w := range materialWarnings(ch) {
 		c.log.Warningf("%s", w)
 	}
-	name(c.ctx, c.set, &ch.Policy, t.Host)
-	c.log.Infof("donor connects to %s port %d; channel: %s", t.Host, t.Port, describe(c.set, ch))
+	ends.Name(c.ctx, c.set, &ch.Policy, t.Host)
+	c.log.Infof("donor connects to %s port %d; channel: %s", t.Host, t.Port, ends.Describe(c.set, ch))
 	return ch, lay, nil
 }
 
@@ -125,7 +126,7 @@ func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
 	cfg.Locker = lock
 	stop := c.report(&p)
 	sum, err := proto.Send(c.ctx, cfg)
-	stop()
+	stop(sum, err)
 	if err != nil {
 		return err
 	}

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 	"time"
 
+	"trireme/cmd/internal/ends"
 	"trireme/cmd/internal/galera"
 	"trireme/engine/store"
 	"trireme/engine/tree"
@@ -34,19 +36,19 @@ func (c *call) joiner() error {
 	if addr.Host == "" {
 		return &galera.ExitError{Code: galera.ExitInvalid, Err: errors.New("no address to advertise: set wsrep_sst_receive_address or wsrep_node_address")}
 	}
-	ch, err := channel(c.set, true)
+	ch, err := ends.Channel(c.set, true)
 	if err != nil {
 		return err
 	}
 	for _, w := range materialWarnings(ch) {
 		c.log.Warningf("%s", w)
 	}
-	lay, err := layout(c.set)
+	lay, err := c.layout()
 	if err != nil {
 		return err
 	}
-	if err := writable(lay); err != nil {
-		return err
+	if err := ends.Writable(lay); err != nil {
+		return &galera.ExitError{Code: int(syscall.EACCES), Err: err}
 	}
 	rand.Read(ch.Nonce[:])
 	ch.OnStranger = func(remote string, err error) {
@@ -58,7 +60,7 @@ func (c *call) joiner() error {
 	}
 	defer ln.Close()
 	ticket := ln.Ticket(addr.Host)
-	c.log.Infof("joiner listens on %s for %s; channel: %s", ln.Addr(), net.JoinHostPort(addr.Host, strconv.Itoa(ticket.Port)), describe(c.set, ch))
+	c.log.Infof("joiner listens on %s for %s; channel: %s", ln.Addr(), net.JoinHostPort(addr.Host, strconv.Itoa(ticket.Port)), ends.Describe(c.set, ch))
 	if err := c.out.Ready(ticket.String()); err != nil {
 		return err
 	}
@@ -81,7 +83,7 @@ func (c *call) joiner() error {
 			return galera.Queue(galera.QueueConfig{Dir: c.set.GCacheDir, Limit: c.set.RecvQueueMax})
 		},
 	})
-	stop()
+	stop(sum, err)
 	if err != nil {
 		return err
 	}
@@ -96,7 +98,7 @@ func (c *call) joiner() error {
 // openStore is called when the donor has said that this is a full copy. Everything
 // that can still say no does so here, before the first change.
 func (c *call) openStore(lay tree.Layout, o proto.Offer) (*store.Store, error) {
-	if err := room(lay, o); err != nil {
+	if err := ends.Room(lay, o); err != nil {
 		return nil, err
 	}
 	dirs, err := tree.Open(lay)

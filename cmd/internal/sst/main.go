@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"trireme/cmd/internal/ends"
 	"trireme/cmd/internal/galera"
 	"trireme/cmd/internal/mycnf"
 	"trireme/cmd/internal/settings"
@@ -166,6 +167,15 @@ func (c *call) resolve() error {
 		c.log.Debugf("setting %s = %s (%s)", s.Name, s.Value, s.Origin)
 	}
 	return nil
+}
+
+// layout names the directories of this node by role.
+func (c *call) layout() (tree.Layout, error) {
+	l, err := ends.Layout(c.set)
+	if err != nil {
+		return tree.Layout{}, &galera.ExitError{Code: galera.ExitInvalid, Err: err}
+	}
+	return l, nil
 }
 
 // auth is a user:password for questions to the donor's server, as the family sends

@@ -25,6 +25,7 @@ var exitOf = map[proto.Code]int{
 	proto.CodeUnstable:  galera.ExitUnknown,
 	proto.CodeServer:    galera.ExitPipe,
 	proto.CodeNetwork:   galera.ExitPipe,
+	proto.CodeBasis:     galera.ExitUnknown, // never asked for by a server, and no copy
 }
 
 // codeOf gives err the exit code that fits its cause, unless it brings its own.

@@ -9,16 +9,18 @@ import (
 	"github.com/dustin/go-humanize" // sizes for people, with the right unit
 
 	"trireme/cmd/internal/galera"
+	"trireme/cmd/internal/status"
 	"trireme/proto"
 )
 
 // reportEvery is the time between two progress lines in the error log.
 const reportEvery = 5 * time.Second
 
-// report prints progress until the returned function is called. The server's own
-// total and complete lines are printed where it understands them; package galera
-// knows.
-func (c *call) report(p *proto.Progress) (stop func()) {
+// report prints progress until the returned function is called with the outcome, and
+// keeps status and metrics file. The server's own total and complete lines are printed
+// where it understands them; package galera knows.
+func (c *call) report(p *proto.Progress) (stop func(proto.Summary, error)) {
+	tracker := status.New(c.statusConfig(), p)
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -33,9 +35,10 @@ func (c *call) report(p *proto.Progress) (stop func()) {
 				return
 			case now := <-tick.C:
 				s := p.Snapshot()
-				r.add(now, s)
+				r.Add(now, s)
 				c.tellServer(s)
-				if due(last, now) {
+				tracker.Tick(now)
+				if due(last, now) && !c.mute() {
 					last = now
 					if s.Phase == proto.PhaseWaiting && c.args.Role == galera.RoleJoiner && c.set != nil {
 						c.log.Infof("%s", nobodyYet(now.Sub(start), c.set.InitialTimeout))
@@ -46,10 +49,31 @@ func (c *call) report(p *proto.Progress) (stop func()) {
 			}
 		}
 	})
-	return func() {
+	return func(sum proto.Summary, err error) {
 		close(done)
 		wg.Wait()
+		result, code := status.Complete, galera.ExitOK
+		switch {
+		case err != nil:
+			result, code = status.Failed, c.exitCode(err)
+		case sum.Bypass:
+			result = status.Bypass
+		}
+		tracker.Finish(result, sum, err, code)
 	}
+}
+
+// mute says that progress=none keeps progress lines out of the log.
+func (c *call) mute() bool { return c.set != nil && c.set.ProgressOff }
+
+// statusConfig says where this transfer can be watched.
+func (c *call) statusConfig() status.Config {
+	s := status.Config{Program: c.program, Role: c.args.Role, Warn: c.log.Warningf}
+	if c.set != nil {
+		s.Directory, s.Metrics = c.set.Datadir, c.set.MetricsFile
+		s.File, s.Wanted = status.Path(c.set)
+	}
+	return s
 }
 
 // due says whether it is time for another line. Ticks come a little early or late, and the next one would be a second late.
@@ -65,44 +89,20 @@ func (c *call) tellServer(s proto.Snapshot) {
 	_ = c.out.Complete(min(s.Done, s.Total))
 }
 
-// rate keeps the present and the mean speed of a phase.
-type rate struct {
-	phase      proto.Phase
-	start      time.Time
-	prev       time.Time
-	prevDone   int64
-	perSecond  float64 // of the last seconds, smoothed
-	haveRecent bool
-}
-
-func (r *rate) add(now time.Time, s proto.Snapshot) {
-	if r.start.IsZero() || s.Phase != r.phase || s.Done < r.prevDone {
-		*r = rate{phase: s.Phase, start: now, prev: now, prevDone: s.Done}
-		return
-	}
-	dt := now.Sub(r.prev).Seconds()
-	if dt <= 0 {
-		return
-	}
-	v := float64(s.Done-r.prevDone) / dt
-	if r.haveRecent {
-		v = 0.6*r.perSecond + 0.4*v
-	}
-	r.perSecond, r.haveRecent = v, true
-	r.prev, r.prevDone = now, s.Done
-}
+// rate is the speed of a phase, and the progress line made of it.
+type rate struct{ status.Meter }
 
 func (r *rate) line(s proto.Snapshot) string {
 	if s.Total == 0 || s.Phase == proto.PhaseDone {
-		return fmt.Sprintf("%s for %.0f s", s.Phase, time.Since(r.start).Seconds())
+		return fmt.Sprintf("%s for %.0f s", s.Phase, time.Since(r.Since()).Seconds())
 	}
 	done := min(s.Done, s.Total)
 	eta := "unknown"
-	if r.perSecond > 0 {
-		eta = time.Duration(float64(s.Total-done) / r.perSecond * float64(time.Second)).Round(time.Second).String()
+	if left, ok := r.ETA(s); ok {
+		eta = left.Round(time.Second).String()
 	}
 	return fmt.Sprintf("%s: %s of %s (%d%%), %s/s, ETA %s; sent %s, wire %s", s.Phase, size(done), size(s.Total),
-		done*100/s.Total, size(int64(r.perSecond)), eta, size(s.Sent), size(s.Wire))
+		done*100/s.Total, size(int64(r.Recent())), eta, size(s.Sent), size(s.Wire))
 }
 
 // nobodyYet is the joiner's line while it waits: how long it has, and which option says so.

@@ -19,7 +19,7 @@ func TestReportEvery(t *testing.T) {
 		c := &call{log: galera.NewLog(galera.LogConfig{W: &log})}
 		stop := c.report(new(proto.Progress))
 		time.Sleep(26 * time.Second) // virtual
-		stop()
+		stop(proto.Summary{}, nil)
 		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
 		if len(lines) != 5 || !strings.Contains(lines[0], "[INFO] waiting for 4 s (") {
 			t.Errorf("26 s without anything:\n%s", log.String())
@@ -30,9 +30,19 @@ func TestReportEvery(t *testing.T) {
 		c := &call{log: galera.NewLog(galera.LogConfig{W: &log}), args: galera.Args{Role: galera.RoleJoiner}, set: &settings.Settings{InitialTimeout: 300 * time.Second}}
 		stop := c.report(new(proto.Progress))
 		time.Sleep(11 * time.Second) // virtual
-		stop()
+		stop(proto.Summary{}, nil)
 		if got := log.String(); !strings.Contains(got, "no donor has connected yet, 5 s of 300 s (sst-initial-timeout)") || strings.Count(got, "\n") != 2 {
 			t.Errorf("a joiner without a donor:\n%s", got)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		c := &call{log: galera.NewLog(galera.LogConfig{W: &log}), set: &settings.Settings{ProgressOff: true, StatusOff: true}}
+		stop := c.report(new(proto.Progress))
+		time.Sleep(26 * time.Second) // virtual
+		stop(proto.Summary{}, nil)
+		if log.Len() > 0 {
+			t.Errorf("progress=none:\n%s", log.String())
 		}
 	})
 	if got := nobodyYet(time.Minute, 0); got != "no donor has connected yet, 60 s (sst-initial-timeout sets no limit)" {
@@ -86,7 +96,7 @@ func TestRate(t *testing.T) {
 						time.Sleep(time.Second)
 					}
 					s = proto.Snapshot{Phase: proto.PhaseLocked, Total: 2000 * mib, Done: done * mib, Sent: 7 * mib, Wire: 8 * mib}
-					r.add(time.Now(), s)
+					r.Add(time.Now(), s)
 				}
 				if got := r.line(s); got != c.want {
 					t.Errorf("got  %s\nwant %s", got, c.want)
@@ -96,7 +106,7 @@ func TestRate(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		var r rate
-		r.add(time.Now(), proto.Snapshot{Phase: proto.PhaseLocking})
+		r.Add(time.Now(), proto.Snapshot{Phase: proto.PhaseLocking})
 		time.Sleep(90 * time.Second)
 		if got := r.line(proto.Snapshot{Phase: proto.PhaseLocking}); got != "waiting for the lock for 90 s" {
 			t.Errorf("line %q", got)

@@ -1,4 +1,4 @@
-package sst
+package ends
 
 import (
 	"context"
@@ -20,9 +20,9 @@ func source(s settings.Setting) identity.Source {
 	return identity.Source{Option: s.Name, Origin: s.Origin, Path: s.Value}
 }
 
-// channel turns the TLS settings into one end of the channel (design section 4).
+// Channel turns the TLS settings into one end of the channel (design section 4).
 // Names are left to the donor, which alone knows whom it calls.
-func channel(set *settings.Settings, joiner bool) (wire.Config, error) {
+func Channel(set *settings.Settings, joiner bool) (wire.Config, error) {
 	c := wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Socket: socketOptions(set.SockOpts())}
 	t := &set.TLS
 	if t.Mode == settings.Plain {
@@ -60,9 +60,9 @@ func channel(set *settings.Settings, joiner bool) (wire.Config, error) {
 	return c, nil
 }
 
-// name makes a donor check the joiner's name against the host it calls, where the
+// Name makes a donor check the joiner's name against the host it calls, where the
 // settings ask for it and give no name of their own.
-func name(ctx context.Context, set *settings.Settings, p *identity.Policy, host string) {
+func Name(ctx context.Context, set *settings.Settings, p *identity.Policy, host string) {
 	if p.Level != identity.Chain || !set.TLS.NameCheck {
 		return
 	}
@@ -72,8 +72,8 @@ func name(ctx context.Context, set *settings.Settings, p *identity.Policy, host 
 	p.Names, p.NamesFrom = identity.Reverse(ctx, host), "the joiner's address and what it resolves back to"
 }
 
-// describe is the effective channel in one line: what is shown and what is checked.
-func describe(set *settings.Settings, c wire.Config) string {
+// Describe is the effective channel in one line: what is shown and what is checked.
+func Describe(set *settings.Settings, c wire.Config) string {
 	if c.Plain {
 		return "NOT ENCRYPTED, as configured (" + why(&set.TLS) + "); the donor is still proved by the address"
 	}

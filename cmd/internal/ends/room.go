@@ -1,4 +1,4 @@
-package sst
+package ends
 
 import (
 	"errors"
@@ -10,40 +10,43 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"trireme/cmd/internal/galera"
 	"trireme/engine/tree"
 	"trireme/proto"
 )
 
-// writable finds out, before the address is given away, whether the directories
+// Writable finds out, before the address is given away, whether the directories
 // can be written; nothing is created.
-func writable(l tree.Layout) error {
+func Writable(l tree.Layout) error {
 	for _, dir := range []string{l.Data, l.InnoDBHome, l.Redo, l.Undo, l.Aria, l.Binlog} {
 		if dir == "" {
 			continue
 		}
 		// A missing directory is made later, so its parent must be writable.
-		for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
-			err := unix.Access(at, unix.W_OK|unix.X_OK)
-			if errors.Is(err, fs.ErrNotExist) && at != "/" {
-				continue
-			}
-			if err != nil {
-				return &galera.ExitError{Code: int(syscall.EACCES), Err: fmt.Errorf(
-					"directory %s cannot be written by user %d: %w; check owner, mode and SELinux or AppArmor rules", at, os.Geteuid(), err)}
-			}
-			break
+		at := existing(dir)
+		if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
+			return fmt.Errorf("directory %s cannot be written by user %d: %w; check owner, mode and SELinux or AppArmor rules", at, os.Geteuid(), err)
 		}
 	}
 	return nil
 }
 
-// room compares what the donor's files take with what is free at the joiner plus
+// existing is dir, or the nearest directory above it that is there.
+func existing(dir string) string {
+	at := filepath.Clean(dir)
+	for ; at != "/"; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return at
+}
+
+// Room compares what the donor's files take with what is free at the joiner plus
 // what its old copy occupies. It is an estimate: files of other roles on other file
 // systems are counted against the datadir's.
-func room(l tree.Layout, o proto.Offer) error {
+func Room(l tree.Layout, o proto.Offer) error {
 	var st unix.Statfs_t
-	if err := unix.Statfs(l.Data, &st); err != nil {
+	if err := unix.Statfs(existing(l.Data), &st); err != nil {
 		return fmt.Errorf("read the free space of %s: %w", l.Data, err)
 	}
 	free := int64(st.Bavail) * int64(st.Bsize)

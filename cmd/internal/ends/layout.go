@@ -1,28 +1,24 @@
-package sst
+package ends
 
 import (
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"strings"
 
-	"trireme/cmd/internal/galera"
 	"trireme/cmd/internal/settings"
 	"trireme/engine/innodb"
 	"trireme/engine/tree"
-	"trireme/proto"
-	"trireme/proto/msg"
 )
 
-// layout names the directories of this node by role.
-func layout(s *settings.Settings) (tree.Layout, error) {
+// Layout names the directories of this node by role.
+func Layout(s *settings.Settings) (tree.Layout, error) {
 	l := tree.Layout{
 		Data: s.Datadir, InnoDBHome: s.InnoDBHome, Redo: s.RedoDir, Undo: s.UndoDir, Aria: s.AriaDir,
 		MaxBinlogs: s.MaxBinlogs, Keep: s.Keep, MyISAMMmap: s.MyISAMUseMmap,
 	}
-	home, names, err := systemFiles(s)
+	home, names, err := SystemFiles(s)
 	if err != nil {
-		return tree.Layout{}, &galera.ExitError{Code: galera.ExitInvalid, Err: err}
+		return tree.Layout{}, err
 	}
 	l.InnoDBHome, l.SystemFiles = home, names
 	if s.BinlogBase != "" {
@@ -31,8 +27,8 @@ func layout(s *settings.Settings) (tree.Layout, error) {
 			l.BinlogIndex = filepath.Base(s.BinlogIndex)
 			// A donor that sends no logs does not look at the list.
 			if reads := s.Role == settings.Joiner || s.MaxBinlogs != 0; reads && filepath.Dir(s.BinlogIndex) != l.Binlog {
-				return tree.Layout{}, &galera.ExitError{Code: galera.ExitInvalid, Err: fmt.Errorf(
-					"log_bin_index (%s) names %s, log_bin (%s) names %s; put the index into the directory of the logs", origin(s, "log-bin-index"), s.BinlogIndex, origin(s, "log-bin"), s.BinlogBase)}
+				return tree.Layout{}, fmt.Errorf(
+					"log_bin_index (%s) names %s, log_bin (%s) names %s; put the index into the directory of the logs", Origin(s, "log-bin-index"), s.BinlogIndex, Origin(s, "log-bin"), s.BinlogBase)
 			}
 		}
 	}
@@ -42,15 +38,15 @@ func layout(s *settings.Settings) (tree.Layout, error) {
 	return l, nil
 }
 
-// systemFiles returns the directory of the system tablespace and the names below it. The server takes absolute names as they
+// SystemFiles returns the directory of the system tablespace and the names below it. The server takes absolute names as they
 // are, whatever innodb_data_home_dir says; files that are all in one place have that for their home.
-func systemFiles(s *settings.Settings) (home string, names []string, err error) {
+func SystemFiles(s *settings.Settings) (home string, names []string, err error) {
 	home = filepath.Clean(s.InnoDBHome)
 	var absolute []string
 	for _, f := range s.SystemFiles {
 		if f.Raw {
 			return "", nil, fmt.Errorf("innodb_data_file_path (%s) names the raw device %s; raw devices cannot be copied, use another method or move the system tablespace into a file",
-				origin(s, "innodb-data-file-path"), f.Name)
+				Origin(s, "innodb-data-file-path"), f.Name)
 		}
 		if filepath.IsAbs(f.Name) && !strings.HasPrefix(filepath.Clean(f.Name), home+"/") {
 			absolute = append(absolute, f.Name)
@@ -64,15 +60,15 @@ func systemFiles(s *settings.Settings) (home string, names []string, err error) 
 	for _, name := range names {
 		if filepath.Dir(name) != dir {
 			return "", nil, fmt.Errorf("innodb_data_file_path (%s) places %s and %s in different directories; put the system tablespace files into one",
-				origin(s, "innodb-data-file-path"), absolute[0], name)
+				Origin(s, "innodb-data-file-path"), absolute[0], name)
 		}
 	}
 	return dir, names, nil
 }
 
-// systemShape is what both ends must have in common of innodb_data_file_path: the names, whatever their directory, and the size
+// SystemShape is what both ends must have in common of innodb_data_file_path: the names, whatever their directory, and the size
 // of each file that does not grow, since the server insists on that.
-func systemShape(home string, files []settings.SystemFile) string {
+func SystemShape(home string, files []settings.SystemFile) string {
 	shape := make([]string, len(files))
 	for i, f := range files {
 		name := filepath.Clean(f.Name)
@@ -88,41 +84,9 @@ func systemShape(home string, files []settings.SystemFile) string {
 	return strings.Join(shape, ";")
 }
 
-// facts are what both ends must agree on (R-META-1, proto/SPEC.md section 3).
-func (c *call) facts(d *tree.Dirs) []msg.Fact {
-	server := ""
-	if c.family != "" && c.series != "" {
-		server = c.family + " " + c.series
-	}
-	page, from := c.set.PageSize, origin(c.set, "innodb-page-size")
-	if n, path := pageSize(d); n != 0 {
-		page, from = n, path
-	}
-	encryption := c.set.EncryptionPlugin
-	if encryption == "" {
-		encryption = "none"
-	}
-	home, _, err := systemFiles(c.set)
-	if err != nil {
-		home = "" // layout has reported it
-	}
-	facts := []msg.Fact{
-		{Name: "server", Value: server, From: c.version},
-		{Name: "page-size", Value: strconv.Itoa(page), From: from},
-		{Name: "lower-case-table-names", Value: strconv.Itoa(c.set.LowerCaseTableNames), From: origin(c.set, "lower-case-table-names")},
-		{Name: "data-file-path", Value: systemShape(home, c.set.SystemFiles), From: origin(c.set, "innodb-data-file-path")},
-		{Name: "encryption", Value: encryption, From: origin(c.set, "encryption-plugin")},
-		{Name: "byte-order", Value: "little"},
-	}
-	if c.args.Role == galera.RoleJoiner && c.set.BinlogBase == "" {
-		facts = append(facts, msg.Fact{Name: proto.FactBinlogs, Value: proto.FactOff, From: origin(c.set, "log-bin")})
-	}
-	return facts
-}
-
-// pageSize looks into the donor's system tablespace, which knows better than any
+// PageSize looks into the donor's system tablespace, which knows better than any
 // option file. A joiner has none that counts, and passes nil.
-func pageSize(d *tree.Dirs) (int, string) {
+func PageSize(d *tree.Dirs) (int, string) {
 	if d == nil {
 		return 0, ""
 	}
@@ -143,8 +107,8 @@ func pageSize(d *tree.Dirs) (int, string) {
 	return n, d.Path(tree.RoleInnoDBHome, name)
 }
 
-// origin is where a setting came from.
-func origin(s *settings.Settings, name string) string {
+// Origin is where a setting came from.
+func Origin(s *settings.Settings, name string) string {
 	for _, row := range s.Table() {
 		if row.Name == name {
 			return row.Origin

@@ -1,4 +1,4 @@
-package sst
+package ends
 
 import (
 	"strings"
@@ -29,7 +29,7 @@ func TestSystemFiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		dir, names, err := systemFiles(&settings.Settings{InnoDBHome: c.home, SystemFiles: files})
+		dir, names, err := SystemFiles(&settings.Settings{InnoDBHome: c.home, SystemFiles: files})
 		if c.err != "" {
 			if err == nil || !strings.Contains(err.Error(), c.err) {
 				t.Errorf("%s: error %v, want %q", c.path, err, c.err)
@@ -39,7 +39,7 @@ func TestSystemFiles(t *testing.T) {
 		if err != nil || dir != c.dir || len(names) != len(files) {
 			t.Errorf("%s below %s: %s %v, %v; want %s", c.path, c.home, dir, names, err, c.dir)
 		}
-		if got := systemShape(dir, files); got != c.shape {
+		if got := SystemShape(dir, files); got != c.shape {
 			t.Errorf("%s below %s has the shape %q, want %q", c.path, c.home, got, c.shape)
 		}
 	}

@@ -1,0 +1,181 @@
+package clone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup" // two ends, both waited for
+
+	"trireme/cmd/internal/cli"
+	"trireme/cmd/internal/settings"
+	"trireme/engine/store"
+	"trireme/engine/tree"
+	"trireme/proto"
+	"trireme/wire"
+)
+
+const cloneLong = `Copy the datadir SRC to DST on the same host.
+
+The server of SRC must be stopped, or SRC be a snapshot; --live-basis makes a basis
+from a datadir whose server runs. DST may be missing, empty, or what a transfer that
+was cut off has left; a datadir that is there is overwritten with --into-existing
+only. Until all is there and durable no server can start on DST.
+
+--defaults-file and the flags for directories describe SRC. Its parts are put together
+in DST, unless --target-defaults-file says where they belong.`
+
+// Clone is the command "trireme clone". program is our name and version.
+func Clone(program string) *cobra.Command {
+	o := new(options)
+	cmd := &cobra.Command{
+		Use: "clone SRC DST", Short: "copy a datadir on this host", Long: cloneLong, Args: cobra.ExactArgs(2),
+		ValidArgsFunction: directories(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t, end, err := o.start(cmd, program)
+			if err != nil {
+				return err
+			}
+			defer end()
+			return o.clone(t, args[0], args[1])
+		},
+	}
+	o.common(cmd, "source")
+	o.source(cmd)
+	o.target(cmd)
+	cmd.Flags().StringVar(&o.targetDefaults, "target-defaults-file", "", "option file of the target's server, for its directories")
+	return cmd
+}
+
+func (o *options) clone(t *transfer, srcDir, dstDir string) (err error) {
+	if srcDir, err = absolute(srcDir); err != nil {
+		return err
+	}
+	if dstDir, err = absolute(dstDir); err != nil {
+		return err
+	}
+	if within(srcDir, dstDir) || within(dstDir, srcDir) {
+		return cli.Usage(fmt.Errorf("source %s and target %s are the same or one within the other", srcDir, dstDir))
+	}
+	from, err := o.resolve(settings.Donor, srcDir, o.defaultsFile, true, t.show.Note)
+	if err != nil {
+		return err
+	}
+	to, err := o.targetSettings(t, from, dstDir)
+	if err != nil {
+		return err
+	}
+	srcLay, err := layout(from)
+	if err != nil {
+		return err
+	}
+	dstLay, err := layout(to)
+	if err != nil {
+		return err
+	}
+	srcLay.Identity, dstLay.Identity = o.keepIdentity, o.keepIdentity
+	dstLay.MaxBinlogs = -1
+	whose, err := o.chooseOwner(dstDir, srcDir)
+	if err != nil {
+		return err
+	}
+	src, err := openSource(t.ctx, srcLay, o.basis)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.close()) }()
+	src.tell(t)
+	tg, err := openTarget(dstLay, o.intoExisting)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tg.close()) }()
+	t.note("target %s: %s", dstDir, tg.story)
+	if o.dryRun {
+		return plan(t, src, tg)
+	}
+	var p proto.Progress
+	return t.follow(&p, to, func() (proto.Summary, error) {
+		return o.both(t, bothEnds{from: from, to: to, src: src, tg: tg, whose: whose}, &p)
+	})
+}
+
+// targetSettings are those of DST: without an option file of its own everything lies in one directory, and what is written
+// into the files is the source's.
+func (o *options) targetSettings(t *transfer, from *settings.Settings, dst string) (*settings.Settings, error) {
+	to, err := o.resolve(settings.Joiner, dst, o.targetDefaults, false, t.show.Note)
+	if err != nil || o.targetDefaults != "" {
+		return to, err
+	}
+	for _, f := range from.SystemFiles {
+		if !filepath.IsAbs(f.Name) {
+			continue
+		}
+		return nil, coded(exitRefused, fmt.Errorf("innodb_data_file_path of the source has absolute names (%s); say with --target-defaults-file where the target has them", f.Name))
+	}
+	to.SystemFiles = from.SystemFiles
+	return to, nil
+}
+
+// firstContact is how long one half of this process may take to call the other.
+const firstContact = time.Minute
+
+// bothEnds is what a clone in one process needs.
+type bothEnds struct {
+	from, to *settings.Settings
+	src      *source
+	tg       *target
+	whose    owner
+}
+
+// both runs donor and joiner. Nothing leaves the host, so encryption would only cost time: the loopback device is read by root
+// alone, who can read the files as well, and both ends still prove that they know the nonce.
+func (o *options) both(t *transfer, b bothEnds, p *proto.Progress) (proto.Summary, error) {
+	ch := wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Plain: true, Nonce: wire.NewNonce()}
+	ln, err := wire.Listen(t.ctx, "127.0.0.1:0", ch)
+	if err != nil {
+		return proto.Summary{}, coded(exitNetwork, err)
+	}
+	defer ln.Close()
+	c := o.donor(t, b.from, b.src, p)
+	c.Ticket, c.Wire = ln.Ticket("127.0.0.1"), wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Plain: true}
+	var dirs *tree.Dirs
+	var sum proto.Summary
+	var sendErr, receiveErr error
+	var ends errgroup.Group // both end by themselves when one does, and both errors are wanted
+	ends.Go(func() error {
+		sum, sendErr = proto.Send(t.ctx, c)
+		return nil
+	})
+	ends.Go(func() error {
+		_, receiveErr = proto.Receive(t.ctx, proto.JoinerConfig{
+			Listener: ln,
+			Store: func(o proto.Offer) (s *store.Store, err error) {
+				s, dirs, err = openStore(b.tg, o)
+				return s, err
+			},
+			BeforeCommit: func(ctx context.Context) error { return b.whose.give(ctx, dirs) },
+			Software:     t.program, Node: t.node, Facts: facts(b.to, nil), FirstContact: firstContact,
+		})
+		return nil
+	})
+	_ = ends.Wait() // always nil
+	if dirs != nil {
+		if err := dirs.Close(); err != nil && receiveErr == nil {
+			receiveErr = err
+		}
+	}
+	return sum, first(sendErr, receiveErr)
+}
+
+// first is the cause of two errors of which one may only repeat the other.
+func first(a, b error) error {
+	var e *proto.Error
+	if a == nil || b != nil && errors.As(a, &e) && e.Remote {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,91 @@
+package clone
+
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+
+	"trireme/cmd/internal/cli"
+	"trireme/proto"
+	"trireme/wire/identity"
+)
+
+// Exit codes of receive, send and clone, stable across versions. README.md has the
+// table for people. The code is that of the first cause, whichever end found it.
+const (
+	exitSource    = 3   // the source is in use, or did not hold still
+	exitTarget    = 4   // the target is in use, or is not one to write into
+	exitSpace     = 5   // the target has no room
+	exitNetwork   = 6   // no connection, or it was lost
+	exitRefused   = 7   // the ends do not match, a ticket or certificate is not good, or the data cannot be copied
+	exitIO        = 8   // a file could not be read or written
+	exitTimeout   = 9   // nobody came, or the other end fell silent
+	exitOther     = 10  // the other end was stopped
+	exitInterrupt = 130 // stopped by SIGINT
+	exitTerminate = 143 // stopped by SIGTERM
+)
+
+// codedError is an error with its exit code.
+type codedError struct {
+	code int
+	err  error
+}
+
+func (e *codedError) Error() string { return e.err.Error() }
+func (e *codedError) Unwrap() error { return e.err }
+
+// ExitCode implements cli.Coder.
+func (e *codedError) ExitCode() int { return e.code }
+
+// coded gives err a code unless it has one.
+func coded(code int, err error) error {
+	var known cli.Coder
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	return &codedError{code, err}
+}
+
+// exitOf is the code for each cause that package proto knows.
+var exitOf = map[proto.Code]int{
+	proto.CodeMismatch:  exitRefused,
+	proto.CodeRefused:   exitRefused,
+	proto.CodeSpace:     exitSpace,
+	proto.CodeIO:        exitIO,
+	proto.CodeCancelled: exitOther,
+	proto.CodeTimeout:   exitTimeout,
+	proto.CodeUnstable:  exitSource,
+	proto.CodeNetwork:   exitNetwork,
+}
+
+// withCode gives the error of a transfer the code of its cause.
+func withCode(err error) error {
+	var transfer *proto.Error
+	var check *identity.CheckError
+	code := cli.ExitError
+	switch {
+	case errors.As(err, &check):
+		code = exitRefused
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		code = exitSpace
+	case errors.As(err, &transfer):
+		if c, ok := exitOf[transfer.Code]; ok {
+			code = c
+		}
+	case errors.Is(err, fs.ErrPermission):
+		code = exitIO
+	}
+	return coded(code, err)
+}
+
+// exitCode is what the process will end with.
+func exitCode(err error) int {
+	var known cli.Coder
+	switch {
+	case err == nil:
+		return cli.ExitOK
+	case errors.As(err, &known):
+		return known.ExitCode()
+	}
+	return cli.ExitError
+}

@@ -1,0 +1,160 @@
+package clone
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"trireme/cmd/internal/cli"
+	"trireme/wire/identity/ca"
+)
+
+// receiver is "trireme receive" in this process.
+type receiver struct {
+	ticket string
+	done   chan struct{}
+	code   int
+	errs   bytes.Buffer // after done
+}
+
+// receive starts one and waits for its ticket.
+func receive(t *testing.T, ctx context.Context, words ...string) *receiver {
+	t.Helper()
+	r := &receiver{done: make(chan struct{})}
+	in, out := io.Pipe()
+	root := cli.Root(cli.Config{Program: "trireme test", Commands: commands(), Out: out, Err: &r.errs})
+	go func() {
+		defer close(r.done)
+		r.code = cli.Run(ctx, root, append([]string{"receive"}, words...))
+		out.Close()
+	}()
+	line, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil {
+		<-r.done
+		t.Fatalf("no ticket: exit code %d: %s", r.code, r.errs.String())
+	}
+	if !strings.HasPrefix(line, "trireme send DIR ") || strings.Count(line, " ") != 3 {
+		t.Errorf("the line for the other host is %q", line)
+	}
+	r.ticket = strings.Fields(line)[3]
+	return r
+}
+
+func (r *receiver) end(t *testing.T, code int) {
+	t.Helper()
+	<-r.done
+	if r.code != code {
+		t.Errorf("the receiver ended with %d, want %d: %s", r.code, code, r.errs.String())
+	}
+}
+
+// TestIPv6: both ends talk over IPv6.
+func TestIPv6(t *testing.T) {
+	probe, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skipf("this host has no IPv6: %v", err)
+	}
+	probe.Close()
+	src, dst := t.TempDir(), filepath.Join(t.TempDir(), "dst")
+	left := mariadb(t, src)
+	r := receive(t, t.Context(), "--listen", "[::1]:0", dst)
+	if !strings.HasPrefix(r.ticket, "[::1]:") {
+		t.Errorf("ticket %s", r.ticket)
+	}
+	mustRun(t, "send", src, r.ticket)
+	r.end(t, 0)
+	for _, d := range compare(list(t, src), list(t, dst), left) {
+		t.Error(d)
+	}
+}
+
+// TestCertificates: with certificates at both ends, by flags and by option file, and with a wrong or a missing one.
+func TestCertificates(t *testing.T) {
+	dir := t.TempDir()
+	issue := func(authority, node string) {
+		a, err := ca.NewCA(authority, ca.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, key, err := a.Issue(node, []string{"127.0.0.1"}, ca.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, b := range map[string][]byte{authority + ".pem": a.CertificatePEM(), node + ".pem": append(bytes.Clone(cert), key...)} {
+			if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	issue("harbour", "db1")
+	issue("strange", "db9")
+	pem := func(name string) string { return filepath.Join(dir, name+".pem") }
+	cnf := filepath.Join(dir, "my.cnf")
+	if err := os.WriteFile(cnf, []byte("[sst]\ntca="+pem("harbour")+"\ntcert="+pem("db1")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	src := t.TempDir()
+	mariadb(t, src)
+	mine := []string{"--ca", pem("harbour"), "--cert", pem("db1")}
+	for name, c := range map[string]struct {
+		flags    []string
+		code     int
+		says     string
+		receiver int
+	}{
+		"flags":       {mine, 0, "complete", 0},
+		"option file": {[]string{"--defaults-file", cnf}, 0, "complete", 0},
+		"wrong CA":    {[]string{"--ca", pem("strange"), "--cert", pem("db9")}, exitRefused, "", exitRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := receive(t, t.Context(), append([]string{"--listen", "127.0.0.1:0", filepath.Join(t.TempDir(), "dst")}, mine...)...)
+			if !strings.HasSuffix(r.ticket, "/"+capCert) {
+				t.Errorf("ticket %s", r.ticket)
+			}
+			// Without a certificate the sender does not even call, and the ticket stays good.
+			if code, _, errs := trireme(t.Context(), "send", src, r.ticket); code != cli.ExitUsage || !strings.Contains(errs, "the receiver asks for a certificate: give --ca, --cert and --key") {
+				t.Errorf("without a certificate: %d %s", code, errs)
+			}
+			code, _, errs := trireme(t.Context(), append([]string{"send", src, r.ticket}, c.flags...)...)
+			if code != c.code || !strings.Contains(errs, c.says) {
+				t.Errorf("exit code %d: %s", code, errs)
+			}
+			r.end(t, c.receiver)
+		})
+	}
+}
+
+// TestCutOff: a receiver that is gone in the middle ends the sender with the cause; the next pair goes on from what had arrived.
+func TestCutOff(t *testing.T) {
+	src, dst := t.TempDir(), filepath.Join(t.TempDir(), "dst")
+	left := mariadb(t, src)
+	ctx, cancel := context.WithCancel(t.Context())
+	r := receive(t, ctx, "--listen", "127.0.0.1:0", dst)
+	began := make(chan struct{})
+	go func() {
+		defer close(began)
+		awaitJournal(t, dst)
+		cancel()
+	}()
+	code, _, errs := trireme(t.Context(), "send", "--rate-limit", "16m", src, r.ticket)
+	<-began
+	if code != exitOther && code != exitNetwork || strings.Contains(errs, "broken pipe") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+	<-r.done
+	if r.code == 0 {
+		t.Error("the receiver was stopped and says that all is well")
+	}
+	r = receive(t, t.Context(), "--listen", "127.0.0.1:0", dst)
+	mustRun(t, "send", src, r.ticket)
+	r.end(t, 0)
+	for _, d := range compare(list(t, src), list(t, dst), left) {
+		t.Error(d)
+	}
+}

@@ -1,0 +1,210 @@
+package clone
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"trireme/cmd/internal/cli"
+	"trireme/cmd/internal/ends"
+	"trireme/cmd/internal/settings"
+	"trireme/engine/store"
+	"trireme/engine/tree"
+	"trireme/proto"
+	"trireme/wire"
+)
+
+const receiveLong = `Receive a datadir from another host into DIR.
+
+The command listens and prints one line for the other host on standard output:
+
+    trireme send DIR TICKET
+
+There DIR has to be replaced by the source's directory. The ticket is a secret: who
+has it can send. It is good for one transfer and for the time of --expires.
+
+DIR may be missing, empty, or what a transfer that was cut off has left; that is
+compared and used. A datadir that is there is overwritten with --into-existing only.
+Until all has arrived and is durable no server can start on DIR.`
+
+// receiveOptions are what only receive has.
+type receiveOptions struct {
+	options
+	listen, advertise string
+	expires           time.Duration
+}
+
+// Receive is the command "trireme receive". program is what the other end is told about us.
+func Receive(program string) *cobra.Command {
+	o := new(receiveOptions)
+	cmd := &cobra.Command{
+		Use: "receive DIR", Short: "receive a datadir from another host", Long: receiveLong, Args: cobra.ExactArgs(1),
+		ValidArgsFunction: directories(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			t, end, err := o.start(cmd, program)
+			if err != nil {
+				return err
+			}
+			defer end()
+			return o.run(t, args[0])
+		},
+	}
+	o.common(cmd, "target")
+	o.target(cmd)
+	o.certificates(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.listen, "listen", ":"+strconv.Itoa(wire.DefaultPort), "HOST:PORT to listen on; no host: all addresses, port 0: any")
+	f.StringVar(&o.advertise, "advertise", "", "HOST[:PORT] under which the sender reaches this host")
+	f.DurationVar(&o.expires, "expires", time.Hour, "how long the ticket is good for")
+	return cmd
+}
+
+// directories completes the first n arguments with names of directories.
+func directories(n int) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) >= n {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	}
+}
+
+func (o *receiveOptions) run(t *transfer, dir string) (err error) {
+	if o.expires < time.Second {
+		return cli.Usage(fmt.Errorf("flag --expires %v: a ticket must be good for a second at least", o.expires))
+	}
+	host, port, err := splitListen(o.listen, strconv.Itoa(wire.DefaultPort))
+	if err != nil {
+		return cli.Usage(fmt.Errorf("flag --listen %q: %w", o.listen, err))
+	}
+	if dir, err = absolute(dir); err != nil {
+		return err
+	}
+	set, err := o.resolve(settings.Joiner, dir, o.defaultsFile, true, t.show.Note)
+	if err != nil {
+		return err
+	}
+	lay, err := layout(set)
+	if err != nil {
+		return err
+	}
+	lay.MaxBinlogs, lay.Identity = -1, o.keepIdentity
+	whose, err := o.chooseOwner(dir)
+	if err != nil {
+		return err
+	}
+	tg, err := openTarget(lay, o.intoExisting)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, tg.close()) }()
+	t.note("target %s: %s", dir, tg.story)
+	if o.dryRun {
+		t.note("a transfer could begin; nothing was changed")
+		return nil
+	}
+	ln, tk, err := o.open(t, set, host, port)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	if err := o.announce(t, tk); err != nil {
+		return err
+	}
+	var p proto.Progress
+	var dirs *tree.Dirs
+	err = t.follow(&p, set, func() (proto.Summary, error) {
+		return proto.Receive(t.ctx, proto.JoinerConfig{
+			Listener: ln,
+			Store: func(o proto.Offer) (s *store.Store, err error) {
+				s, dirs, err = openStore(tg, o)
+				return s, err
+			},
+			BeforeCommit: func(ctx context.Context) error { return whose.give(ctx, dirs) },
+			Software:     t.program, Node: t.node, Facts: facts(set, nil), Streams: max(set.Streams, set.MaxStreams),
+			FirstContact: time.Until(tk.expires), Progress: &p, Note: t.detail,
+		})
+	})
+	if dirs != nil {
+		err = errors.Join(err, dirs.Close())
+	}
+	return err
+}
+
+// chooseOwner says whom the copy shall belong to.
+func (o *options) chooseOwner(dirs ...string) (owner, error) {
+	whose := ownerOf(dirs...)
+	if o.ownerText != "" {
+		var err error
+		if whose, err = parseOwner(o.ownerText); err != nil {
+			return owner{}, cli.Usage(fmt.Errorf("flag --owner: %w", err))
+		}
+		if err := whose.mayGive(); err != nil {
+			return owner{}, coded(exitTarget, fmt.Errorf("flag --owner: %w", err))
+		}
+	}
+	return whose, nil
+}
+
+// open listens and makes the ticket.
+func (o *receiveOptions) open(t *transfer, set *settings.Settings, host, port string) (*wire.Listener, ticket, error) {
+	name, public, others, err := advertised(host, o.advertise)
+	if err != nil {
+		return nil, ticket{}, err
+	}
+	ch, err := ends.Channel(set, true)
+	if err != nil {
+		return nil, ticket{}, withCode(err)
+	}
+	if ch.Material != nil {
+		for _, w := range ch.Material.Warnings {
+			t.note("warning: %s", w)
+		}
+	}
+	rand.Read(ch.Nonce[:]) // never fails, by its documentation
+	ch.OnStranger = func(remote string, err error) { t.note("connection from %s refused: %v", remote, err) }
+	ln, err := wire.Listen(t.ctx, net.JoinHostPort(host, port), ch)
+	if err != nil {
+		return nil, ticket{}, coded(exitNetwork, fmt.Errorf("%w; choose another port with --listen", err))
+	}
+	tk := ticket{Ticket: ln.Ticket(name), expires: time.Now().Add(o.expires).Truncate(time.Second).Add(time.Second), capabilities: []string{capPin}}
+	if public != 0 {
+		tk.Port = public
+	}
+	if set.TLS.Mode != settings.Pinned && set.TLS.Mode != settings.Plain {
+		tk.capabilities = []string{capCert}
+	}
+	if o.keepIdentity {
+		tk.capabilities = append(tk.capabilities, capIdentity)
+	}
+	if _, err := parseTicket(tk.String()); err != nil {
+		return nil, ticket{}, errors.Join(cli.Usage(fmt.Errorf("flag --advertise %q: it makes no ticket: %w", o.advertise, err)), ln.Close())
+	}
+	t.note("listening on %s; channel: %s", ln.Addr(), ends.Describe(set, ch))
+	if len(others) > 0 {
+		t.note("the ticket names %s; --advertise names another of this host's addresses: %v", name, others)
+	}
+	return ln, tk, nil
+}
+
+// announce prints the line for the other host.
+func (o *receiveOptions) announce(t *transfer, tk ticket) error {
+	t.note("on the other host, before %s (the ticket is a secret, good for one transfer):", tk.expires.Format(time.DateTime))
+	line := "trireme send DIR " + tk.String()
+	var err error
+	if o.events {
+		_, err = fmt.Fprintf(t.out, "{\"event\":\"listening\",\"command\":%q,\"ticket\":%q}\n", line, tk.String())
+	} else {
+		_, err = fmt.Fprintln(t.out, line)
+	}
+	if err != nil {
+		return fmt.Errorf("print the line for the other host: %w", err)
+	}
+	return nil
+}

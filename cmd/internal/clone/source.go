@@ -1,0 +1,149 @@
+package clone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"trireme/engine/tree"
+)
+
+// source is a datadir that is about to be read.
+type source struct {
+	lay  tree.Layout
+	dirs *tree.Dirs
+	tree *tree.Tree // as it was before anybody was called
+	hold *hold      // nil when only a basis is made
+}
+
+const notQuiet = "; stop it, or give a snapshot of the datadir, or make a basis now with --live-basis and the exact copy later, when it is stopped"
+
+// openSource looks at everything that can be wrong with the source before the other end is called, so that a ticket is
+// not used up for nothing.
+func openSource(ctx context.Context, lay tree.Layout, basis bool) (*source, error) {
+	if info, err := os.Stat(lay.Data); err != nil {
+		return nil, coded(exitSource, fmt.Errorf("open the source: %w", err))
+	} else if !info.IsDir() {
+		return nil, coded(exitSource, fmt.Errorf("the source %s is not a directory", lay.Data))
+	}
+	for _, name := range []string{tree.MarkerName, tree.JournalName} {
+		if _, err := os.Lstat(filepath.Join(lay.Data, name)); err == nil {
+			return nil, coded(exitSource, fmt.Errorf("the source %s holds the remains of a transfer that was cut off (%s), not a datadir to copy; let that transfer be completed first", lay.Data, name))
+		}
+	}
+	if !looksLikeDatadir(&lay) {
+		return nil, coded(exitSource, fmt.Errorf(
+			"the source %s has neither a system tablespace nor the tables of the server: not a datadir, or its parts lie elsewhere (name its option file with --defaults-file)", lay.Data))
+	}
+	s := &source{lay: lay}
+	var err error
+	if !basis {
+		if s.hold, err = holdStill(&lay); err != nil {
+			if errors.Is(err, errInUse) {
+				return nil, coded(exitSource, fmt.Errorf("%w%s", err, notQuiet))
+			}
+			return nil, withCode(err)
+		}
+	}
+	if s.dirs, err = tree.Open(lay); err != nil {
+		return nil, errors.Join(withCode(fmt.Errorf("open the source: %w", err)), s.close())
+	}
+	if s.tree, err = s.dirs.Scan(ctx); err != nil {
+		return nil, errors.Join(withCode(fmt.Errorf("scan the source: %w", err)), s.close())
+	}
+	if err := s.refusals(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// refusals says what of the source cannot be copied.
+func (s *source) refusals(ctx context.Context) error {
+	const shown = 5
+	var lines []string
+	for _, r := range append(append([]tree.Refusal(nil), s.tree.Refusals...), tree.CheckEngines(ctx, s.dirs, s.tree)...) {
+		if r.Unsure {
+			continue // package proto looks again
+		}
+		if len(lines) == shown {
+			lines = append(lines, "and more")
+			break
+		}
+		lines = append(lines, r.String())
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return coded(exitRefused, fmt.Errorf("the source cannot be copied: %s", strings.Join(lines, "; ")))
+}
+
+// unchanged compares the source with what it was at the beginning. The rounds of package proto end when one of them sees nothing
+// move, and somebody who writes now and then would have a copy made of a moment that no server ever left behind.
+func (s *source) unchanged(ctx context.Context) error {
+	if s.hold == nil {
+		return nil // a basis; everybody may write
+	}
+	now, err := s.dirs.Scan(ctx)
+	if err != nil {
+		return fmt.Errorf("look at the source once more: %w", err)
+	}
+	type name struct {
+		role tree.Role
+		path string
+	}
+	then := map[name]*tree.Entry{}
+	for i := range s.tree.Entries {
+		if e := &s.tree.Entries[i]; e.Sent() {
+			then[name{e.Role, e.Path}] = e
+		}
+	}
+	var moved []string
+	for i := range now.Entries {
+		e := &now.Entries[i]
+		if !e.Sent() {
+			continue
+		}
+		old := then[name{e.Role, e.Path}]
+		delete(then, name{e.Role, e.Path})
+		// The time of a change of the inode alone moves with a backup that makes links, which harms nothing.
+		if old == nil || old.Dir != e.Dir || !e.Dir && (old.ID != e.ID || old.Size != e.Size || old.Mtime != e.Mtime) {
+			moved = append(moved, s.dirs.Path(e.Role, e.Path))
+		}
+	}
+	for k := range then {
+		moved = append(moved, s.dirs.Path(k.role, k.path))
+	}
+	if len(moved) == 0 {
+		return nil
+	}
+	slices.Sort(moved)
+	return fmt.Errorf("the source changed while it was read (%s): something other than a server writes into it; stop that and copy again, which sends only what differs", some(moved))
+}
+
+func (s *source) close() error {
+	var errs []error
+	if s.dirs != nil {
+		errs = append(errs, s.dirs.Close())
+	}
+	if s.hold != nil {
+		errs = append(errs, s.hold.release())
+	}
+	return errors.Join(errs...)
+}
+
+// looksLikeDatadir reports whether a server's files lie in the directories.
+func looksLikeDatadir(l *tree.Layout) bool {
+	for _, name := range append(lockFiles(l), filepath.Join(l.Data, "mysql")) {
+		if _, err := os.Stat(name); err == nil {
+			return true
+		}
+		if _, err := os.Stat(name + tree.PartSuffix); err == nil {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,80 @@
+package status
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"trireme/cmd/internal/settings"
+	"trireme/engine/tree"
+)
+
+// maxFile bounds what Read takes in: a summary with its passes has a few KiB.
+const maxFile = 1 << 20
+
+// Write replaces the status file.
+func Write(path string, s *Status) error {
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write status file %s: %w", path, err)
+	}
+	return replace(path, append(b, '\n'))
+}
+
+// Read reads a status file.
+func Read(path string) (Status, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Status{}, fmt.Errorf("read status file: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		return Status{}, fmt.Errorf("read status file: %w", err)
+	}
+	var s Status
+	if err := json.Unmarshal(b, &s); err != nil {
+		return Status{}, fmt.Errorf("read status file %s: %w", path, err)
+	}
+	if s.Version != Version {
+		return Status{}, fmt.Errorf("read status file %s: it has version %d, this program knows %d", path, s.Version, Version)
+	}
+	return s, nil
+}
+
+// replace writes a file under another name and renames it. The other name begins with a dot, so that neither a
+// copy nor a collector of metrics takes it for a file of its own, and is made anew, so that a link planted under it leads
+// nowhere.
+func replace(path string, text []byte) error {
+	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp) // the first error is the news
+	}
+	return err
+}
+
+// Path is where the settings want the status file, and whether anybody asked for it by name; "" means none.
+func Path(set *settings.Settings) (path string, wanted bool) {
+	switch {
+	case set.StatusOff:
+		return "", false
+	case set.StatusFile != "":
+		return set.StatusFile, true
+	}
+	return filepath.Join(set.Datadir, tree.StatusName), false
+}

@@ -1,0 +1,66 @@
+package status
+
+import (
+	"time"
+
+	"trireme/proto"
+)
+
+// Version is that of the JSON form. Fields may be added without a new one.
+const Version = 1
+
+// Results of a transfer.
+const (
+	Running  = "running"
+	Complete = "complete"
+	Basis    = "basis"  // made as asked; no server can start on it yet
+	Bypass   = "bypass" // IST follows; no data was moved
+	Failed   = "failed"
+)
+
+// Status is a transfer at one moment, and after its end its summary. Sizes are bytes, times seconds.
+type Status struct {
+	Version   int       `json:"version"`
+	Program   string    `json:"program"`
+	Role      string    `json:"role"` // joiner, donor, receive, send or clone
+	Directory string    `json:"directory"`
+	PID       int       `json:"pid"`
+	Started   time.Time `json:"started"`
+	Updated   time.Time `json:"updated"`
+	Result    string    `json:"result"`
+	Error     string    `json:"error,omitempty"` // the first cause
+	ExitCode  int       `json:"exit_code"`
+
+	Phase    string   `json:"phase"`
+	Total    int64    `json:"phase_bytes_total"` // to look at in this phase; 0: not known
+	Done     int64    `json:"phase_bytes_done"`
+	Rate     float64  `json:"bytes_per_second"`      // of the last seconds
+	RateMean float64  `json:"bytes_per_second_mean"` // of this phase
+	ETA      *float64 `json:"eta_seconds,omitempty"` // of this phase
+
+	Files   int64 `json:"files"` // and directories
+	Bytes   int64 `json:"bytes_total"`
+	Read    int64 `json:"bytes_read"`
+	Sent    int64 `json:"bytes_sent"`
+	Saved   int64 `json:"bytes_saved"` // found equal, and not sent
+	Holes   int64 `json:"bytes_holes"`
+	Wire    int64 `json:"wire_bytes"` // both directions, with TLS
+	Streams int   `json:"streams"`
+
+	Seconds     float64           `json:"seconds"`
+	LockSeconds float64           `json:"lock_seconds"`
+	LockWait    float64           `json:"lock_wait_seconds"`
+	State       string            `json:"state,omitempty"` // coordinates
+	Passes      []proto.PassStats `json:"each_pass"`
+}
+
+// Finished reports whether the transfer has ended.
+func (s *Status) Finished() bool { return s.Result != Running }
+
+// Ratio is the part of the content that did not have to travel, from 0 to 1.
+func (s *Status) Ratio() float64 {
+	if s.Bytes <= 0 {
+		return 0
+	}
+	return float64(min(max(s.Bytes-s.Sent, 0), s.Bytes)) / float64(s.Bytes)
+}

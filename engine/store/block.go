@@ -1,0 +1,44 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"trireme/engine/tree"
+)
+
+// block puts a directory in the place of the first file of the system tablespace, which
+// every server refuses to start on ("not a regular file"). It stays when the transfer
+// fails. A tablespace in a directory of its own, which need not exist yet, is not blocked.
+func (s *Store) block() error {
+	name := "ibdata1"
+	if files := s.dirs.Layout().SystemFiles; len(files) > 0 {
+		name = files[0]
+	}
+	if !s.cfg.Block || strings.Contains(name, "/") {
+		return nil
+	}
+	switch e, err := s.dirs.Lstat(tree.RoleInnoDBHome, name); {
+	case err == nil && e.Dir:
+		return nil // from a transfer that was cut off
+	case err == nil:
+		return s.fail(fmt.Errorf("%s is there again after it was hidden: something else writes into the directory", s.abs(tree.RoleInnoDBHome, name)))
+	case !errors.Is(err, fs.ErrNotExist):
+		return s.fail(err)
+	}
+	return s.mkdir(tree.RoleInnoDBHome, name, 0o700)
+}
+
+// unblock makes way for a system tablespace file, whoever blocked it.
+func (s *Store) unblock(e *entry) error {
+	if e.class != tree.System {
+		return nil
+	}
+	there, err := s.dirs.Lstat(e.spec.Role, e.spec.Path)
+	if err != nil || !there.Dir {
+		return nil // the rename says what is wrong, if anything is
+	}
+	return s.remove(e.spec.Role, e.spec.Path)
+}

@@ -1,0 +1,80 @@
+package proto
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+)
+
+// TestBasis: a basis ends with its code at both ends and cannot be started; the exact transfer after it sends what has changed since.
+func TestBasis(t *testing.T) {
+	r := newRig(t)
+	fill(t, r.donor, 1)
+	r.tweakDonor = func(c *DonorConfig) { c.Basis = true }
+	_, _, donorErr, joinerErr := r.run()
+	var d, j *Error
+	if !errors.As(donorErr, &d) || d.Code != CodeBasis || d.Remote {
+		t.Fatalf("donor: %v", donorErr)
+	}
+	if !errors.As(joinerErr, &j) || j.Code != CodeBasis || !j.Remote {
+		t.Fatalf("joiner: %v", joinerErr)
+	}
+	noKeystones(t, r.joiner)
+	patch(t, r.donor, "shop/items.ibd", 5<<20, random(16384, 7))
+	r.tweakDonor = nil
+	sent, _ := r.mustRun()
+	r.equal()
+	var n int64
+	for _, p := range sent.Passes {
+		n += p.Sent
+	}
+	if n > 4<<20 { // a page, and the suspects' share
+		t.Errorf("%d bytes sent over a basis in which one page was old", n)
+	}
+}
+
+// TestBeforeCommit: what is called before the commit can still end it, and then no server starts.
+func TestBeforeCommit(t *testing.T) {
+	r := newRig(t)
+	fill(t, r.donor, 1)
+	called := 0
+	r.tweakJoiner = func(c *JoinerConfig) {
+		c.BeforeCommit = func(context.Context) error {
+			noKeystones(t, r.joiner)
+			called++
+			return errors.New("no such owner")
+		}
+	}
+	_, _, donorErr, joinerErr := r.run()
+	if called != 1 || CodeOf(joinerErr) != CodeIO || CodeOf(donorErr) != CodeIO {
+		t.Fatalf("called %d times; joiner %v, donor %v", called, joinerErr, donorErr)
+	}
+	noKeystones(t, r.joiner)
+}
+
+// TestDonorBeforeCommit: the donor's word ends a transfer in which all went well until then.
+func TestDonorBeforeCommit(t *testing.T) {
+	r := newRig(t)
+	fill(t, r.donor, 1)
+	r.tweakDonor = func(c *DonorConfig) {
+		c.BeforeCommit = func(context.Context) error { return errors.New("somebody was here") }
+	}
+	_, _, donorErr, joinerErr := r.run()
+	if CodeOf(joinerErr) != CodeUnstable || CodeOf(donorErr) != CodeUnstable {
+		t.Fatalf("joiner %v, donor %v", joinerErr, donorErr)
+	}
+	noKeystones(t, r.joiner)
+}
+
+// TestRateLimitWithoutLock: where no lock is taken the limit holds for the whole transfer.
+func TestRateLimitWithoutLock(t *testing.T) {
+	r := newRig(t)
+	write(t, r.donor, "ibdata1", random(3<<20, 1))
+	r.tweakDonor = func(c *DonorConfig) { c.RateLimit = 4 << 20 }
+	start := time.Now()
+	r.mustRun()
+	if took := time.Since(start); took < 400*time.Millisecond {
+		t.Errorf("3 MiB at 4 MiB a second took %v", took)
+	}
+}
