@@ -28,7 +28,6 @@ func (r *resolver) inert() {
 	no(r.ownValue("status-file"), "no such file is written; the closing summary is in the error log, as a line of JSON")
 	no(r.ownValue("metrics-file"), "no such file is written; the closing summary is in the error log, as a line of JSON")
 	no(r.lookup("sst-idle-timeout", sstGroup), "the limit without a sign of life from the other end is fixed")
-	no(r.lookup("donor-timeout", sstGroup), "the donor's limit for connecting is fixed")
 	if s.Time {
 		no(r.lookup("time", sstGroup), "the closing summary always has the times")
 	}

@@ -13,6 +13,9 @@ import (
 	"trireme/wire/identity"
 )
 
+// foreverLimit bounds sockopt's forever: the time that a joiner waits for its donor by default.
+const foreverLimit = 300 * time.Second
+
 // reverseLimit bounds the question which names an address has.
 const reverseLimit = 5 * time.Second
 
@@ -24,6 +27,12 @@ func source(s settings.Setting) identity.Source {
 // Names are left to the donor, which alone knows whom it calls.
 func channel(set *settings.Settings, joiner bool) (wire.Config, error) {
 	c := wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Socket: socketOptions(set.SockOpts())}
+	if !joiner && set.DonorTimeoutSet {
+		c.HandshakeTimeout = set.DonorTimeout
+		if c.HandshakeTimeout == 0 {
+			c.HandshakeTimeout = foreverLimit
+		}
+	}
 	t := &set.TLS
 	if t.Mode == settings.Plain {
 		c.Plain = true
@@ -120,6 +129,14 @@ func socketOptions(o settings.SockOpts) wire.SocketOptions {
 		KeepIdle: o.KeepIdle, KeepInterval: o.KeepInterval, KeepCount: o.KeepCount, UserTimeout: o.UserTimeout,
 		SendBuffer: o.SndBuf, ReceiveBuffer: o.RcvBuf, Congestion: o.Congestion, MaxSegment: o.MSS, TOS: o.TOS,
 		Delay: o.NoDelay == settings.Off, Allow: o.Ranges, ConnectTimeout: o.ConnectTimeout,
+	}
+	if !o.NoSNI {
+		s.ServerName = o.SNIHost
+	}
+	s.Retries, s.RetryEvery = o.Retry, o.Interval
+	if o.Forever {
+		// The joiner does not wait for ever, and a donor that outlasts it blocks its server for nothing.
+		s.Retries = int(foreverLimit / max(s.RetryEvery, time.Second))
 	}
 	switch o.Family {
 	case "ip4":

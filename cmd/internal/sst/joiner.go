@@ -52,7 +52,11 @@ func (c *call) joiner() error {
 	ch.OnStranger = func(remote string, err error) {
 		c.log.Warningf("connection from %s refused: %v", remote, err)
 	}
-	ln, err := wire.Listen(c.ctx, bindAddress(addr), ch)
+	where := bindAddress(addr)
+	if own := c.set.SockOpts().Bind; own != "" {
+		where = net.JoinHostPort(own, strconv.Itoa(addr.Port))
+	}
+	ln, err := wire.Listen(c.ctx, where, ch)
 	if err != nil {
 		return err
 	}
