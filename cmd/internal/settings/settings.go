@@ -78,6 +78,8 @@ type Input struct {
 	Auth          string              // user:password received on standard input; beats the environment
 	CPUs          int                 // what backup-threads=0 stands for; 0 counts as 1
 	Flags         map[string]string   // our own flags, by their name in the group [trireme]
+
+	defaultsErr error // why Defaults could not be read
 }
 
 // SystemFile is one entry of innodb_data_file_path.

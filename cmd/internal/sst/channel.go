@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,9 +24,9 @@ func source(s settings.Setting) identity.Source {
 	return identity.Source{Option: s.Name, Origin: s.Origin, Path: s.Value}
 }
 
-// channel turns the TLS settings into one end of the channel (design section 4).
+// Channel turns the TLS settings into one end of the channel (design section 4).
 // Names are left to the donor, which alone knows whom it calls.
-func channel(set *settings.Settings, joiner bool) (wire.Config, error) {
+func Channel(set *settings.Settings, joiner bool) (wire.Config, error) {
 	c := wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Socket: socketOptions(set.SockOpts())}
 	if !joiner && set.DonorTimeoutSet {
 		c.HandshakeTimeout = set.DonorTimeout
@@ -69,9 +70,9 @@ func channel(set *settings.Settings, joiner bool) (wire.Config, error) {
 	return c, nil
 }
 
-// name makes a donor check the joiner's name against the host it calls, where the
+// SetNames makes a donor check the joiner's name against the host it calls, where the
 // settings ask for it and give no name of their own.
-func name(ctx context.Context, set *settings.Settings, p *identity.Policy, host string) {
+func SetNames(ctx context.Context, set *settings.Settings, p *identity.Policy, host string) {
 	if p.Level != identity.Chain || !set.TLS.NameCheck {
 		return
 	}
@@ -81,14 +82,14 @@ func name(ctx context.Context, set *settings.Settings, p *identity.Policy, host 
 	p.Names, p.NamesFrom = identity.Reverse(ctx, host), "the joiner's address and what it resolves back to"
 }
 
-// describe is the effective channel in one line: what is shown and what is checked.
-func describe(set *settings.Settings, c wire.Config) string {
+// Describe is the effective channel in one line: what is shown and what is checked.
+func Describe(set *settings.Settings, c wire.Config) string {
 	if c.Plain {
-		return "NOT ENCRYPTED, as configured (" + why(&set.TLS) + "); the donor is still proved by the address"
+		return "NOT ENCRYPTED, as configured (" + why(&set.TLS) + "); the donor is still proved by the address" + inForce(set)
 	}
 	own := "no certificate of our own"
 	if c.Material != nil {
-		own = "showing " + subject(c.Material.Leaf)
+		own = "showing " + subject(c.Material.Leaf) + ", of " + c.Material.LeafFrom
 		if set.TLS.Cert.Value == "" {
 			own = "showing a certificate made for this transfer"
 		}
@@ -104,7 +105,24 @@ func describe(set *settings.Settings, c wire.Config) string {
 	case identity.Exact:
 		check = "the other end must show exactly " + set.TLS.PeerCert.Value
 	}
-	return fmt.Sprintf("TLS 1.3, %s; %s (%s)", own, check, why(&set.TLS))
+	return fmt.Sprintf("TLS 1.3, %s; %s (%s)%s", own, check, why(&set.TLS), inForce(set))
+}
+
+// channelOptions are the settings beside those of trust that change a connection.
+var channelOptions = []string{"sockopt", "streams", "backup-threads", "rate-limit", "sst-initial-timeout", "donor-timeout"}
+
+// inForce names what somebody has written down about the connections, with its place. None of it is secret.
+func inForce(set *settings.Settings) string {
+	var all []string
+	for _, s := range set.Table() {
+		if slices.Contains(channelOptions, s.Name) && s.Origin != settings.OriginDefault {
+			all = append(all, fmt.Sprintf("%s=%s from %s", s.Name, s.Value, s.Origin))
+		}
+	}
+	if all == nil {
+		return ""
+	}
+	return "; in force: " + strings.Join(all, ", ")
 }
 
 func subject(c *x509.Certificate) string {

@@ -60,7 +60,7 @@ func channelLine(t *testing.T, method settings.Method, role, dir, cnf string) (l
 	if err := c.resolve(); err != nil {
 		return constant(err.Error()), 0
 	}
-	ch, err := channel(c.set, role == "joiner")
+	ch, err := Channel(c.set, role == "joiner")
 	if err != nil {
 		return constant(err.Error()), 0
 	}
@@ -68,9 +68,9 @@ func channelLine(t *testing.T, method settings.Method, role, dir, cnf string) (l
 		// Without time to ask, the host itself is all that there is; what a resolver says differs between machines.
 		late, cancel := context.WithCancel(t.Context())
 		cancel()
-		name(late, c.set, &ch.Policy, "192.0.2.7")
+		SetNames(late, c.set, &ch.Policy, "192.0.2.7")
 	}
-	text := constant(describe(c.set, ch))
+	text := constant(Describe(c.set, ch))
 	if ch.Material != nil && ch.Material.Leaf != nil {
 		text = strings.ReplaceAll(text, ch.Material.Leaf.NotAfter.UTC().Format("2006-01-02"), "DAY")
 	}
@@ -102,6 +102,8 @@ var channels = []struct {
 	{"empty commonname", settings.MethodTrireme, "[sst]\ntca=DIR/ca.pem\ntcert=DIR/node.pem\nsockopt=commonname=\n"},
 	{"commonname", settings.MethodTrireme, "[sst]\ntca=DIR/ca.pem\ntcert=DIR/node.pem\nsockopt=commonname=db\n"},
 	{"role options", settings.MethodTrireme, sslOptions + "ssl-server-cert=DIR/server.crt\nssl-client-cert=DIR/client.crt\n"},
+	{"socket options", settings.MethodTrireme, "[sst]\ntca=DIR/ca.pem\ntcert=DIR/node.pem\nsockopt=\"keepalive,retry=3\"\nrlimit=8m\nbackup-threads=4\n"},
+	{"plain with options", settings.MethodTrireme, "[sst]\nssl-mode=DISABLED\nsst-initial-timeout=60\n"},
 	{"method rsync_tunnel", settings.MethodTunnel, "[sst]\ntca=DIR/ca.pem\ntcert=DIR/node.crt\ntkey=DIR/node.key\n"},
 	{"method secure_rsync", settings.MethodSecureRsync, "[mysqld]\nwsrep_sst_auth=DIR\n"},
 	// Mistakes that are found before anybody is called.

@@ -46,19 +46,19 @@ func (c *call) donorSetup(t wire.Ticket) (wire.Config, tree.Layout, error) {
 	if err := c.resolve(); err != nil {
 		return wire.Config{}, tree.Layout{}, err
 	}
-	lay, err := layout(c.set)
+	lay, err := Layout(c.set)
 	if err != nil {
 		return wire.Config{}, tree.Layout{}, err
 	}
-	ch, err := channel(c.set, false)
+	ch, err := Channel(c.set, false)
 	if err != nil {
 		return wire.Config{}, tree.Layout{}, err
 	}
 	for _, w := range materialWarnings(ch) {
 		c.log.Warningf("%s", w)
 	}
-	name(c.ctx, c.set, &ch.Policy, t.Host)
-	c.log.Infof("donor connects to %s port %d; channel: %s", t.Host, t.Port, describe(c.set, ch))
+	SetNames(c.ctx, c.set, &ch.Policy, t.Host)
+	c.log.Infof("donor connects to %s port %d; channel: %s", t.Host, t.Port, Describe(c.set, ch))
 	return ch, lay, nil
 }
 

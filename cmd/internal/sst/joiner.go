@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"trireme/cmd/internal/galera"
+	"trireme/cmd/internal/settings"
 	"trireme/engine/store"
 	"trireme/engine/tree"
 	"trireme/proto"
@@ -34,35 +35,31 @@ func (c *call) joiner() error {
 	if addr.Host == "" {
 		return &galera.ExitError{Code: galera.ExitInvalid, Err: errors.New("no address to advertise: set wsrep_sst_receive_address or wsrep_node_address")}
 	}
-	ch, err := channel(c.set, true)
+	ch, err := Channel(c.set, true)
 	if err != nil {
 		return err
 	}
 	for _, w := range materialWarnings(ch) {
 		c.log.Warningf("%s", w)
 	}
-	lay, err := layout(c.set)
+	lay, err := Layout(c.set)
 	if err != nil {
 		return err
 	}
-	if err := writable(lay); err != nil {
+	if err := Writable(lay); err != nil {
 		return err
 	}
 	rand.Read(ch.Nonce[:])
 	ch.OnStranger = func(remote string, err error) {
 		c.log.Warningf("connection from %s refused: %v", remote, err)
 	}
-	where := bindAddress(addr)
-	if own := c.set.SockOpts().Bind; own != "" {
-		where = net.JoinHostPort(own, strconv.Itoa(addr.Port))
-	}
-	ln, err := wire.Listen(c.ctx, where, ch)
+	ln, err := wire.Listen(c.ctx, ListenAddress(c.set, addr), ch)
 	if err != nil {
 		return err
 	}
 	defer ln.Close()
 	ticket := ln.Ticket(addr.Host)
-	c.log.Infof("joiner listens on %s for %s; channel: %s", ln.Addr(), net.JoinHostPort(addr.Host, strconv.Itoa(ticket.Port)), describe(c.set, ch))
+	c.log.Infof("joiner listens on %s for %s; channel: %s", ln.Addr(), net.JoinHostPort(addr.Host, strconv.Itoa(ticket.Port)), Describe(c.set, ch))
 	if err := c.out.Ready(ticket.String()); err != nil {
 		return err
 	}
@@ -96,7 +93,7 @@ func (c *call) joiner() error {
 // openStore is called when the donor has said that this is a full copy. Everything
 // that can still say no does so here, before the first change.
 func (c *call) openStore(lay tree.Layout, o proto.Offer) (*store.Store, error) {
-	if err := room(lay, o); err != nil {
+	if err := Room(lay, o.Allocated); err != nil {
 		return nil, err
 	}
 	dirs, err := tree.Open(lay)
@@ -123,10 +120,13 @@ func (c *call) closeDirs() {
 	}
 }
 
-// bindAddress is the advertised address where that is one of this host's, else
-// every interface: behind a translation of addresses the two differ.
-func bindAddress(a galera.Address) string {
+// ListenAddress is what sockopt's bind says, else the advertised address where that is one of this host's,
+// else every interface: behind a translation of addresses the two differ.
+func ListenAddress(set *settings.Settings, a galera.Address) string {
 	port := strconv.Itoa(a.Port)
+	if own := set.SockOpts().Bind; own != "" {
+		return net.JoinHostPort(own, port)
+	}
 	ips, err := net.LookupIP(a.Host)
 	if err != nil || len(ips) != 1 {
 		return net.JoinHostPort("", port)

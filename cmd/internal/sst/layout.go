@@ -14,8 +14,8 @@ import (
 	"trireme/proto/msg"
 )
 
-// layout names the directories of this node by role.
-func layout(s *settings.Settings) (tree.Layout, error) {
+// Layout names the directories of this node by role.
+func Layout(s *settings.Settings) (tree.Layout, error) {
 	l := tree.Layout{
 		Data: s.Datadir, InnoDBHome: s.InnoDBHome, Redo: s.RedoDir, Undo: s.UndoDir, Aria: s.AriaDir,
 		MaxBinlogs: s.MaxBinlogs, Keep: s.Keep, MyISAMMmap: s.MyISAMUseMmap,
