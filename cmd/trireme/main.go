@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"trireme/cmd/internal/calm"
+	"trireme/cmd/internal/check"
 	"trireme/cmd/internal/cli"
 	"trireme/cmd/internal/settings"
 	"trireme/cmd/internal/sst"
@@ -34,7 +35,7 @@ func run(argv []string) int {
 			fmt.Printf(serverUsage, name, method, settings.Group)
 			return 0
 		}
-		return sst.Main(methodOf(method), argv[1:], program())
+		return sst.Main(settings.MethodOf(method), argv[1:], program())
 	}
 	if len(argv) > 1 {
 		switch argv[1] {
@@ -50,18 +51,7 @@ func run(argv []string) int {
 
 // faces are the commands for people, one package each.
 func faces() []*cobra.Command {
-	return nil
-}
-
-// methodOf picks the option rules of the method the program is installed as.
-func methodOf(name string) settings.Method {
-	switch strings.TrimSuffix(name, "_wan") {
-	case "rsync_tunnel":
-		return settings.MethodTunnel
-	case "secure_rsync":
-		return settings.MethodSecureRsync
-	}
-	return settings.MethodTrireme
+	return []*cobra.Command{check.Command()}
 }
 
 func program() string {

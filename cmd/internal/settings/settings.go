@@ -2,6 +2,7 @@ package settings
 
 import (
 	"regexp"
+	"strings"
 	"time"
 
 	"trireme/cmd/internal/mycnf"
@@ -26,6 +27,17 @@ func (m Method) String() string {
 		return "secure_rsync"
 	}
 	return "trireme"
+}
+
+// MethodOf picks the option rules of the method the program is installed as.
+func MethodOf(name string) Method {
+	switch strings.TrimSuffix(name, "_wan") {
+	case "rsync_tunnel":
+		return MethodTunnel
+	case "secure_rsync":
+		return MethodSecureRsync
+	}
+	return MethodTrireme
 }
 
 // Role is the side of the transfer this process is on.
