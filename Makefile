@@ -26,14 +26,29 @@ build: ## build/trireme and its second name build/wsrep_sst_trireme
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o build/trireme ./cmd/trireme
 	@ln -sf trireme build/wsrep_sst_trireme
 
+# The scripts that this program can stand in for. A distribution's own wsrep_sst_rsync_tunnel is never replaced: whoever asks for
+# the name moves that file away first, as a package does with a diversion or an alternative.
+OTHERS   = rsync_tunnel secure_rsync
+METHODS ?=
+
 .PHONY: install
-install: build ## install to $(DESTDIR)$(PREFIX)/bin as trireme and wsrep_sst_trireme
+install: build ## install to $(DESTDIR)$(PREFIX)/bin as trireme and wsrep_sst_trireme; METHODS="rsync_tunnel secure_rsync" adds those names
+	@for m in $(METHODS); do \
+	  case " $(OTHERS) " in *" $$m "*) ;; *) echo "install: METHODS=$$m: known are $(OTHERS)" >&2; exit 1 ;; esac; \
+	  f=$(BINDIR)/wsrep_sst_$$m; \
+	  if [ -e "$$f" ] || [ -L "$$f" ]; then \
+	    [ "$$(readlink "$$f")" = trireme ] || { echo "install: $$f belongs to somebody else and is left alone; move it away first" >&2; exit 1; }; \
+	  fi; \
+	done
 	install -D -m 0755 build/trireme $(BINDIR)/trireme
-	ln -sf trireme $(BINDIR)/wsrep_sst_trireme
+	for m in trireme $(METHODS); do ln -sf trireme $(BINDIR)/wsrep_sst_$$m; done
 
 .PHONY: uninstall
-uninstall: ## remove what install put there
-	rm -f $(BINDIR)/trireme $(BINDIR)/wsrep_sst_trireme
+uninstall: ## remove what install put there, and nothing that only has its name
+	rm -f $(BINDIR)/trireme
+	for m in trireme $(OTHERS); do \
+	  f=$(BINDIR)/wsrep_sst_$$m; [ "$$(readlink "$$f")" != trireme ] || rm -f "$$f"; \
+	done
 
 # Packages must not bring up a server of the system. Where no policy-rc.d forbids it already, one does for the time of the install.
 .PHONY: deps
