@@ -68,5 +68,7 @@ func program() string {
 const serverUsage = `%s is started by a Galera server for a state snapshot transfer, not by hand.
 
 Set wsrep_sst_method=%s in the option files of all nodes. Its own options stand in
-the groups [sst] and [%s] there. "trireme version" prints the version.
+the groups [sst] and [%s] there. Percona XtraDB Cluster also needs the method's
+name in wsrep_sst_allowed_methods. "trireme check" shows what a transfer would
+do on this node, "trireme version" prints the version.
 `
