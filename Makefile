@@ -35,19 +35,34 @@ man: build ## build/man and build/completion, made from the commands themselves
 	build/trireme completion zsh >build/completion/_trireme
 	build/trireme completion fish >build/completion/trireme.fish
 
+# The scripts that this program can stand in for. A distribution's own wsrep_sst_rsync_tunnel is never replaced: whoever asks for
+# the name moves that file away first, as a package does with a diversion or an alternative.
+OTHERS   = rsync_tunnel secure_rsync
+METHODS ?=
+
 .PHONY: install
-install: build man ## install to $(DESTDIR)$(PREFIX): bin/trireme and bin/wsrep_sst_trireme, manual pages and completion
+install: build man ## install to $(DESTDIR)$(PREFIX): programs, manual pages and completion; METHODS="rsync_tunnel secure_rsync" adds those names
+	@for m in $(METHODS); do \
+	  case " $(OTHERS) " in *" $$m "*) ;; *) echo "install: METHODS=$$m: known are $(OTHERS)" >&2; exit 1 ;; esac; \
+	  f=$(BINDIR)/wsrep_sst_$$m; \
+	  if [ -e "$$f" ] || [ -L "$$f" ]; then \
+	    [ "$$(readlink "$$f")" = trireme ] || { echo "install: $$f belongs to somebody else and is left alone; move it away first" >&2; exit 1; }; \
+	  fi; \
+	done
 	install -D -m 0755 build/trireme $(BINDIR)/trireme
-	ln -sf trireme $(BINDIR)/wsrep_sst_trireme
+	for m in trireme $(METHODS); do ln -sf trireme $(BINDIR)/wsrep_sst_$$m; done
 	install -D -m 0644 -t $(SHAREDIR)/man/man1 build/man/*.1
 	install -D -m 0644 build/completion/trireme $(SHAREDIR)/bash-completion/completions/trireme
 	install -D -m 0644 build/completion/_trireme $(SHAREDIR)/zsh/site-functions/_trireme
 	install -D -m 0644 build/completion/trireme.fish $(SHAREDIR)/fish/vendor_completions.d/trireme.fish
 
 .PHONY: uninstall
-uninstall: ## remove what install put there
-	rm -f $(BINDIR)/trireme $(BINDIR)/wsrep_sst_trireme $(SHAREDIR)/man/man1/trireme.1 $(SHAREDIR)/man/man1/trireme-*.1 \
+uninstall: ## remove what install put there, and nothing that only has its name
+	rm -f $(BINDIR)/trireme $(SHAREDIR)/man/man1/trireme.1 $(SHAREDIR)/man/man1/trireme-*.1 \
 	  $(SHAREDIR)/bash-completion/completions/trireme $(SHAREDIR)/zsh/site-functions/_trireme $(SHAREDIR)/fish/vendor_completions.d/trireme.fish
+	for m in trireme $(OTHERS); do \
+	  f=$(BINDIR)/wsrep_sst_$$m; [ "$$(readlink "$$f")" != trireme ] || rm -f "$$f"; \
+	done
 
 # Packages must not bring up a server of the system. Where no policy-rc.d forbids it already, one does for the time of the install.
 .PHONY: deps

@@ -10,6 +10,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -402,6 +404,41 @@ func TestDialErrors(t *testing.T) {
 			t.Errorf("got %v, want the cause", err)
 		}
 	})
+}
+
+// TestRetries lets a joiner's port come up late: sockopt's retry waits for it, and without it the first refusal is the answer.
+func TestRetries(t *testing.T) {
+	ctx := testContext(t)
+	late, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := late.Addr().String()
+	_ = late.Close()
+	c := config(t)
+	c.Nonce = NewNonce()
+	ticket := Ticket{Host: "127.0.0.1", Port: late.Addr().(*net.TCPAddr).Port, Version: 1, Nonce: c.Nonce, Pin: identity.Pin(c.Material.Leaf)}
+	if _, err := Dial(ctx, ticket, Control, c); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Fatalf("without retries: %v", err)
+	}
+	patient := c
+	patient.Socket.Retries, patient.Socket.RetryEvery = 1000, 5*time.Millisecond
+	var wg sync.WaitGroup
+	var donor *Conn
+	var lateErr error
+	wg.Go(func() { donor, lateErr = Dial(ctx, ticket, Control, patient) })
+	l, err := Listen(ctx, addr, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conn, err := l.Accept(ctx)
+	wg.Wait()
+	if err != nil || lateErr != nil {
+		t.Fatalf("with retries: joiner %v, donor %v", err, lateErr)
+	}
+	_ = conn.Close()
+	_ = donor.Close()
 }
 
 func TestOrder(t *testing.T) {

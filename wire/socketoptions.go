@@ -33,6 +33,9 @@ type SocketOptions struct {
 	Delay          bool           // true turns TCP_NODELAY off
 	Allow          []netip.Prefix // a listener drops peers outside these; empty allows all
 	ConnectTimeout time.Duration  // bound of one TCP connect; zero means the handshake timeout
+	Retries        int            // Dial comes back that often when nobody could be reached; a joiner who was reached is not asked twice
+	RetryEvery     time.Duration  // pause before each of those; zero means 1 s
+	ServerName     string         // name in Dial's TLS greeting, for proxies that route by it; nothing is verified by it. Empty sends none
 }
 
 // Keepalive defaults: a peer that vanished without a word is noticed after 90 s, well before an operator gives up.
@@ -54,7 +57,7 @@ func (o SocketOptions) validate() error {
 	if o.SourcePort < 0 || o.SourcePort > 65535 {
 		return fmt.Errorf("source port %d, wanted 0 to 65535", o.SourcePort)
 	}
-	for name, n := range map[string]int{"send buffer": o.SendBuffer, "receive buffer": o.ReceiveBuffer, "segment size": o.MaxSegment, "type of service": o.TOS, "keepalive count": o.KeepCount} {
+	for name, n := range map[string]int{"send buffer": o.SendBuffer, "receive buffer": o.ReceiveBuffer, "segment size": o.MaxSegment, "type of service": o.TOS, "keepalive count": o.KeepCount, "number of retries": o.Retries} {
 		if n < 0 {
 			return fmt.Errorf("%s %d is negative", name, n)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"trireme/cmd/internal/calm"
+	"trireme/cmd/internal/check"
 	"trireme/cmd/internal/cli"
 	"trireme/cmd/internal/clone"
 	"trireme/cmd/internal/manual"
@@ -37,7 +38,7 @@ func run(argv []string) int {
 			fmt.Printf(serverUsage, name, method, settings.Group)
 			return 0
 		}
-		return sst.Main(methodOf(method), argv[1:], program())
+		return sst.Main(settings.MethodOf(method), argv[1:], program())
 	}
 	if len(argv) > 1 {
 		switch argv[1] {
@@ -53,18 +54,10 @@ func run(argv []string) int {
 
 // faces are the commands for people, one package each.
 func faces() []*cobra.Command {
-	return []*cobra.Command{clone.Receive(program()), clone.Send(program()), clone.Clone(program()), watch.Command(), manual.Command(program())}
-}
-
-// methodOf picks the option rules of the method the program is installed as.
-func methodOf(name string) settings.Method {
-	switch strings.TrimSuffix(name, "_wan") {
-	case "rsync_tunnel":
-		return settings.MethodTunnel
-	case "secure_rsync":
-		return settings.MethodSecureRsync
+	return []*cobra.Command{
+		clone.Receive(program()), clone.Send(program()), clone.Clone(program()),
+		check.Command(), watch.Command(), manual.Command(program()),
 	}
-	return settings.MethodTrireme
 }
 
 func program() string {
@@ -81,5 +74,7 @@ func program() string {
 const serverUsage = `%s is started by a Galera server for a state snapshot transfer, not by hand.
 
 Set wsrep_sst_method=%s in the option files of all nodes. Its own options stand in
-the groups [sst] and [%s] there. "trireme version" prints the version.
+the groups [sst] and [%s] there. Percona XtraDB Cluster also needs the method's
+name in wsrep_sst_allowed_methods. "trireme check" shows what a transfer would
+do on this node, "trireme version" prints the version.
 `

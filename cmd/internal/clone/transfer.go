@@ -116,7 +116,7 @@ func (t *transfer) phase(p proto.Phase) string {
 
 // openStore is the joiner's store for an offer. Everything that can still say no does so here, before the first change.
 func openStore(tg *target, o proto.Offer) (*store.Store, *tree.Dirs, error) {
-	if err := ends.Room(tg.lay, o); err != nil {
+	if err := ends.Room(tg.lay, o.Allocated); err != nil {
 		return nil, nil, err
 	}
 	if err := tg.create(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 	"trireme/wire"
 	"trireme/wire/identity"
 )
+
+// foreverLimit bounds sockopt's forever: the time that a joiner waits for its donor by default.
+const foreverLimit = 300 * time.Second
 
 // reverseLimit bounds the question which names an address has.
 const reverseLimit = 5 * time.Second
@@ -24,6 +28,12 @@ func source(s settings.Setting) identity.Source {
 // Names are left to the donor, which alone knows whom it calls.
 func Channel(set *settings.Settings, joiner bool) (wire.Config, error) {
 	c := wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Socket: socketOptions(set.SockOpts())}
+	if !joiner && set.DonorTimeoutSet {
+		c.HandshakeTimeout = set.DonorTimeout
+		if c.HandshakeTimeout == 0 {
+			c.HandshakeTimeout = foreverLimit
+		}
+	}
 	t := &set.TLS
 	if t.Mode == settings.Plain {
 		c.Plain = true
@@ -75,11 +85,11 @@ func Name(ctx context.Context, set *settings.Settings, p *identity.Policy, host 
 // Describe is the effective channel in one line: what is shown and what is checked.
 func Describe(set *settings.Settings, c wire.Config) string {
 	if c.Plain {
-		return "NOT ENCRYPTED, as configured (" + why(&set.TLS) + "); the donor is still proved by the address"
+		return "NOT ENCRYPTED, as configured (" + why(&set.TLS) + "); the donor is still proved by the address" + inForce(set)
 	}
 	own := "no certificate of our own"
 	if c.Material != nil {
-		own = "showing " + subject(c.Material.Leaf)
+		own = "showing " + subject(c.Material.Leaf) + ", of " + c.Material.LeafFrom
 		if set.TLS.Cert.Value == "" {
 			own = "showing a certificate made for this transfer"
 		}
@@ -95,7 +105,24 @@ func Describe(set *settings.Settings, c wire.Config) string {
 	case identity.Exact:
 		check = "the other end must show exactly " + set.TLS.PeerCert.Value
 	}
-	return fmt.Sprintf("TLS 1.3, %s; %s (%s)", own, check, why(&set.TLS))
+	return fmt.Sprintf("TLS 1.3, %s; %s (%s)%s", own, check, why(&set.TLS), inForce(set))
+}
+
+// channelOptions are the settings beside those of trust that change a connection.
+var channelOptions = []string{"sockopt", "streams", "backup-threads", "rate-limit", "sst-initial-timeout", "donor-timeout"}
+
+// inForce names what somebody has written down about the connections, with its place. None of it is secret.
+func inForce(set *settings.Settings) string {
+	var all []string
+	for _, s := range set.Table() {
+		if slices.Contains(channelOptions, s.Name) && s.Origin != settings.OriginDefault {
+			all = append(all, fmt.Sprintf("%s=%s from %s", s.Name, s.Value, s.Origin))
+		}
+	}
+	if all == nil {
+		return ""
+	}
+	return "; in force: " + strings.Join(all, ", ")
 }
 
 func subject(c *x509.Certificate) string {
@@ -120,6 +147,14 @@ func socketOptions(o settings.SockOpts) wire.SocketOptions {
 		KeepIdle: o.KeepIdle, KeepInterval: o.KeepInterval, KeepCount: o.KeepCount, UserTimeout: o.UserTimeout,
 		SendBuffer: o.SndBuf, ReceiveBuffer: o.RcvBuf, Congestion: o.Congestion, MaxSegment: o.MSS, TOS: o.TOS,
 		Delay: o.NoDelay == settings.Off, Allow: o.Ranges, ConnectTimeout: o.ConnectTimeout,
+	}
+	if !o.NoSNI {
+		s.ServerName = o.SNIHost
+	}
+	s.Retries, s.RetryEvery = o.Retry, o.Interval
+	if o.Forever {
+		// The joiner does not wait for ever, and a donor that outlasts it blocks its server for nothing.
+		s.Retries = int(foreverLimit / max(s.RetryEvery, time.Second))
 	}
 	switch o.Family {
 	case "ip4":

@@ -41,27 +41,27 @@ func existing(dir string) string {
 	return at
 }
 
-// Room compares what the donor's files take with what is free at the joiner plus
+// Room compares what the donor's files take, in bytes, with what is free at the joiner plus
 // what its old copy occupies. It is an estimate: files of other roles on other file
 // systems are counted against the datadir's.
-func Room(l tree.Layout, o proto.Offer) error {
+func Room(l tree.Layout, donor int64) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(existing(l.Data), &st); err != nil {
 		return fmt.Errorf("read the free space of %s: %w", l.Data, err)
 	}
 	free := int64(st.Bavail) * int64(st.Bsize)
-	if free >= o.Allocated {
+	if free >= donor {
 		return nil
 	}
 	have, err := occupied(l.Data)
 	if err != nil {
 		return err
 	}
-	if free+have >= o.Allocated {
+	if free+have >= donor {
 		return nil
 	}
 	return proto.Fail(proto.CodeSpace, fmt.Errorf(
-		"%s has no room: the donor's files take %d MiB, %d MiB are free and %d MiB are in the old copy; nothing was changed", l.Data, o.Allocated>>20, free>>20, have>>20))
+		"%s has no room: the donor's files take %d MiB, %d MiB are free and %d MiB are in the old copy; nothing was changed", l.Data, donor>>20, free>>20, have>>20))
 }
 
 // occupied adds up what lies below dir, on its file system.

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"fmt"
 	"strings"
 
 	"trireme/cmd/internal/mycnf"
@@ -105,4 +106,22 @@ func Source(defaultsFile, extraFile, groupSuffix string, mysqldArgs []string, en
 		}
 	}
 	return s
+}
+
+// Read reads the option files of a source, and for the method rsync_tunnel the default locations as well when the server was told to
+// read a file of its own: that method's script looked nowhere else. Trouble in those is a warning of Resolve and no error, since
+// the server does not read them.
+func (in *Input) Read(s mycnf.Source) error {
+	var err error
+	if in.Files, err = mycnf.Read(s); err != nil {
+		return fmt.Errorf("read option files: %w", err)
+	}
+	if in.Method != MethodTunnel || s.DefaultsFile == "" || s.NoDefaults {
+		return nil
+	}
+	s.DefaultsFile, s.ExtraFile = "", ""
+	if in.Defaults, err = mycnf.Read(s); err != nil {
+		in.Defaults, in.defaultsErr = nil, err
+	}
+	return nil
 }

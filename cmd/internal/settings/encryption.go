@@ -71,9 +71,19 @@ func (r *resolver) encryption() {
 		r.reject(found[1], "configure one of them", "encryption at rest is configured twice: %s and %s (%s)", found[1].Value, at.Value, at.Origin)
 	}
 	r.show("encryption-plugin", at, r.s.EncryptionPlugin)
+	ring := r.serverOption("keyring-file-data", "")
 	if r.s.EncryptionPlugin == "keyring_file" {
-		r.warn(at, "tables may be encrypted with keys of a keyring file, which is not sent: joiner and donor must hold the same keys already")
+		r.warn(at, "tables may be encrypted with keys of a keyring file, which is not sent: joiner and donor must hold the same file already, and a transfer between different ones is refused")
+		if ring.IsSet() {
+			r.s.KeyringFile = r.abs(ring.Value)
+		}
 	}
+	r.show("keyring-file-data", ring, r.s.KeyringFile)
+	vault := r.serverOption("keyring-vault-config", "")
+	if r.s.EncryptionPlugin == "keyring_vault" && vault.IsSet() {
+		r.s.VaultConfig = r.abs(vault.Value)
+	}
+	r.show("keyring-vault-config", vault, r.s.VaultConfig)
 	key := r.serverOption("file-key-management-filename", "")
 	if key.IsSet() {
 		r.s.EncryptionKeyFile = r.abs(key.Value)
@@ -84,4 +94,12 @@ func (r *resolver) encryption() {
 func isOff(value string) bool {
 	on, err := parseBool(value)
 	return err == nil && !on
+}
+
+// keyringChannel refuses to copy tables whose keys lie in a keyring over a line that everybody can read: Percona's rule, which holds
+// for the keys and is kept for what they protect.
+func (r *resolver) keyringChannel() {
+	if r.s.TLS.Mode == Plain && strings.HasPrefix(r.s.EncryptionPlugin, "keyring_") {
+		r.reject(r.s.TLS.Decider, "remove it: the transfer is encrypted by default", "a keyring is configured (%s), and then the transfer must be encrypted", r.s.EncryptionPlugin)
+	}
 }

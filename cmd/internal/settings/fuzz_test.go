@@ -67,7 +67,7 @@ func FuzzValues(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if n, err := parseSize(s); n < 0 || err != nil && n != 0 {
+		if n, err := ParseSize(s); n < 0 || err != nil && n != 0 {
 			t.Fatalf("size %d, %v", n, err)
 		}
 		if d, err := parseDuration(s); d < 0 || d > maxDuration || err != nil && d != 0 {

@@ -26,7 +26,6 @@ func (r *resolver) inert() {
 		no(r.ownValue("verify"), "page checksums are not looked at; verify=full compares every file under the lock")
 	}
 	no(r.lookup("sst-idle-timeout", sstGroup), "the limit without a sign of life from the other end is fixed")
-	no(r.lookup("donor-timeout", sstGroup), "the donor's limit for connecting is fixed")
 	if s.Time {
 		no(r.lookup("time", sstGroup), "the closing summary always has the times")
 	}

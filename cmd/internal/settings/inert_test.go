@@ -16,7 +16,7 @@ func TestWithoutEffect(t *testing.T) {
 		{"[mariabackup]\ncompress=quicklz\n", "compress"},
 		{"[trireme]\nreconnect=9\n", "reconnect"},
 		{"[sst]\nsst-idle-timeout=9\n", "sst-idle-timeout"},
-		{"[sst]\ndonor_timeout=9\n", "donor-timeout"},
+		{"[sst]\ndonor_timeout=9\n", ""},
 		{"[trireme]\nprogress=/p\n", "progress"},
 		{"[sst]\ntime=1\n", "time"},
 		{"[sst]\nsst-syslog=1\n", "sst-syslog"},

@@ -18,24 +18,33 @@ func (r *resolver) provider() {
 	// The whole value is not shown: it can hold a key's password.
 	options := r.serverOption("wsrep-provider-options", "")
 	dir, name := r.s.WsrepDataHome, "galera.cache"
+	var certificate, key, off bool
 	for _, part := range strings.Split(options.Value, ";") {
-		key, value, _ := strings.Cut(part, "=")
+		option, value, _ := strings.Cut(part, "=")
 		if value = strings.TrimSpace(value); value == "" {
 			continue
 		}
-		switch strings.TrimSpace(key) {
+		switch strings.TrimSpace(option) {
+		case "socket.ssl":
+			off = isOff(value)
+		case "socket.ssl_cert":
+			certificate = true
+		case "socket.ssl_key":
+			key = true
 		case "gcache.dir":
 			dir = r.abs(value)
 		case "gcache.name":
 			name = value
 		case "gcs.recv_q_hard_limit":
 			// The provider judges its own options; what we cannot read sets no limit.
-			r.s.RecvQueueMax, _ = parseSize(value)
+			r.s.RecvQueueMax, _ = ParseSize(value)
 		}
 	}
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(dir, name)
 	}
+	r.s.GroupTLS = certificate && key && !off
 	r.s.GCacheDir, r.s.GCacheFile = dir, filepath.Clean(name)
 	r.show("gcache.name", options, r.s.GCacheFile)
+	r.show("group channel encrypted", options, onOff(r.s.GroupTLS))
 }

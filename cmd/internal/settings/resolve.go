@@ -39,6 +39,9 @@ func Resolve(in Input) (*Settings, []string, error) {
 	}
 	r := &resolver{in: in, s: &Settings{Method: in.Method, Role: in.Role}, asked: map[string]bool{}, args: parseArgs(in.MysqldArgs)}
 	r.warnings = append(r.warnings, in.Files.Warnings()...)
+	if in.defaultsErr != nil {
+		r.warnings = append(r.warnings, "the default option files, which the script of this method read, are left out: "+in.defaultsErr.Error())
+	}
 	r.versionGroups()
 	r.directories()
 	r.binlogs()

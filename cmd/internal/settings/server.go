@@ -53,7 +53,7 @@ func (r *resolver) serverSwitch(name string) Setting {
 }
 
 func parsePageSize(s string) (int, error) {
-	n, err := parseSize(s)
+	n, err := ParseSize(s)
 	if err == nil {
 		switch n {
 		case 4096, 8192, 16384, 32768, 65536:
@@ -68,4 +68,17 @@ func onOff(b bool) string {
 		return "on"
 	}
 	return "off"
+}
+
+// ServerOption looks up an option that the transfer does not follow and that a person asks about: the server's command line
+// first, then its groups in the option files, with file and line. The zero Setting means that it is not set.
+func ServerOption(in Input, name string) Setting {
+	r := &resolver{in: in, s: &Settings{}, asked: map[string]bool{}, args: parseArgs(in.MysqldArgs)}
+	if at := lastArg(r.args, name); at.IsSet() {
+		return at
+	}
+	if in.Files == nil {
+		return Setting{}
+	}
+	return r.lookup(name, serverGroup)
 }

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"regexp"
+	"strings"
 	"time"
 
 	"trireme/cmd/internal/mycnf"
@@ -26,6 +27,17 @@ func (m Method) String() string {
 		return "secure_rsync"
 	}
 	return "trireme"
+}
+
+// MethodOf picks the option rules of the method the program is installed as.
+func MethodOf(name string) Method {
+	switch strings.TrimSuffix(name, "_wan") {
+	case "rsync_tunnel":
+		return MethodTunnel
+	case "secure_rsync":
+		return MethodSecureRsync
+	}
+	return MethodTrireme
 }
 
 // Role is the side of the transfer this process is on.
@@ -68,6 +80,7 @@ type Input struct {
 	PXC           bool                // called by Percona XtraDB Cluster: that script's groups and defaults
 	ServerVersion string              // "10.11"; decides the versioned groups. Empty: those are left out
 	Files         *mycnf.File         // nil means no option files
+	Defaults      *mycnf.File         // MethodTunnel, server started with --defaults-file: the default locations, where that script looked; else nil
 	MysqldArgs    []string            // the server's argv[1:], after --mysqld-args
 	Env           func(string) string // nil means an empty environment
 	Datadir       string              // --datadir
@@ -77,6 +90,8 @@ type Input struct {
 	Auth          string              // user:password received on standard input; beats the environment
 	CPUs          int                 // what backup-threads=0 stands for; 0 counts as 1
 	Flags         map[string]string   // our own flags, by their name in the group [trireme]
+
+	defaultsErr error // why Defaults could not be read
 }
 
 // SystemFile is one entry of innodb_data_file_path.
@@ -99,6 +114,10 @@ type Settings struct {
 	GCacheFile    string // galera.cache, or what gcache.name says
 	RecvQueueMax  int64  // gcs.recv_q_hard_limit, bytes; 0 when it is not set
 
+	// GroupTLS says whether wsrep_provider_options encrypt the cluster's own traffic, which carries the secret of
+	// every state request. It is not used by a transfer.
+	GroupTLS bool
+
 	SystemFiles  []SystemFile
 	BinlogBase   string // without extension; empty when log-bin is off
 	BinlogIndex  string // empty when log-bin is off
@@ -113,16 +132,19 @@ type Settings struct {
 	LowerCaseTableNames int
 	EncryptionPlugin    string // at rest; empty when none is configured
 	EncryptionKeyFile   string
+	KeyringFile         string // keyring_file_data; empty when no keyring file is configured
+	VaultConfig         string // keyring_vault_config; empty when no vault is configured
 	MyISAMUseMmap       bool
 	LogOutputTable      bool // general and slow log may be written to tables
 	Debug               bool // wsrep-debug
 
 	TLS TLS
 
-	InitialTimeout time.Duration // wait for the first contact; 0 means without limit
-	IdleTimeout    time.Duration // longest time without progress; 0 means without limit
-	DonorTimeout   time.Duration // the donor's limit for reaching the joiner; 0 means without limit
-	Reconnect      time.Duration // how long a lost connection is tried again; 0 means never
+	InitialTimeout  time.Duration // wait for the first contact; 0 means without limit
+	IdleTimeout     time.Duration // longest time without progress; 0 means without limit
+	DonorTimeout    time.Duration // the donor's limit for reaching the joiner; 0 means without limit
+	DonorTimeoutSet bool          // somebody wrote it down
+	Reconnect       time.Duration // how long a lost connection is tried again; 0 means never
 
 	RateLimit     int64 // bytes per second; 0 means none
 	Streams       int   // 0 means automatic

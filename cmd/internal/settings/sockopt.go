@@ -59,7 +59,7 @@ type sockItem struct {
 // sockopt reads the text that the scripts appended to a socat address (sst-options 5). Every name is known or rejected: socat
 // itself would not have started with an unknown one.
 func (r *resolver) sockopt() {
-	at := r.lookup("sockopt", sstGroup)
+	at := r.sstOption("sockopt")
 	r.show("sockopt", at, at.Value)
 	if !at.IsSet() {
 		return

@@ -41,7 +41,7 @@ func buildSockRules() map[string]sockRule {
 
 	// Addresses and access.
 	put(family, "pf", "protocol-family")
-	put(text(func(o *SockOpts) *string { return &o.Bind }), "bind")
+	put(localAddress, "bind")
 	put(text(func(o *SockOpts) *string { return &o.Interface }), "so-bindtodevice", "bindtodevice", "if", "interface")
 	put(number(func(o *SockOpts) *int { return &o.SourcePort }, 1, 65535), "sourceport", "sp")
 	put(accessRange, "range")
@@ -121,6 +121,17 @@ func text(field func(*SockOpts) *string) sockRule {
 		}
 		*field(&r.s.sock) = item.value
 	}
+}
+
+// localAddress takes an IP address, in brackets or not. A name would have to be resolved here and could change in between, and a port
+// has an option of its own on the donor and is in the state request on the joiner.
+func localAddress(r *resolver, at Setting, item sockItem) {
+	a, err := netip.ParseAddr(strings.Trim(item.value, "[]"))
+	if err != nil {
+		r.reject(at, "write bind=ADDRESS, without a port", "%q is not an IP address", item.value)
+		return
+	}
+	r.s.sock.Bind = a.String()
 }
 
 func number(field func(*SockOpts) *int, low, high int) sockRule {

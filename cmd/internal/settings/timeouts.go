@@ -32,6 +32,6 @@ func (r *resolver) timeouts() {
 	r.show("sst-idle-timeout", at, noLimit(r.s.IdleTimeout))
 
 	at = r.lookup("donor-timeout", sstGroup)
-	r.s.DonorTimeout = r.duration(at, donor)
+	r.s.DonorTimeout, r.s.DonorTimeoutSet = r.duration(at, donor), at.IsSet()
 	r.show("donor-timeout", at, noLimit(r.s.DonorTimeout))
 }

@@ -90,6 +90,7 @@ func (r *resolver) tls() {
 		r.standard()
 	}
 	r.peerChecks()
+	r.keyringChannel()
 	t := &r.s.TLS
 	if t.Mode == Required {
 		r.promise(t.Decider, "the certificate of the other node is not verified; configure a CA to change that")
@@ -108,30 +109,6 @@ func (r *resolver) showTLS() {
 		r.show(f.name, f.at, f.at.Value)
 	}
 	r.show("tls name check", t.Decider, onOff(t.NameCheck))
-}
-
-// tunnel holds to the script: t* options and nothing else, always encrypted, verification of chain and name
-// unless sockopt turns it off (sst-options 3.3). Server options for client connections were ignored there and stay so.
-func (r *resolver) tunnel() {
-	f := r.tFiles()
-	for _, name := range []string{"ssl-mode", "encrypt"} {
-		if at := r.lookup(name, sstGroup); at.IsSet() {
-			r.warn(at, "is not read under method rsync_tunnel, which encrypts and verifies by tca and tcert")
-		}
-	}
-	at := f.cert
-	if !at.IsSet() {
-		r.reject(Setting{Name: "tcert", Origin: "[sst]"}, "set tcert, tkey and tca in the group [sst]", "method rsync_tunnel needs a certificate")
-	}
-	if !f.hasCA() && !r.verifyOff() {
-		r.reject(Setting{Name: "tca", Origin: "[sst]"}, "set tca in the group [sst]", "method rsync_tunnel needs the file of the CA")
-	}
-	r.use(f, VerifyIdentity, true, at)
-}
-
-// verifyOff says that sockopt holds verify=0.
-func (r *resolver) verifyOff() bool {
-	return r.trust.verify.IsSet() && isOff(r.trust.verify.Value)
 }
 
 // use installs a set of files with a mode.

@@ -143,7 +143,7 @@ func (r *resolver) byPresence(f tlsFiles, private bool) {
 // tFiles reads the options private to the transfer. What sockopt names fills the gaps.
 func (r *resolver) tFiles() tlsFiles {
 	pick := func(name string, sock Setting) Setting {
-		at := r.lookup(name, sstGroup)
+		at := r.sstOption(name)
 		switch {
 		case !at.IsSet() && sock.Value != "":
 			return sock
@@ -188,21 +188,20 @@ func (r *resolver) sslFiles(t tlsFiles) tlsFiles {
 	return r.splitDir(f)
 }
 
-// percona honours pxc-encrypt-cluster-traffic, which is on by default from 8.0: TLS with the server's own files, or with those
-// the server makes in its datadir, whatever the group [sst] says. It reports whether it decided.
+// percona honours pxc-encrypt-cluster-traffic, which is on by default from Percona's 8.0: TLS with the server's own files, or with
+// those the server makes in its datadir, whatever the group [sst] says. Other servers know no such option, but a loose one that was
+// written down speaks about safety and is honoured as well. It reports whether it decided.
 func (r *resolver) percona() bool {
-	if !r.in.PXC {
-		return false
-	}
 	at := r.lookup("pxc-encrypt-cluster-traffic", serverGroup)
 	if !at.IsSet() {
 		if bare := r.serverSwitch("pxc-encrypt-cluster-traffic"); bare.IsSet() {
 			at = bare
 		}
 	}
-	if !r.bool(at, !strings.HasPrefix(r.in.ServerVersion, "5.")) {
+	if !r.bool(at, r.in.PXC && !strings.HasPrefix(r.in.ServerVersion, "5.")) {
 		return false
 	}
+	r.s.GroupTLS = r.s.GroupTLS || r.in.PXC // the server hands the same files to the provider
 	if !at.IsSet() {
 		at = Setting{Name: "pxc-encrypt-cluster-traffic", Value: "ON", Origin: OriginDefault}
 	}

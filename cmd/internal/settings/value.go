@@ -31,8 +31,8 @@ func parseInt(s string, low, high int) (int, error) {
 	return n, nil
 }
 
-// parseSize takes a number with an optional k, m, g or t (powers of 1024), in bytes.
-func parseSize(s string) (int64, error) {
+// ParseSize takes a number with an optional k, m, g or t (powers of 1024), in bytes.
+func ParseSize(s string) (int64, error) {
 	digits, shift := s, 0
 	if s != "" {
 		if i := strings.IndexByte("kmgt", s[len(s)-1]|0x20); i >= 0 {
@@ -105,7 +105,7 @@ func (r *resolver) int(at Setting, def, low, high int) int {
 	return parsed(r, at, def, func(s string) (int, error) { return parseInt(s, low, high) })
 }
 
-func (r *resolver) size(at Setting, def int64) int64 { return parsed(r, at, def, parseSize) }
+func (r *resolver) size(at Setting, def int64) int64 { return parsed(r, at, def, ParseSize) }
 
 func (r *resolver) duration(at Setting, def time.Duration) time.Duration {
 	return parsed(r, at, def, parseDuration)

@@ -15,9 +15,9 @@ func TestValues(t *testing.T) {
 		"0": "0", "7": "7", "1k": "1024", "2K": "2048", "3m": "3145728", "1G": "1073741824", "1t": "1099511627776",
 		"9223372036854775807": "9223372036854775807", "8388608t": "too large", "": "not a size", "k": "not a size", "1kb": "not a size", "-1": "not a size", "1.5m": "not a size", "9223372036854775808": "not a size", " 1": "not a size",
 	} {
-		n, err := parseSize(s)
+		n, err := ParseSize(s)
 		if got := fmt.Sprint(n); (err == nil && got != want) || (err != nil && (n != 0 || !strings.Contains(err.Error(), want))) {
-			t.Errorf("parseSize(%q) = %d, %v; want %s", s, n, err, want)
+			t.Errorf("ParseSize(%q) = %d, %v; want %s", s, n, err, want)
 		}
 	}
 	for s, want := range map[string]time.Duration{

@@ -103,6 +103,8 @@ var channels = []struct {
 	{"empty commonname", settings.MethodTrireme, "[sst]\ntca=DIR/ca.pem\ntcert=DIR/node.pem\nsockopt=commonname=\n"},
 	{"commonname", settings.MethodTrireme, "[sst]\ntca=DIR/ca.pem\ntcert=DIR/node.pem\nsockopt=commonname=db\n"},
 	{"role options", settings.MethodTrireme, sslOptions + "ssl-server-cert=DIR/server.crt\nssl-client-cert=DIR/client.crt\n"},
+	{"socket options", settings.MethodTrireme, "[sst]\ntca=DIR/ca.pem\ntcert=DIR/node.pem\nsockopt=\"keepalive,retry=3\"\nrlimit=8m\nbackup-threads=4\n"},
+	{"plain with options", settings.MethodTrireme, "[sst]\nssl-mode=DISABLED\nsst-initial-timeout=60\n"},
 	{"method rsync_tunnel", settings.MethodTunnel, "[sst]\ntca=DIR/ca.pem\ntcert=DIR/node.crt\ntkey=DIR/node.key\n"},
 	{"method secure_rsync", settings.MethodSecureRsync, "[mysqld]\nwsrep_sst_auth=DIR\n"},
 	// Mistakes that are found before anybody is called.

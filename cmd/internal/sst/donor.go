@@ -9,6 +9,7 @@ import (
 	"trireme/cmd/internal/calm"
 	"trireme/cmd/internal/ends"
 	"trireme/cmd/internal/galera"
+	"trireme/cmd/internal/settings"
 	"trireme/engine/tree"
 	"trireme/proto"
 	"trireme/wire"
@@ -117,7 +118,7 @@ func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
 		cfg.BeforeLock = quiet.Quiet
 	}
 	lock := &locker{
-		domain: expected.Domain, calm: quiet, log: c.log,
+		domain: expected.Domain, calm: quiet, log: c.log, set: c.set, keys: factOf(cfg.Facts, keyringFact),
 		Locker: galera.NewLocker(galera.LockerConfig{
 			Out: c.out, Datadir: c.set.Datadir, Family: c.args.Family, FileFirst: habits.FileFirst,
 			UUID: expected.UUID, Parent: c.parent.Alive,
@@ -140,6 +141,8 @@ type locker struct {
 	domain string
 	calm   *calm.Calm // nil: no help
 	log    *galera.Log
+	set    *settings.Settings
+	keys   string // the keyring that the joiner has agreed to
 	at     galera.GTID
 }
 
@@ -152,6 +155,9 @@ func (l *locker) Lock(ctx context.Context) (string, error) {
 		return "", proto.Fail(proto.CodeServer, err)
 	}
 	if err != nil {
+		return "", err
+	}
+	if err := sameKeys(l.set, l.keys); err != nil {
 		return "", err
 	}
 	if g.Domain == "" {

@@ -36,6 +36,9 @@ func (c *call) facts(d *tree.Dirs) []msg.Fact {
 		{Name: "encryption", Value: encryption, From: ends.Origin(c.set, "encryption-plugin")},
 		{Name: "byte-order", Value: "little"},
 	}
+	if f, ok := keyring(c.set); ok {
+		facts = append(facts, f)
+	}
 	if c.args.Role == galera.RoleJoiner && c.set.BinlogBase == "" {
 		facts = append(facts, msg.Fact{Name: proto.FactBinlogs, Value: proto.FactOff, From: ends.Origin(c.set, "log-bin")})
 	}

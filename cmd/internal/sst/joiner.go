@@ -11,6 +11,7 @@ import (
 
 	"trireme/cmd/internal/ends"
 	"trireme/cmd/internal/galera"
+	"trireme/cmd/internal/settings"
 	"trireme/engine/store"
 	"trireme/engine/tree"
 	"trireme/proto"
@@ -54,7 +55,7 @@ func (c *call) joiner() error {
 	ch.OnStranger = func(remote string, err error) {
 		c.log.Warningf("connection from %s refused: %v", remote, err)
 	}
-	ln, err := wire.Listen(c.ctx, bindAddress(addr), ch)
+	ln, err := wire.Listen(c.ctx, ListenAddress(c.set, addr), ch)
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func (c *call) joiner() error {
 // openStore is called when the donor has said that this is a full copy. Everything
 // that can still say no does so here, before the first change.
 func (c *call) openStore(lay tree.Layout, o proto.Offer) (*store.Store, error) {
-	if err := ends.Room(lay, o); err != nil {
+	if err := ends.Room(lay, o.Allocated); err != nil {
 		return nil, err
 	}
 	dirs, err := tree.Open(lay)
@@ -125,10 +126,13 @@ func (c *call) closeDirs() {
 	}
 }
 
-// bindAddress is the advertised address where that is one of this host's, else
-// every interface: behind a translation of addresses the two differ.
-func bindAddress(a galera.Address) string {
+// ListenAddress is what sockopt's bind says, else the advertised address where that is one of this host's,
+// else every interface: behind a translation of addresses the two differ.
+func ListenAddress(set *settings.Settings, a galera.Address) string {
 	port := strconv.Itoa(a.Port)
+	if own := set.SockOpts().Bind; own != "" {
+		return net.JoinHostPort(own, port)
+	}
 	ips, err := net.LookupIP(a.Host)
 	if err != nil || len(ips) != 1 {
 		return net.JoinHostPort("", port)

@@ -14,7 +14,6 @@ import (
 
 	"trireme/cmd/internal/ends"
 	"trireme/cmd/internal/galera"
-	"trireme/cmd/internal/mycnf"
 	"trireme/cmd/internal/settings"
 	"trireme/engine/store"
 	"trireme/engine/tree"
@@ -133,26 +132,20 @@ func (c *call) inheritsStdin() bool {
 
 // resolve finds the settings; a donor that cannot use its own tells the joiner why.
 func (c *call) resolve() error {
-	files, err := mycnf.Read(mycnf.Source{
-		DefaultsFile: c.args.Defaults.File, ExtraFile: c.args.Defaults.ExtraFile,
-		GroupSuffix: c.args.Defaults.GroupSuffix, NoDefaults: c.args.NoDefaults,
-		Home: os.Getenv("HOME"), MySQLHome: mysqlHome(),
-	})
-	if err != nil {
-		return &galera.ExitError{Code: galera.ExitInvalid, Err: fmt.Errorf("read option files: %w", err)}
-	}
-	for _, w := range files.Warnings() {
-		c.log.Warningf("%s", w)
-	}
-	role := settings.Joiner
-	if c.args.Role == galera.RoleDonor {
-		role = settings.Donor
-	}
-	set, warnings, err := settings.Resolve(settings.Input{
-		Method: c.method, Role: role, Files: files, MysqldArgs: c.args.MysqldArgs, Env: os.Getenv,
+	d := c.args.Defaults
+	source := settings.Source(d.File, d.ExtraFile, d.GroupSuffix, c.args.MysqldArgs, os.Getenv)
+	in := settings.Input{
+		Method: c.method, MysqldArgs: c.args.MysqldArgs, Env: os.Getenv,
 		Datadir: c.args.Datadir, Binlog: c.args.Binlog, BinlogIndex: c.args.BinlogIndex,
 		CPUs: runtime.NumCPU(), PXC: c.args.Family == galera.PXC, ServerVersion: c.series, Auth: c.auth(),
-	})
+	}
+	if err := in.Read(source); err != nil {
+		return &galera.ExitError{Code: galera.ExitInvalid, Err: err}
+	}
+	if c.args.Role == galera.RoleDonor {
+		in.Role = settings.Donor
+	}
+	set, warnings, err := settings.Resolve(in)
 	for _, w := range warnings {
 		c.log.Warningf("%s", w)
 	}
@@ -185,13 +178,6 @@ func (c *call) auth() string {
 		return c.in.User + ":" + c.in.Password
 	}
 	return c.args.Auth
-}
-
-func mysqlHome() string {
-	if h := os.Getenv("MARIADB_HOME"); h != "" {
-		return h
-	}
-	return os.Getenv("MYSQL_HOME")
 }
 
 // watchSignals ends the transfer on the signals a server or service manager sends;
