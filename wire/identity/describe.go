@@ -18,8 +18,8 @@ func clean(s string) string {
 	return q[1 : len(q)-1]
 }
 
-// describe names a certificate in messages.
-func describe(c *x509.Certificate) string {
+// Describe names a certificate in messages, fit for a log line: in quotes, without control characters, not too long.
+func Describe(c *x509.Certificate) string {
 	if s := c.Subject.String(); s != "" {
 		return `"` + clean(s) + `"`
 	}
@@ -37,7 +37,7 @@ func listSubjects(certs []*x509.Certificate) string {
 			names = append(names, fmt.Sprintf("and %d more", len(certs)-i))
 			break
 		}
-		names = append(names, describe(c))
+		names = append(names, Describe(c))
 	}
 	return strings.Join(names, ", ")
 }

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/asn1"
@@ -65,7 +66,7 @@ func matchAddress(c *x509.Certificate, want netip.Addr, legacy bool) (ok bool, w
 	}
 	for _, n := range texts {
 		if a, err := netip.ParseAddr(strings.Trim(n, "[]")); err == nil && a.Unmap() == want {
-			return true, fmt.Sprintf("the address %s stands in %s of certificate %s as text; put it into an IP alternative name", want, where, describe(c))
+			return true, fmt.Sprintf("the address %s stands in %s of certificate %s as text; put it into an IP alternative name", want, where, Describe(c))
 		}
 	}
 	return false, ""
@@ -87,8 +88,8 @@ func matchPattern(pattern, host string) bool {
 	return ok && label != "" && strings.Contains(rest, ".") && !strings.Contains(rest, "*") && domain == rest
 }
 
-// namesOf lists what the certificate could be matched by, for messages.
-func namesOf(c *x509.Certificate) string {
+// NamesOf lists what the certificate could be matched by, for messages.
+func NamesOf(c *x509.Certificate) string {
 	var names []string
 	for _, n := range c.DNSNames {
 		names = append(names, "DNS:"+clean(n))
@@ -108,6 +109,25 @@ func namesOf(c *x509.Certificate) string {
 		names = append(names[:8], fmt.Sprintf("and %d more", len(names)-8))
 	}
 	return strings.Join(names, ", ")
+}
+
+// SharedName explains the trap of the recipes by hand: a node's certificate with the name of the CA that issued it. It returns
+// nothing for a self-signed certificate, which shares its name with itself.
+func SharedName(c *x509.Certificate) string {
+	switch {
+	case !bytes.Equal(c.RawSubject, c.RawIssuer):
+		for _, n := range commonNames(c) {
+			if n != "" && n == c.Issuer.CommonName {
+				return fmt.Sprintf("certificate %s has the common name of the CA that signed it; some servers and clients refuse it", Describe(c))
+			}
+		}
+	case selfSigned(c):
+	case len(c.AuthorityKeyId) == 0:
+		return fmt.Sprintf("certificate %s has the same subject as the CA that signed it; OpenSSL-based tools take it for self-signed and refuse it", Describe(c))
+	default:
+		return fmt.Sprintf("certificate %s has the same subject as the CA that signed it; only their key identifiers tell them apart, which not every program looks at", Describe(c))
+	}
+	return ""
 }
 
 // Reverse returns host followed by the names that the resolver, its hosts file included, gives for the address or addresses of
