@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"trireme/cmd/internal/calm"
+	"trireme/cmd/internal/certs"
 	"trireme/cmd/internal/cli"
 	"trireme/cmd/internal/settings"
 	"trireme/cmd/internal/sst"
@@ -50,7 +51,7 @@ func run(argv []string) int {
 
 // faces are the commands for people, one package each.
 func faces() []*cobra.Command {
-	return nil
+	return []*cobra.Command{certs.Command()}
 }
 
 // methodOf picks the option rules of the method the program is installed as.

@@ -27,6 +27,9 @@ func Describe(c *x509.Certificate) string {
 	return fmt.Sprintf(`"(no subject, SHA-256 %x...)"`, pin[:6])
 }
 
+// DescribeIssuer names a certificate's issuer in messages.
+func DescribeIssuer(c *x509.Certificate) string { return `"` + clean(c.Issuer.String()) + `"` }
+
 func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 // listSubjects names at most four certificates.

@@ -35,7 +35,8 @@ func (c *checker) explain(peer []*x509.Certificate, cause error) error {
 	for range maxChain + len(c.Anchors) {
 		issuer, where := c.issuerOf(at, peer[1:], from)
 		switch {
-		case issuer == nil && bytes.Equal(at.RawSubject, at.RawIssuer):
+		case selfSigned(at) && !c.holds(at):
+			// Another certificate of the same name, an older one of the same node for instance, is not its issuer.
 			return &CheckError{Untrusted, fmt.Sprintf("certificate %s is self-signed and not listed in %s, which has %s", Describe(at), from, listSubjects(c.Anchors)),
 				"append it to the CA file of this node, or issue it from the CA"}
 		case issuer == nil && at == peer[0] && c.holds(at):

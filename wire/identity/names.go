@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/asn1"
@@ -114,18 +113,16 @@ func NamesOf(c *x509.Certificate) string {
 // SharedName explains the trap of the recipes by hand: a node's certificate with the name of the CA that issued it. It returns
 // nothing for a self-signed certificate, which shares its name with itself.
 func SharedName(c *x509.Certificate) string {
+	// Names are compared as OpenSSL does, which looks neither at the case nor at the type of the strings in them.
+	same := strings.EqualFold(c.Subject.String(), c.Issuer.String())
 	switch {
-	case !bytes.Equal(c.RawSubject, c.RawIssuer):
-		for _, n := range commonNames(c) {
-			if n != "" && n == c.Issuer.CommonName {
-				return fmt.Sprintf("certificate %s has the common name of the CA that signed it; some servers and clients refuse it", Describe(c))
-			}
-		}
 	case selfSigned(c):
-	case len(c.AuthorityKeyId) == 0:
+	case same && len(c.AuthorityKeyId) == 0:
 		return fmt.Sprintf("certificate %s has the same subject as the CA that signed it; OpenSSL-based tools take it for self-signed and refuse it", Describe(c))
-	default:
+	case same:
 		return fmt.Sprintf("certificate %s has the same subject as the CA that signed it; only their key identifiers tell them apart, which not every program looks at", Describe(c))
+	case c.Issuer.CommonName != "" && slices.ContainsFunc(commonNames(c), func(n string) bool { return strings.EqualFold(n, c.Issuer.CommonName) }):
+		return fmt.Sprintf("certificate %s has the common name of the CA that signed it; some servers and clients refuse it", Describe(c))
 	}
 	return ""
 }

@@ -129,7 +129,7 @@ func SelfSigned(cn string, names []string, o Options) (certPEM, keyPEM []byte, e
 // complete has t signed for key, or for a new key when that is nil.
 func (a *Authority) complete(t *x509.Certificate, key crypto.Signer, o Options) (certPEM, keyPEM []byte, err error) {
 	cn := t.Subject.CommonName
-	if cn == a.Certificate.Subject.CommonName {
+	if strings.EqualFold(cn, a.Certificate.Subject.CommonName) {
 		return nil, nil, fmt.Errorf("issue certificate for %q: the authority itself has this common name, and OpenSSL would take the node for the authority; choose another", cn)
 	}
 	if !t.NotAfter.Before(a.Certificate.NotAfter) {
