@@ -32,7 +32,7 @@ type spec struct {
 	by       *pair // nil: self-signed
 	ca       bool
 	noBasic  bool // leave basic constraints out
-	noKeyID  bool
+	keyIDs   bool // of both keys, which crypto/x509 leaves out of a leaf, or where the names are the same
 	usage    x509.KeyUsage
 	ext      []x509.ExtKeyUsage
 	from, to time.Time
@@ -86,13 +86,8 @@ func mint(t testing.TB, s spec) *pair {
 	parent, signer := tpl, key
 	if s.by != nil {
 		parent, signer = s.by.cert, s.by.key
-		if !s.noKeyID {
-			tpl.AuthorityKeyId = parent.SubjectKeyId // crypto/x509 leaves it out when the names are the same
-		}
-		if s.noKeyID {
-			stripped := *parent
-			stripped.SubjectKeyId = nil
-			parent = &stripped
+		if s.keyIDs {
+			tpl.AuthorityKeyId, tpl.SubjectKeyId = parent.SubjectKeyId, []byte{1, 2, 3}
 		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tpl, parent, key.Public(), signer)

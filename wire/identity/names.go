@@ -117,7 +117,7 @@ func SharedName(c *x509.Certificate) string {
 	same := strings.EqualFold(c.Subject.String(), c.Issuer.String())
 	switch {
 	case selfSigned(c):
-	case same && len(c.AuthorityKeyId) == 0:
+	case same && (len(c.AuthorityKeyId) == 0 || len(c.SubjectKeyId) == 0):
 		return fmt.Sprintf("certificate %s has the same subject as the CA that signed it; OpenSSL-based tools take it for self-signed and refuse it", Describe(c))
 	case same:
 		return fmt.Sprintf("certificate %s has the same subject as the CA that signed it; only their key identifiers tell them apart, which not every program looks at", Describe(c))
