@@ -62,6 +62,7 @@ func verdictCases(t *testing.T) []verdictCase {
 	needOpenSSL(t, dir, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "n.key", "-out", "n.csr", "-subj", "/CN=n")
 	needOpenSSL(t, dir, "x509", "-req", "-in", "n.csr", "-CA", "sha1.pem", "-CAkey", "sha1.key", "-set_serial", "7", "-sha1", "-out", "n-sha1.pem", "-days", "30")
 	needOpenSSL(t, dir, "x509", "-req", "-in", "n.csr", "-CA", "sha1.pem", "-CAkey", "sha1.key", "-set_serial", "-5", "-sha256", "-out", "n-negative.pem", "-days", "30")
+	needOpenSSL(t, dir, "x509", "-req", "-in", "n.csr", "-CA", "sha1.pem", "-CAkey", "sha1.key", "-set_serial", "8", "-md5", "-out", "n-md5.pem", "-days", "30")
 	// Without an extension file x509 -req writes version 1, which is how the old recipes made their roots.
 	needOpenSSL(t, dir, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "v1.key", "-out", "v1.csr", "-subj", "/CN=v1 root")
 	needOpenSSL(t, dir, "x509", "-req", "-in", "v1.csr", "-signkey", "v1.key", "-out", "v1.pem", "-days", "30")
@@ -117,6 +118,7 @@ func verdictCases(t *testing.T) []verdictCase {
 		{name: "client authentication only, as a server", anchors: certs(root), peer: certs(mint(t, spec{cn: "x", by: root, ext: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})), usage: x509.ExtKeyUsageServerAuth, warning: "not made for server", openssl: true},
 		{name: "server authentication only, as a client", anchors: certs(root), peer: certs(mint(t, spec{cn: "x", by: root, ext: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})), usage: x509.ExtKeyUsageClientAuth, warning: "not made for client", openssl: true},
 		{name: "SHA-1 signature", anchors: one(sha1Root), peer: one(get("n-sha1.pem")), kind: BadSignatureAlg, text: "SHA1", openssl: true, unlike: "depends on the security level, and verify has none"},
+		{name: "MD5 signature", anchors: one(sha1Root), peer: one(get("n-md5.pem")), kind: BadSignatureAlg, text: "MD5", openssl: true, unlike: "as with SHA-1"},
 		{name: "SHA-1 root, SHA-256 leaf with negative serial", anchors: one(sha1Root), peer: one(get("n-negative.pem")), openssl: true},
 		{name: "SHA-1 self-signed, listed", anchors: one(sha1Root), peer: one(sha1Root), openssl: true},
 		{name: "RSA 512 bits", anchors: one(get("weak.pem")), peer: one(get("weak.pem")), kind: WeakKey, text: "512 bits", openssl: true, unlike: "verify has no security level"},

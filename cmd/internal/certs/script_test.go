@@ -1,8 +1,11 @@
 package certs
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript" // transcripts: what is typed and what is answered, as people read it
@@ -14,9 +17,13 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"trireme": func() {
-		root := cli.Root(cli.Config{Program: "trireme test", Commands: []*cobra.Command{Command()}, Out: os.Stdout, Err: os.Stderr})
-		os.Exit(cli.Run(context.Background(), root, os.Args[1:]))
+		os.Exit(execute(context.Background(), os.Stdout, os.Stderr, os.Args[1:]))
 	}})
+}
+
+// execute is the program with this face alone.
+func execute(ctx context.Context, out, errs io.Writer, words []string) int {
+	return cli.Run(ctx, cli.Root(cli.Config{Program: "trireme test", Commands: []*cobra.Command{Command()}, Out: out, Err: errs}), words)
 }
 
 // TestScripts plays the transcripts: the recipes of the descriptions that this program replaces, and every mistake.
@@ -25,4 +32,36 @@ func TestScripts(t *testing.T) {
 		e.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each line otherwise; there are no goroutines to wait for
 		return nil
 	}})
+}
+
+// TestExitCodes: 0, 1 for a refusal, 2 for what was mistyped.
+func TestExitCodes(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		line string
+		code int
+	}{
+		{"certs init", cli.ExitOK},
+		{"certs init", cli.ExitError},
+		{"certs issue n1 --pem n1.pem", cli.ExitOK},
+		{"certs verify n1.pem", cli.ExitOK},
+		{"certs verify --name n2 n1.pem", cli.ExitError},
+		{"certs bundle n1.pem", cli.ExitError},
+		{"certs", cli.ExitUsage},
+		{"certs issue", cli.ExitUsage},
+		{"certs issue n1 --cert n1.crt", cli.ExitUsage},
+		{"certs renew n1.pem --rsa 4096", cli.ExitUsage},
+		{"certs init --days -1", cli.ExitUsage},
+		{"certs init --owner nobody:no-such-group --force", cli.ExitUsage},
+		{"certs verify --nonsense n1.pem", cli.ExitUsage},
+	} {
+		words := strings.Fields(c.line)
+		if len(words) > 1 {
+			words = append(words, "--dir", dir)
+		}
+		var said bytes.Buffer
+		if code := execute(t.Context(), &said, &said, words); code != c.code {
+			t.Errorf("%s: exit code %d, want %d: %s", c.line, code, c.code, &said)
+		}
+	}
 }

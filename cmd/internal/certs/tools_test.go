@@ -13,21 +13,16 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/spf13/cobra"
-
-	"trireme/cmd/internal/cli"
 )
 
 // patience bounds what must not take long; nothing is asserted about time.
 const patience = 20 * time.Second
 
-// run types a command line; FILES in it begin in dir.
+// run types a command line whose file names begin in dir.
 func run(t *testing.T, dir, line string) {
 	t.Helper()
 	var said bytes.Buffer
-	root := cli.Root(cli.Config{Program: "trireme test", Commands: []*cobra.Command{Command()}, Out: &said, Err: &said})
-	if code := cli.Run(t.Context(), root, append(strings.Fields("certs "+line), "--dir", dir)); code != 0 {
+	if code := execute(t.Context(), &said, &said, append(strings.Fields("certs "+line), "--dir", dir)); code != 0 {
 		t.Fatalf("%s: exit code %d: %s", line, code, &said)
 	}
 }

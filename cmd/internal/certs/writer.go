@@ -54,9 +54,9 @@ func (w writer) write(log io.Writer, files ...file) error {
 		}
 		staged = append(staged, d)
 	}
-	for i, d := range staged {
+	for _, d := range staged {
 		if err := d.place(); err != nil {
-			for _, done := range staged[:i] {
+			for _, done := range staged {
 				done.undo()
 			}
 			return err

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -205,8 +206,8 @@ func addName(t *x509.Certificate, name string) error {
 	if rest, wild := strings.CutPrefix(name, "*."); strings.Contains(rest, "*") || wild && !strings.Contains(rest, ".") {
 		return fmt.Errorf("name %q: a star stands for the whole first label and needs two labels after it", name)
 	}
-	if name == "" || len(name) > 253 {
-		return fmt.Errorf("name %q: a DNS name has 1 to 253 characters", name)
+	if name == "" || len(name) > 253 || slices.Contains(strings.Split(name, "."), "") {
+		return fmt.Errorf("name %q: a DNS name has 1 to 253 characters, and none of its labels is empty", name)
 	}
 	for _, r := range name {
 		// The underscore is no host name character, but compose files and old clusters use it and OpenSSL takes it.

@@ -102,6 +102,7 @@ func TestIssueRefuses(t *testing.T) {
 		{"zone", a, "n", []string{"fe80::1%eth0"}, Options{}, "zone"},
 		{"empty name", a, "n", []string{""}, Options{}, "1 to 253"},
 		{"negative lifetime", a, "n", nil, Options{Lifetime: -1}, "negative"},
+		{"empty label", a, "n", []string{"n1..local"}, Options{}, "labels is empty"},
 		{"star in the middle", a, "n", []string{"n.*.local"}, Options{}, "a star"},
 		{"star above everything", a, "n", []string{"*.local"}, Options{}, "a star"},
 		{"short RSA key", a, "n", nil, Options{Algorithm: RSA, Bits: 2048}, "2048 bits"},
