@@ -54,7 +54,7 @@ func (a *authorities) login(ca, cert, key string) {
 const basePort = 4306
 
 // TestCertsRotation changes the CA of a running cluster by bundles, as the manual of Percona XtraDB Cluster describes, with a join
-// after every step. Node one's server, the donor, is never restarted.
+// after every step. Node one's server, the donor, is never restarted. In the end the stock methods join by the same files.
 func TestCertsRotation(t *testing.T) {
 	provider := map[string]string{}
 	r := newPair(t, cluster.Config{BasePort: basePort, Provider: provider})
@@ -120,6 +120,31 @@ func TestCertsRotation(t *testing.T) {
 			}
 			said := a.join(a.two, a.one)
 			a.channel(said, "must chain to tca="+step.one["tca"], "must chain to tca="+step.two["tca"])
+			a.must(cluster.EqualNodes(a.ctx, a.one, a.two))
+		})
+	}
+	// The stock methods run on the same files, through stunnel and socat. Node one has them as its server's, in [mysqld], which
+	// these methods prefer.
+	a.certs("issue sst " + two + " --cert sst-cert.pem --key sst-key.pem " + fresh)
+	a.exec(r.one, "CREATE USER backup@localhost IDENTIFIED BY 'backup'; GRANT RELOAD, PROCESS, LOCK TABLES, BINLOG MONITOR, REPLICA MONITOR ON *.* TO backup@localhost")
+	for method, means := range map[string]string{"rsync": "Using stunnel for SSL encryption", "mariabackup": "Using openssl based encryption with socat"} {
+		t.Run("stock "+method, func(t *testing.T) {
+			a := &authorities{pair: r.in(t), dir: a.dir}
+			files := options{"ssl-ca": a.path("new-ca.pem"), "ssl-cert": a.path("sst-cert.pem"), "ssl-key": a.path("sst-key.pem"), "ssl-mode": "VERIFY_CA"}
+			if method == "mariabackup" {
+				files["encrypt"] = "4"
+			}
+			for _, n := range []*cluster.Node{a.one, a.two} {
+				a.apply(n, files)
+				n.Set("mysqld", "wsrep-sst-method", method)
+				n.Set("mysqld", "wsrep-sst-auth", "backup:backup")
+				a.must(n.WriteOptions())
+			}
+			a.exec(a.one, "SET GLOBAL wsrep_sst_auth = 'backup:backup'")
+			said := a.rejoin()
+			if !says(said.donor, means) {
+				a.Errorf("the donor does not say %q:\n%s", means, strings.Join(said.donor, "\n"))
+			}
 			a.must(cluster.EqualNodes(a.ctx, a.one, a.two))
 		})
 	}
