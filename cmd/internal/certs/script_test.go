@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -62,6 +63,30 @@ func TestExitCodes(t *testing.T) {
 		var said bytes.Buffer
 		if code := execute(t.Context(), &said, &said, words); code != c.code {
 			t.Errorf("%s: exit code %d, want %d: %s", c.line, code, c.code, &said)
+		}
+	}
+}
+
+// TestReadmeLines holds the lines of the README against the commands: words, flags and numbers of arguments.
+func TestReadmeLines(t *testing.T) {
+	text, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := regexp.MustCompile("trireme certs ([^`\n;]+)").FindAllStringSubmatch(string(text), -1)
+	if len(lines) < 12 {
+		t.Fatalf("found %d lines only", len(lines))
+	}
+	for _, l := range lines {
+		cmd, rest, err := Command().Find(strings.Fields(l[1]))
+		if err == nil {
+			err = cmd.ParseFlags(rest)
+		}
+		if err == nil {
+			err = cmd.ValidateArgs(cmd.Flags().Args())
+		}
+		if err != nil {
+			t.Errorf("%s: %v", l[0], err)
 		}
 	}
 }

@@ -79,32 +79,41 @@ func bounded(t *testing.T) context.Context {
 	return ctx
 }
 
-// TestSocat lets two real socats verify each other, as the tunnel's program calls them.
+// TestSocat lets two real socats verify each other, as the tunnel's program calls them, and turn a stranger away.
 func TestSocat(t *testing.T) {
 	need(t, "socat")
 	eachSet(t, func(t *testing.T, dir string) {
-		for _, files := range []string{"cert=%s.pem", "cert=%[1]s.crt,key=%[1]s.key"} {
-			ctx, port := bounded(t), freePort(t)
-			own := func(n string) string {
-				return fmt.Sprintf(files, filepath.Join(dir, n)) + ",cafile=" + filepath.Join(dir, "ca.pem")
-			}
-			var got, complaints bytes.Buffer
-			joiner := exec.CommandContext(ctx, "socat", "-u", "OPENSSL-LISTEN:"+port+",bind=127.0.0.1,reuseaddr,"+own("2"), "STDOUT")
-			joiner.Stdout, joiner.Stderr = &got, &complaints
-			if err := joiner.Start(); err != nil {
-				t.Fatal(err)
-			}
-			donor := exec.CommandContext(ctx, "socat", "-u", "STDIN", "OPENSSL:127.0.0.1:"+port+",commonname=db2,retry=400,interval=0.02,"+own("1"))
-			donor.Stdin = strings.NewReader("hello")
-			out, err := donor.CombinedOutput()
-			if err != nil {
-				_ = joiner.Process.Kill() // nobody came
-			}
-			if err = errors.Join(err, joiner.Wait()); err != nil || got.String() != "hello" {
-				t.Errorf("%s: %v, the joiner got %q; donor: %s; joiner: %s", files, err, &got, out, &complaints)
+		run(t, dir, "issue --self-signed db1 --pem stranger.pem")
+		for _, c := range []struct {
+			own  string
+			want bool
+		}{{"cert=1.pem", true}, {"cert=1.crt,key=1.key", true}, {"cert=stranger.pem", false}} {
+			got, said := tunnel(t, dir, c.own)
+			if took := got == "hello"; took != c.want {
+				t.Errorf("with %s the joiner got %q; socat said: %s", c.own, got, said)
 			}
 		}
 	})
+}
+
+// tunnel sends a word from a donor with the given files to a joiner, and returns what came out.
+func tunnel(t *testing.T, dir, own string) (got, said string) {
+	t.Helper()
+	ctx, port := bounded(t), freePort(t)
+	var out, donorSaid, joinerSaid bytes.Buffer
+	joiner := exec.CommandContext(ctx, "socat", "-u", "OPENSSL-LISTEN:"+port+",bind=127.0.0.1,reuseaddr,cert=2.pem,cafile=ca.pem", "STDOUT")
+	joiner.Dir, joiner.Stdout, joiner.Stderr = dir, &out, &joinerSaid
+	if err := joiner.Start(); err != nil {
+		t.Fatal(err)
+	}
+	donor := exec.CommandContext(ctx, "socat", "-u", "STDIN", "OPENSSL:127.0.0.1:"+port+",commonname=db2,retry=400,interval=0.02,cafile=ca.pem,"+own)
+	donor.Dir, donor.Stdin, donor.Stdout, donor.Stderr = dir, strings.NewReader("hello"), &donorSaid, &donorSaid
+	err := donor.Run()
+	if err != nil {
+		_ = joiner.Process.Kill() // it may not have noticed anybody
+	}
+	err = errors.Join(err, joiner.Wait())
+	return out.String(), fmt.Sprintf("donor: %s joiner: %s (%v)", &donorSaid, &joinerSaid, err)
 }
 
 // TestStunnel puts two real stunnels between two ends, configured as the stock rsync method does.
