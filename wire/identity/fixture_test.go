@@ -32,7 +32,8 @@ type spec struct {
 	by       *pair // nil: self-signed
 	ca       bool
 	noBasic  bool // leave basic constraints out
-	keyIDs   bool // of both keys, which crypto/x509 leaves out of a leaf, or where the names are the same
+	akid     bool // with the identifier of the CA's key, which crypto/x509 leaves out where the names are the same
+	skid     bool // with one of its own key, which crypto/x509 leaves out of a leaf
 	usage    x509.KeyUsage
 	ext      []x509.ExtKeyUsage
 	from, to time.Time
@@ -86,8 +87,11 @@ func mint(t testing.TB, s spec) *pair {
 	parent, signer := tpl, key
 	if s.by != nil {
 		parent, signer = s.by.cert, s.by.key
-		if s.keyIDs {
-			tpl.AuthorityKeyId, tpl.SubjectKeyId = parent.SubjectKeyId, []byte{1, 2, 3}
+		if s.akid {
+			tpl.AuthorityKeyId = parent.SubjectKeyId
+		}
+		if s.skid {
+			tpl.SubjectKeyId = []byte{1, 2, 3}
 		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tpl, parent, key.Public(), signer)
