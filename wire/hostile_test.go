@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -110,34 +109,6 @@ func TestReportsAreBounded(t *testing.T) {
 	if n != maxReported {
 		t.Errorf("%d reports, want %d", n, maxReported)
 	}
-}
-
-// OpenSSL's own client is a stranger like any other.
-func TestOpenSSLClientIsAStranger(t *testing.T) {
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("the openssl program is not installed")
-	}
-	var seen strangers
-	c := config(t)
-	c.OnStranger = seen.add
-	l := listen(t, c)
-	for _, args := range [][]string{{}, {"-alpn", alpn}, {"-tls1_2"}} {
-		ctx, cancel := context.WithTimeout(testContext(t), patience)
-		cmd := exec.CommandContext(ctx, "openssl", append([]string{"s_client", "-connect", l.Addr().String(), "-ign_eof"}, args...)...)
-		cmd.Stdin = strings.NewReader(strings.Repeat("A", 100))
-		out, _ := cmd.CombinedOutput() // it fails, one way or the other
-		cancel()
-		if strings.Contains(string(out), joinerMagic) {
-			t.Errorf("%v: the listener answered:\n%s", args, out)
-		}
-		if len(args) == 1 && !strings.Contains(string(out), "Cipher is (NONE)") {
-			t.Errorf("TLS 1.2 was accepted:\n%s", out)
-		}
-	}
-	seen.has(t, CauseProtocol)
-	seen.has(t, CauseTLS)
-	d, j := join(t, l, Control, Config{MinVersion: 1, MaxVersion: 1})
-	chat(t, d, j)
 }
 
 func TestSlowLoris(t *testing.T) {

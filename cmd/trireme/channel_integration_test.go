@@ -135,19 +135,31 @@ func (p *papers) good(r *pair, signed func(string) options) {
 	}
 	p.file("bundle.pem", bundle)
 	self := func(n string) options { return options{"tca": p.path("bundle.pem"), "tcert": p.path(n + ".pem")} }
+	unverified := func(n string) options {
+		o := self(n)
+		o["sockopt"] = "\"verify=0\""
+		return o
+	}
 	server := func(n, mode string) options {
 		return options{"ssl-ca": p.path("ca.pem"), "ssl-cert": p.path(n + ".crt"), "ssl-key": p.path(n + ".key"), "ssl-mode": mode}
 	}
+	p.issue(p.ca, "elsewhere", []string{"db9.example", "192.0.2.9"}, ca.Options{})
+	pinned := "the other end is proved by pin and nonce of the address only"
 	for _, c := range []struct {
 		name     string
 		one, two options
+		warnings int // of each end
 		want     []string
 	}{
-		{"separate key", separate("node1"), separate("node2"), []string{"must chain to tca=", "and be named"}},
-		{"bundle of self-signed", self("self1"), self("self2"), []string{"must chain to tca=" + p.path("bundle.pem")}},
-		{"ssl options", server("node1", "VERIFY_CA"), server("node2", "VERIFY_CA"), []string{"must chain to ssl-ca=" + p.path("ca.pem")}},
-		{"nothing configured", nil, nil, []string{"showing a certificate made for this transfer", "proved by pin and nonce", "no TLS option is set"}},
-		{"disabled", options{"ssl-mode": "DISABLED"}, options{"ssl-mode": "DISABLED"}, []string{"NOT ENCRYPTED, as configured (ssl-mode from"}},
+		{"separate key", separate("node1"), separate("node2"), 0, []string{"must chain to tca=", "and be named"}},
+		{"bundle of self-signed", self("self1"), self("self2"), 0, []string{"must chain to tca=" + p.path("bundle.pem")}},
+		{"self-signed without verification", unverified("self1"), unverified("self2"), 2, []string{"showing \"CN=self2\"", pinned, "sockopt verify from"}},
+		// The chain alone: the joiner's certificate is for another name.
+		{"VERIFY_CA", server("node1", "VERIFY_CA"), server("elsewhere", "VERIFY_CA"), 0, []string{"must chain to ssl-ca=" + p.path("ca.pem")}},
+		{"VERIFY_IDENTITY", server("node1", "VERIFY_IDENTITY"), server("node2", "verify_identity"), 0, []string{"must chain to ssl-ca=" + p.path("ca.pem"), "and be named " + r.two.Host()}},
+		{"REQUIRED", server("node1", "REQUIRED"), server("node2", "REQUIRED"), 1, []string{"showing \"CN=node2\"", pinned, "ssl-mode from"}},
+		{"nothing configured", nil, nil, 0, []string{"showing a certificate made for this transfer", "proved by pin and nonce", "no TLS option is set"}},
+		{"disabled", options{"ssl-mode": "DISABLED"}, options{"ssl-mode": "DISABLED"}, 1, []string{"NOT ENCRYPTED, as configured (ssl-mode from"}},
 	} {
 		r.Run(c.name, func(t *testing.T) {
 			r := r.in(t)
@@ -156,9 +168,8 @@ func (p *papers) good(r *pair, signed func(string) options) {
 			r.exec(r.one, "INSERT INTO d.t SELECT MAX(id) + 1, 'more' FROM d.t")
 			said := r.rejoin()
 			r.channel(said, c.want...)
-			plain := c.one["ssl-mode"] == "DISABLED"
-			if warned := len(level(said.joiner, "WARNING")); plain != (warned == 1) {
-				r.Errorf("%d warnings at the joiner: %q", warned, level(said.joiner, "WARNING"))
+			if warned := level(said.joiner, "WARNING"); len(warned) != c.warnings {
+				r.Errorf("%d warnings at the joiner, want %d: %q", len(warned), c.warnings, warned)
 			}
 			r.must(cluster.EqualNodes(r.ctx, r.one, r.two))
 		})
@@ -176,7 +187,6 @@ func (p *papers) bad(r *pair, signed func(string) options) {
 		p.file("locked"+n+".pem", "secret")
 		r.must(os.Chmod(p.path("locked"+n+".pem"), 0))
 	}
-	p.issue(p.ca, "elsewhere", []string{"db9.example", "192.0.2.9"}, ca.Options{})
 	type files struct{ ca, cert, key string }
 	set := func(f files) options {
 		o := options{"tca": p.path("ca.pem"), "tcert": p.path(f.cert)}
@@ -231,6 +241,12 @@ func (p *papers) bad(r *pair, signed func(string) options) {
 	name := []string{r.two.Host(), "db9.example", "192.0.2.9", "elsewhere.pem", "tcert="}
 	r.Run("joiner wrong name", func(t *testing.T) {
 		r.in(t).refuses(signed("node1"), set(files{"", "elsewhere.pem", ""}), name, name[:3])
+	})
+	r.Run("joiner wrong name, VERIFY_IDENTITY", func(t *testing.T) {
+		server := func(n string) options {
+			return options{"ssl-ca": p.path("ca.pem"), "ssl-cert": p.path(n + ".crt"), "ssl-key": p.path(n + ".key"), "ssl-mode": "VERIFY_IDENTITY"}
+		}
+		r.in(t).refuses(server("node1"), server("elsewhere"), []string{r.two.Host(), "db9.example", "ssl-cert="}, name[:3])
 	})
 	r.Run("donor wrong name", func(t *testing.T) {
 		o := signed("node2")

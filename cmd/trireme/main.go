@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"trireme/cmd/internal/calm"
+	"trireme/cmd/internal/certs"
 	"trireme/cmd/internal/check"
 	"trireme/cmd/internal/cli"
 	"trireme/cmd/internal/clone"
@@ -56,7 +57,7 @@ func run(argv []string) int {
 func faces() []*cobra.Command {
 	return []*cobra.Command{
 		clone.Receive(program()), clone.Send(program()), clone.Clone(program()),
-		check.Command(), watch.Command(), manual.Command(program()),
+		certs.Command(), check.Command(), watch.Command(), manual.Command(program()),
 	}
 }
 

@@ -18,14 +18,17 @@ func clean(s string) string {
 	return q[1 : len(q)-1]
 }
 
-// describe names a certificate in messages.
-func describe(c *x509.Certificate) string {
+// Describe names a certificate in messages, fit for a log line: in quotes, without control characters, not too long.
+func Describe(c *x509.Certificate) string {
 	if s := c.Subject.String(); s != "" {
 		return `"` + clean(s) + `"`
 	}
 	pin := Pin(c)
 	return fmt.Sprintf(`"(no subject, SHA-256 %x...)"`, pin[:6])
 }
+
+// DescribeIssuer names a certificate's issuer in messages.
+func DescribeIssuer(c *x509.Certificate) string { return `"` + clean(c.Issuer.String()) + `"` }
 
 func date(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
@@ -37,7 +40,7 @@ func listSubjects(certs []*x509.Certificate) string {
 			names = append(names, fmt.Sprintf("and %d more", len(certs)-i))
 			break
 		}
-		names = append(names, describe(c))
+		names = append(names, Describe(c))
 	}
 	return strings.Join(names, ", ")
 }

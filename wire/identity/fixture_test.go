@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"math/big"
 	"net"
@@ -25,18 +26,23 @@ type pair struct {
 
 // spec describes a test certificate. Defaults: an end-entity certificate that is valid now.
 type spec struct {
-	cn       string
+	cn, org  string
 	dns      []string
 	ips      []string
 	by       *pair // nil: self-signed
 	ca       bool
 	noBasic  bool // leave basic constraints out
-	noKeyID  bool
+	akid     bool // with the identifier of the CA's key, which crypto/x509 leaves out where the names are the same
+	skid     bool // with one of its own key, which crypto/x509 leaves out of a leaf
 	usage    x509.KeyUsage
 	ext      []x509.ExtKeyUsage
 	from, to time.Time
 	key      crypto.Signer
 	pathLen0 bool
+	within   []string // name constraints of a CA
+	policies []asn1.ObjectIdentifier
+	critical bool // with a critical extension that nobody knows
+	email    string
 }
 
 func mint(t testing.TB, s spec) *pair {
@@ -59,10 +65,21 @@ func mint(t testing.TB, s spec) *pair {
 	if s.to.IsZero() {
 		s.to = time.Now().Add(365 * 24 * time.Hour)
 	}
+	subject := pkix.Name{CommonName: s.cn}
+	if s.org != "" {
+		subject.Organization = []string{s.org}
+	}
 	tpl := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: s.cn}, NotBefore: s.from, NotAfter: s.to,
+		SerialNumber: serial, Subject: subject, NotBefore: s.from, NotAfter: s.to,
 		DNSNames: s.dns, KeyUsage: s.usage, ExtKeyUsage: s.ext,
 		BasicConstraintsValid: !s.noBasic, IsCA: s.ca, MaxPathLenZero: s.pathLen0,
+	}
+	tpl.PermittedDNSDomains, tpl.PermittedDNSDomainsCritical, tpl.PolicyIdentifiers = s.within, len(s.within) > 0, s.policies
+	if s.critical {
+		tpl.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Critical: true, Value: []byte{5, 0}}}
+	}
+	if s.email != "" {
+		tpl.EmailAddresses = []string{s.email}
 	}
 	for _, ip := range s.ips {
 		tpl.IPAddresses = append(tpl.IPAddresses, net.ParseIP(ip))
@@ -70,10 +87,11 @@ func mint(t testing.TB, s spec) *pair {
 	parent, signer := tpl, key
 	if s.by != nil {
 		parent, signer = s.by.cert, s.by.key
-		if s.noKeyID {
-			stripped := *parent
-			stripped.SubjectKeyId = nil
-			parent = &stripped
+		if s.akid {
+			tpl.AuthorityKeyId = parent.SubjectKeyId
+		}
+		if s.skid {
+			tpl.SubjectKeyId = []byte{1, 2, 3}
 		}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tpl, parent, key.Public(), signer)

@@ -37,6 +37,16 @@ func Load(f Files) (*Material, error) {
 	return m, nil
 }
 
+// LoadPair reads a certificate and its key, looked for inside cert when key has no path, without judging dates or trust: what a
+// renewal starts from. The certificate must be the first of its file; others go to Extra.
+func LoadPair(cert, key Source) (*Material, error) {
+	m := &Material{}
+	if err := m.loadPair(Files{Cert: cert, Key: key}); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
 // loadPair reads certificate and key and brings them together.
 func (m *Material) loadPair(f Files) error {
 	certs, err := readPEM(f.Cert)
@@ -64,8 +74,12 @@ func (m *Material) loadPair(f Files) error {
 	for _, c := range certs.certs {
 		m.Certificate.Certificate = append(m.Certificate.Certificate, c.Raw)
 	}
-	if info, err := os.Stat(keySrc.Path); err == nil && info.Mode().Perm()&0o004 != 0 {
-		m.warn("%s: the file with the private key can be read by every user of this host (mode %04o)", keySrc, info.Mode().Perm())
+	if info, err := os.Stat(keySrc.Path); err == nil && info.Mode().Perm()&0o006 != 0 {
+		can := "read"
+		if info.Mode().Perm()&0o004 == 0 {
+			can = "changed"
+		}
+		m.warn("%s: the file with the private key can be %s by every user of this host (mode %04o); chmod 0600", keySrc, can, info.Mode().Perm())
 	}
 	return nil
 }
@@ -74,6 +88,8 @@ func noKey(f Files, src Source, p *pemFile) error {
 	switch {
 	case p.encrypted:
 		return fmt.Errorf(`%s: the private key is encrypted and nobody is there to type a passphrase; decrypt it with "openssl pkey -in FILE -out NEW" and give NEW mode 0600`, src)
+	case f.Key.Path == "" && src.Option == "":
+		return fmt.Errorf("%s: the file holds no private key; name the file of the key as well", src)
 	case f.Key.Path == "":
 		return fmt.Errorf("%s: no private key option is set and the certificate file holds no key either; set tkey (or ssl-key), or append the key to the file", src)
 	}
@@ -111,7 +127,7 @@ func pickKey(f Files, src Source, blocks []*pem.Block, certs []*x509.Certificate
 	case belongsTo > 0:
 		return nil, fmt.Errorf("%s: the key belongs to certificate number %d of %s, but the node's own certificate must be the first", src, belongsTo+1, f.Cert)
 	}
-	return nil, fmt.Errorf("%s: the private key does not belong to certificate %s in %s; they come from different requests", src, describe(certs[0]), f.Cert)
+	return nil, fmt.Errorf("%s: the private key does not belong to certificate %s in %s; they come from different requests", src, Describe(certs[0]), f.Cert)
 }
 
 func parseKey(b *pem.Block) (crypto.Signer, error) {
@@ -174,7 +190,7 @@ func (m *Material) selfCheck(f Files) error {
 		return fmt.Errorf("%s: %w", f.Cert, err)
 	}
 	if left := m.Leaf.NotAfter.Sub(c.now); left < soonExpired {
-		m.warn("%s: certificate %s expires in %d days, on %s", f.Cert, describe(m.Leaf), int(left.Hours()/24), date(m.Leaf.NotAfter))
+		m.warn("%s: certificate %s expires in %d days, on %s", f.Cert, Describe(m.Leaf), int(left.Hours()/24), date(m.Leaf.NotAfter))
 	}
 	if len(m.Anchors) == 0 {
 		return nil

@@ -60,6 +60,13 @@ func TestLoad(t *testing.T) {
 	needOpenSSL(t, dir, "ec", "-in", "node.key", "-out", "encrypted1.key", "-aes128", "-passout", "pass:secretword")
 	needOpenSSL(t, dir, "ec", "-in", "node.key", "-out", "sec1.key")
 	needOpenSSL(t, dir, "ecparam", "-name", "prime256v1", "-genkey", "-out", "params.key")
+	needOpenSSL(t, dir, "req", "-new", "-x509", "-key", "params.key", "-subj", "/CN=params", "-days", "99", "-out", "params.pem")
+	needOpenSSL(t, dir, "genrsa", "-traditional", "-out", "pkcs1.key", "2048")
+	needOpenSSL(t, dir, "req", "-new", "-x509", "-key", "pkcs1.key", "-subj", "/CN=pkcs1", "-days", "99", "-out", "pkcs1.pem")
+	needOpenSSL(t, dir, "req", "-new", "-x509", "-key", "pkcs1.key", "-subj", "/CN=negative", "-days", "99", "-set_serial", "-7", "-out", "negative.pem")
+	needOpenSSL(t, dir, "req", "-new", "-x509", "-key", "pkcs1.key", "-subj", "/CN=umlaut", "-days", "99", "-addext", "subjectAltName=DNS:m\xc3\xb6we.local", "-out", "umlaut.pem")
+	needOpenSSL(t, dir, "req", "-new", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", "ed.key", "-subj", "/CN=ed", "-days", "99", "-out", "ed.pem")
+	needOpenSSL(t, dir, "req", "-new", "-x509", "-newkey", "rsa:512", "-nodes", "-keyout", "weak.key", "-subj", "/CN=weak", "-days", "99", "-out", "weak.pem")
 	if err := os.WriteFile(filepath.Join(dir, "open.key"), node.keyPEM(t), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +97,10 @@ func TestLoad(t *testing.T) {
 		{name: "byte order mark", ca: "ca.pem", cert: "bom.pem", anchors: 1},
 		{name: "second key fits", cert: "two-keys.pem"},
 		{name: "SEC 1 key", cert: "node.pem", key: "sec1.key"},
+		{name: "PKCS#1 key", cert: "pkcs1.pem", key: "pkcs1.key"},
+		{name: "EC parameters before the key", cert: "params.pem", key: "params.key"},
+		{name: "Ed25519 key", cert: "ed.pem", key: "ed.key"},
+		{name: "negative serial number", cert: "negative.pem", key: "pkcs1.key"},
 		{name: "intermediate in the certificate file", ca: "ca.pem", cert: "chain.pem", anchors: 1, extra: 1},
 		{name: "CA directory", ca: "hashed", cert: "node.pem", key: "node.key", anchors: 1, warning: "skipped"},
 		{name: "CA path", capath: "hashed", cert: "node.pem", key: "node.key", anchors: 1, warning: "skipped"},
@@ -118,6 +129,8 @@ func TestLoad(t *testing.T) {
 		{name: "encrypted the old way", cert: "node.pem", key: "encrypted1.key", wants: []string{"encrypted", "openssl pkey"}},
 		{name: "foreign key", cert: "node.pem", key: "other.key", wants: []string{"does not belong", "node.pem"}},
 		{name: "foreign key after parameters", cert: "node.pem", key: "params.key", wants: []string{"does not belong"}},
+		{name: "no ASCII in a DNS name", cert: "umlaut.pem", key: "pkcs1.key", wants: []string{"block 1", "cannot be read, issue it again", "SAN dNSName"}},
+		{name: "RSA 512 bits", cert: "weak.pem", key: "weak.key", wants: []string{"512"}},
 		{name: "reversed chain", cert: "reversed.pem", wants: []string{"certificate number 2", "must be the first"}},
 		{name: "curve", cert: "curve.pem", wants: []string{"P-224"}},
 		{name: "DSA", cert: "dsa.pem", wants: []string{"DSA PRIVATE KEY"}},
@@ -165,6 +178,34 @@ func TestLoad(t *testing.T) {
 				t.Errorf("incomplete material: %+v", m)
 			}
 		})
+	}
+}
+
+// What a renewal starts from is not judged; what a bundle is made of is only read.
+func TestReadWithoutJudging(t *testing.T) {
+	dir := t.TempDir()
+	old := mint(t, spec{cn: "old", from: time.Now().Add(-48 * time.Hour), to: time.Now().Add(-24 * time.Hour)})
+	both := Source{Path: write(t, dir, "old.pem", old.certPEM(), old.keyPEM(t))}
+	alone := Source{Path: write(t, dir, "old.crt", old.certPEM(), pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: []byte("x")}))}
+	m, err := LoadPair(both, Source{})
+	if err != nil || !m.Leaf.Equal(old.cert) {
+		t.Errorf("an expired pair: %v", err)
+	}
+	if _, err := LoadPair(alone, Source{}); err == nil || !strings.Contains(err.Error(), "name the file of the key as well") {
+		t.Errorf("no key: %v", err)
+	}
+	for _, tc := range []struct {
+		src  Source
+		key  bool
+		crls int
+	}{{both, true, 0}, {alone, false, 1}} {
+		b, err := ReadBundle(tc.src)
+		if err != nil || len(b.Certificates) != 1 || b.HasKey != tc.key || b.Revocations != tc.crls {
+			t.Errorf("%s: %+v, %v", tc.src, b, err)
+		}
+	}
+	if _, err := ReadBundle(Source{Path: write(t, dir, "old.key", old.keyPEM(t))}); err == nil || !strings.Contains(err.Error(), "wanted at least one certificate") {
+		t.Errorf("a key alone: %v", err)
 	}
 }
 

@@ -65,7 +65,7 @@ func matchAddress(c *x509.Certificate, want netip.Addr, legacy bool) (ok bool, w
 	}
 	for _, n := range texts {
 		if a, err := netip.ParseAddr(strings.Trim(n, "[]")); err == nil && a.Unmap() == want {
-			return true, fmt.Sprintf("the address %s stands in %s of certificate %s as text; put it into an IP alternative name", want, where, describe(c))
+			return true, fmt.Sprintf("the address %s stands in %s of certificate %s as text; put it into an IP alternative name", want, where, Describe(c))
 		}
 	}
 	return false, ""
@@ -87,8 +87,8 @@ func matchPattern(pattern, host string) bool {
 	return ok && label != "" && strings.Contains(rest, ".") && !strings.Contains(rest, "*") && domain == rest
 }
 
-// namesOf lists what the certificate could be matched by, for messages.
-func namesOf(c *x509.Certificate) string {
+// NamesOf lists what the certificate could be matched by, for messages.
+func NamesOf(c *x509.Certificate) string {
 	var names []string
 	for _, n := range c.DNSNames {
 		names = append(names, "DNS:"+clean(n))
@@ -108,6 +108,23 @@ func namesOf(c *x509.Certificate) string {
 		names = append(names[:8], fmt.Sprintf("and %d more", len(names)-8))
 	}
 	return strings.Join(names, ", ")
+}
+
+// SharedName explains the trap of the recipes by hand: a node's certificate with the name of the CA that issued it. It returns
+// nothing for a self-signed certificate, which shares its name with itself.
+func SharedName(c *x509.Certificate) string {
+	// Names are compared as OpenSSL does, which looks neither at the case nor at the type of the strings in them.
+	same := strings.EqualFold(c.Subject.String(), c.Issuer.String())
+	switch {
+	case selfSigned(c):
+	case same && (len(c.AuthorityKeyId) == 0 || len(c.SubjectKeyId) == 0):
+		return fmt.Sprintf("certificate %s has the same subject as the CA that signed it; OpenSSL-based tools take it for self-signed and refuse it", Describe(c))
+	case same:
+		return fmt.Sprintf("certificate %s has the same subject as the CA that signed it; only their key identifiers tell them apart, which not every program looks at", Describe(c))
+	case c.Issuer.CommonName != "" && slices.ContainsFunc(commonNames(c), func(n string) bool { return strings.EqualFold(n, c.Issuer.CommonName) }):
+		return fmt.Sprintf("certificate %s has the common name of the CA that signed it; some servers and clients refuse it", Describe(c))
+	}
+	return ""
 }
 
 // Reverse returns host followed by the names that the resolver, its hosts file included, gives for the address or addresses of

@@ -23,6 +23,25 @@ type pemFile struct {
 	raw       []byte
 }
 
+// Bundle is what a file of certificates holds, as far as it matters for trust.
+type Bundle struct {
+	Certificates []*x509.Certificate // in the order of the file, at least one
+	Revocations  int                 // revocation lists, which nothing here uses
+	HasKey       bool                // a private key stands in it as well, in whatever form
+}
+
+// ReadBundle reads the certificates of a PEM file without judging them.
+func ReadBundle(src Source) (Bundle, error) {
+	p, err := readPEM(src)
+	if err != nil {
+		return Bundle{}, err
+	}
+	if len(p.certs) == 0 {
+		return Bundle{}, fmt.Errorf("%s: found %s, wanted at least one certificate in PEM form", src, p.noPEM())
+	}
+	return Bundle{Certificates: p.certs, Revocations: p.crls, HasKey: len(p.keys) > 0 || p.encrypted}, nil
+}
+
 // readPEM reads a file and sorts its blocks. Text between blocks is skipped, as every PEM reader does.
 func readPEM(src Source) (*pemFile, error) {
 	text, err := readLimited(src)
@@ -49,7 +68,7 @@ func (p *pemFile) add(b *pem.Block) error {
 	case b.Type == "CERTIFICATE" || b.Type == "X509 CERTIFICATE":
 		c, err := x509.ParseCertificate(b.Bytes)
 		if err != nil {
-			return fmt.Errorf("the certificate cannot be read: %w", err)
+			return fmt.Errorf("the certificate cannot be read, issue it again: %w", err)
 		}
 		p.certs = append(p.certs, c)
 	case b.Type == "TRUSTED CERTIFICATE":

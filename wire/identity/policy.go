@@ -123,7 +123,7 @@ func (c *checker) exact(leaf *x509.Certificate) error {
 	if !leaf.Equal(c.Exact) {
 		got, want := Pin(leaf), Pin(c.Exact)
 		return &CheckError{WrongCertificate,
-			fmt.Sprintf("the peer showed certificate %s with SHA-256 %x, but only %s with SHA-256 %x is accepted", describe(leaf), got, describe(c.Exact), want),
+			fmt.Sprintf("the peer showed certificate %s with SHA-256 %x, but only %s with SHA-256 %x is accepted", Describe(leaf), got, Describe(c.Exact), want),
 			"copy the same pair of certificates to all nodes"}
 	}
 	// The key is known by heart, so a date proves nothing more. The stock method never looked at it either.
@@ -195,8 +195,8 @@ func (c *checker) build(peer []*x509.Certificate) error {
 	if err != nil {
 		return c.explain(peer, err)
 	}
-	if string(peer[0].RawSubject) == string(peer[0].RawIssuer) && len(peer[0].AuthorityKeyId) == 0 {
-		c.warn("certificate %s has the same subject as the CA that signed it; OpenSSL-based tools take it for self-signed and refuse it", describe(peer[0]))
+	if trap := SharedName(peer[0]); trap != "" {
+		c.warn("%s", trap)
 	}
 	return nil
 }
@@ -221,7 +221,7 @@ func (c *checker) name(leaf *x509.Certificate) error {
 		want = strings.Join(c.Names, ", ")
 	}
 	return &CheckError{WrongName,
-		fmt.Sprintf("certificate %s is valid for %s, wanted is one of: %s%s", describe(leaf), namesOf(leaf), want, from),
+		fmt.Sprintf("certificate %s is valid for %s, wanted is one of: %s%s", Describe(leaf), NamesOf(leaf), want, from),
 		"issue a certificate with that name as alternative name, let the joiner advertise a name it has, or set ssl-mode=VERIFY_CA to check the chain only"}
 }
 
@@ -230,11 +230,11 @@ func (c *checker) dates(cert *x509.Certificate, what string) *CheckError {
 	switch {
 	case c.now.Before(cert.NotBefore):
 		return &CheckError{NotYetValid,
-			fmt.Sprintf("%s %s is not valid before %s, and the clock of this host says %s", what, describe(cert), date(cert.NotBefore), date(c.now)),
+			fmt.Sprintf("%s %s is not valid before %s, and the clock of this host says %s", what, Describe(cert), date(cert.NotBefore), date(c.now)),
 			"check the clocks of both hosts"}
 	case c.now.After(cert.NotAfter):
 		return &CheckError{Expired,
-			fmt.Sprintf("%s %s expired on %s, and the clock of this host says %s", what, describe(cert), date(cert.NotAfter), date(c.now)),
+			fmt.Sprintf("%s %s expired on %s, and the clock of this host says %s", what, Describe(cert), date(cert.NotAfter), date(c.now)),
 			"renew it"}
 	}
 	return nil
@@ -247,9 +247,9 @@ func (c *checker) strength(leaf *x509.Certificate) error {
 	}
 	switch bits := key.N.BitLen(); {
 	case bits < minRSABits:
-		return &CheckError{WeakKey, fmt.Sprintf("certificate %s has an RSA key of %d bits, at least %d are needed", describe(leaf), bits, minRSABits), "make a new key"}
+		return &CheckError{WeakKey, fmt.Sprintf("certificate %s has an RSA key of %d bits, at least %d are needed", Describe(leaf), bits, minRSABits), "make a new key"}
 	case bits < commonRSABits:
-		c.warn("certificate %s has an RSA key of %d bits; most systems refuse less than %d by now", describe(leaf), bits, commonRSABits)
+		c.warn("certificate %s has an RSA key of %d bits; most systems refuse less than %d by now", Describe(leaf), bits, commonRSABits)
 	}
 	return nil
 }
@@ -265,7 +265,7 @@ func (c *checker) usage(leaf *x509.Certificate) {
 	if c.Usage == x509.ExtKeyUsageClientAuth {
 		missing = "client authentication"
 	}
-	c.warn("certificate %s is not made for %s (extended key usage); it is accepted, but other programs will refuse it in this role", describe(leaf), missing)
+	c.warn("certificate %s is not made for %s (extended key usage); it is accepted, but other programs will refuse it in this role", Describe(leaf), missing)
 }
 
 // selfSigned decides what counts as an anchor. A signature with an algorithm that Go does not check any more (SHA-1 roots are

@@ -1,9 +1,11 @@
 package identity
 
 import (
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"strings"
 	"testing"
@@ -44,11 +46,23 @@ func verdictCases(t *testing.T) []verdictCase {
 	short := mint(t, spec{cn: "short", ca: true, usage: sign, pathLen0: true})
 	below := mint(t, spec{cn: "below", ca: true, usage: sign, by: short})
 
+	narrow := mint(t, spec{cn: "narrow", ca: true, usage: sign, within: []string{"db.local"}})
+	oid := []asn1.ObjectIdentifier{{1, 3, 6, 1, 4, 1, 99999, 1}}
+	strange := mint(t, spec{cn: "strange", ca: true, usage: sign, critical: true})
+	harbour := mint(t, spec{cn: "Root", org: "harbour", ca: true, usage: sign})
+	successor := mint(t, spec{cn: "successor", ca: true, usage: sign})
+	_, edKey, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := mint(t, spec{cn: "alone", noBasic: true})
+
 	// Forms that crypto/x509 does not write come from the openssl program.
 	needOpenSSL(t, dir, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "sha1.key", "-out", "sha1.pem", "-subj", "/CN=sha1 root", "-sha1", "-days", "30")
 	needOpenSSL(t, dir, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "n.key", "-out", "n.csr", "-subj", "/CN=n")
 	needOpenSSL(t, dir, "x509", "-req", "-in", "n.csr", "-CA", "sha1.pem", "-CAkey", "sha1.key", "-set_serial", "7", "-sha1", "-out", "n-sha1.pem", "-days", "30")
 	needOpenSSL(t, dir, "x509", "-req", "-in", "n.csr", "-CA", "sha1.pem", "-CAkey", "sha1.key", "-set_serial", "-5", "-sha256", "-out", "n-negative.pem", "-days", "30")
+	needOpenSSL(t, dir, "x509", "-req", "-in", "n.csr", "-CA", "sha1.pem", "-CAkey", "sha1.key", "-set_serial", "8", "-md5", "-out", "n-md5.pem", "-days", "30")
 	// Without an extension file x509 -req writes version 1, which is how the old recipes made their roots.
 	needOpenSSL(t, dir, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", "v1.key", "-out", "v1.csr", "-subj", "/CN=v1 root")
 	needOpenSSL(t, dir, "x509", "-req", "-in", "v1.csr", "-signkey", "v1.key", "-out", "v1.pem", "-days", "30")
@@ -104,11 +118,25 @@ func verdictCases(t *testing.T) []verdictCase {
 		{name: "client authentication only, as a server", anchors: certs(root), peer: certs(mint(t, spec{cn: "x", by: root, ext: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})), usage: x509.ExtKeyUsageServerAuth, warning: "not made for server", openssl: true},
 		{name: "server authentication only, as a client", anchors: certs(root), peer: certs(mint(t, spec{cn: "x", by: root, ext: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})), usage: x509.ExtKeyUsageClientAuth, warning: "not made for client", openssl: true},
 		{name: "SHA-1 signature", anchors: one(sha1Root), peer: one(get("n-sha1.pem")), kind: BadSignatureAlg, text: "SHA1", openssl: true, unlike: "depends on the security level, and verify has none"},
+		{name: "MD5 signature", anchors: one(sha1Root), peer: one(get("n-md5.pem")), kind: BadSignatureAlg, text: "MD5", openssl: true, unlike: "as with SHA-1"},
 		{name: "SHA-1 root, SHA-256 leaf with negative serial", anchors: one(sha1Root), peer: one(get("n-negative.pem")), openssl: true},
 		{name: "SHA-1 self-signed, listed", anchors: one(sha1Root), peer: one(sha1Root), openssl: true},
 		{name: "RSA 512 bits", anchors: one(get("weak.pem")), peer: one(get("weak.pem")), kind: WeakKey, text: "512 bits", openssl: true, unlike: "verify has no security level"},
 		{name: "RSA 1024 bits", anchors: certs(small), peer: certs(small), warning: "1024 bits", openssl: true},
 		{name: "node with the subject of its CA", anchors: one(v1), peer: one(get("trap.pem")), warning: "same subject", openssl: false, unlike: "the signature is good, only the name confuses"},
+		{name: "node with the subject of its CA, told apart by key identifiers", anchors: certs(root), peer: certs(mint(t, spec{cn: "root", by: root, akid: true, skid: true})), warning: "only their key identifiers", openssl: true},
+		{name: "node with the subject of its CA, no identifier of its own key", anchors: certs(root), peer: certs(mint(t, spec{cn: "root", by: root, akid: true})), warning: "take it for self-signed", unlike: "the signature is good, only the name confuses"},
+		{name: "node with the common name of its CA", anchors: certs(harbour), peer: certs(mint(t, spec{cn: "ROOT", by: harbour})), warning: "has the common name", openssl: true},
+		{name: "self-signed leaf, an older one of the same name listed", anchors: certs(again), peer: certs(alone), kind: Untrusted, text: "is self-signed and not listed"},
+		{name: "name within the constraints of the CA", anchors: certs(narrow), peer: certs(mint(t, spec{cn: "x", by: narrow, dns: []string{"n1.db.local"}})), openssl: true},
+		{name: "name outside the constraints of the CA", anchors: certs(narrow), peer: certs(mint(t, spec{cn: "x", by: narrow, dns: []string{"n1.example.org"}})), kind: Untrusted, text: "name constraints of its CA do not allow"},
+		{name: "certificate policies", anchors: certs(root), peer: certs(mint(t, spec{cn: "x", by: root, policies: oid})), openssl: true},
+		{name: "unknown critical extension in the leaf", anchors: certs(root), peer: certs(mint(t, spec{cn: "x", by: root, critical: true})), kind: Untrusted, text: "critical extension"},
+		{name: "unknown critical extension in the root", anchors: certs(strange), peer: certs(mint(t, spec{cn: "x", by: strange})), kind: Untrusted, text: "critical extension"},
+		{name: "old and new CA in one file, old node", anchors: certs(successor, root), peer: certs(leaf), openssl: true},
+		{name: "old and new CA in one file, new node", anchors: certs(root, successor), peer: certs(mint(t, spec{cn: "x", by: successor})), openssl: true},
+		{name: "new CA alone, old node", anchors: certs(successor), peer: certs(leaf), kind: Untrusted, text: `issued by "CN=root"`},
+		{name: "Ed25519", anchors: certs(root), peer: certs(mint(t, spec{cn: "x", by: root, key: edKey})), openssl: true},
 		{name: "no certificate", anchors: certs(root), peer: nil, kind: NoCertificate, text: "no certificate"},
 		{name: "no anchors", anchors: nil, peer: certs(leaf), kind: NoAnchors, text: "no CA certificate is configured"},
 		{name: "too many certificates", anchors: certs(root), peer: append(certs(leaf), make([]*x509.Certificate, maxChain)...), kind: Untrusted, text: "at most 16"},
@@ -218,6 +246,14 @@ func TestPolicyNames(t *testing.T) {
 		{name: "partial star", cert: spec{cn: "x", dns: []string{"n*.db.local"}}, want: "n1.db.local", unlike: "stricter here, as in crypto/x509"},
 		{name: "underscore", cert: spec{cn: "x", dns: []string{"db_1.local.net"}}, want: "db_1.local.net", ok: true},
 		{name: "wildcard in the common name", cert: spec{cn: "*.db.local"}, want: "n1.db.local", ok: true},
+		{name: "wildcard in the common name over everything", cert: spec{cn: "*.local"}, want: "n1.local"},
+		{name: "underscore in the common name", cert: spec{cn: "db_1.local"}, want: "db_1.local", ok: true},
+		{name: "common name, SAN is an e-mail address", cert: spec{cn: "n1.db.local", email: "dba@example.org"}, want: "n1.db.local", ok: true},
+		{name: "common name, SAN has addresses only", cert: spec{cn: "n1.db.local", ips: []string{"10.0.0.1"}}, want: "n1.db.local", unlike: "openssl falls back for each kind of name, here any SAN ends the common name's time"},
+		{name: "address in the common name, SAN has names only", cert: spec{cn: "10.0.0.1", dns: []string{"n1.db.local"}}, want: "10.0.0.1"},
+		{name: "v6 address in the common name", cert: spec{cn: "2001:db8::1"}, want: "2001:db8::1", ok: true, warning: "common name", unlike: "socat takes it"},
+		{name: "address, wildcard", cert: spec{cn: "x", dns: []string{"*.0.0.1"}}, want: "10.0.0.1"},
+		{name: "blank in the common name", cert: spec{cn: "node 1"}, want: "node 1", ok: true, unlike: "no host has such a name, but commonname= may"},
 		{name: "no name", cert: spec{}, want: "n1"},
 	} {
 		t.Run(strings.ReplaceAll(tc.name, " ", "_"), func(t *testing.T) {
@@ -250,6 +286,26 @@ func opensslNames(t *testing.T, root, leaf *x509.Certificate, want string) bool 
 	}
 	_, err := openssl(t, dir, "verify", "-no-CApath", "-no-CAstore", "-CAfile", "ca.pem", flag, want, "leaf.pem")
 	return err == nil
+}
+
+// Whatever the system trusts is nothing to a cluster: with no anchor that fits there is no trust.
+func TestSystemStoreIsNeverAsked(t *testing.T) {
+	root := mint(t, spec{cn: "public root", ca: true, usage: x509.KeyUsageCertSign})
+	other := mint(t, spec{cn: "other", ca: true, usage: x509.KeyUsageCertSign})
+	leaf := mint(t, spec{cn: "leaf", by: root})
+	dir := t.TempDir()
+	t.Setenv("SSL_CERT_FILE", write(t, dir, "system.pem", root.certPEM()))
+	t.Setenv("SSL_CERT_DIR", dir)
+	if _, err := leaf.cert.Verify(x509.VerifyOptions{KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
+		t.Fatalf("the system store of this test is meant to trust the leaf: %v", err)
+	}
+	for want, anchors := range map[Kind][]*x509.Certificate{NoAnchors: nil, Untrusted: {other.cert}} {
+		_, err := Policy{Level: Chain, Anchors: anchors}.Check([]*x509.Certificate{leaf.cert})
+		var ce *CheckError
+		if !errors.As(err, &ce) || ce.Kind != want {
+			t.Errorf("with %d anchors: %v, want %v", len(anchors), err, want)
+		}
+	}
 }
 
 // A peer writes its own names. None of them may start a new line in the log.

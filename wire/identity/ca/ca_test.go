@@ -53,16 +53,15 @@ func TestIssueChainsToAuthority(t *testing.T) {
 	}
 }
 
-func TestAuthorityRoundTrip(t *testing.T) {
-	a, err := NewCA("round trip", Options{})
+func TestExisting(t *testing.T) {
+	a, err := NewCA("", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	keyPEM, err := a.KeyPEM()
-	if err != nil {
-		t.Fatal(err)
+	if !strings.HasPrefix(a.Certificate.Subject.CommonName, "SST CA ") {
+		t.Errorf("the authority calls itself %q", a.Certificate.Subject.CommonName)
 	}
-	b, err := Load(a.CertificatePEM(), keyPEM)
+	b, err := Existing(a.Certificate, a.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,29 +69,17 @@ func TestAuthorityRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := parse(t, certPEM).CheckSignatureFrom(a.Certificate); err != nil {
+	leaf := parse(t, certPEM)
+	if err := leaf.CheckSignatureFrom(a.Certificate); err != nil {
 		t.Error(err)
 	}
-}
-
-func TestLoadRefuses(t *testing.T) {
-	a, _ := NewCA("one", Options{})
-	b, _ := NewCA("two", Options{})
-	bKey, _ := b.KeyPEM()
-	nodeCert, nodeKey, _ := a.Issue("node", nil, Options{})
-	for _, tc := range []struct {
-		name      string
-		cert, key []byte
-		want      string
-	}{
-		{"foreign key", a.CertificatePEM(), bKey, "does not belong"},
-		{"no certificate", []byte("text"), bKey, "no certificate"},
-		{"no key", a.CertificatePEM(), []byte("text"), "no private key"},
-		{"node certificate", nodeCert, nodeKey, "not a CA"},
-	} {
-		if _, err := Load(tc.cert, tc.key); err == nil || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%s: got %v, want text %q", tc.name, err, tc.want)
-		}
+	if _, err := Existing(leaf, a.Key); err == nil || !strings.Contains(err.Error(), "not a CA certificate") {
+		t.Errorf("a node as authority: %v", err)
+	}
+	mute := *a.Certificate
+	mute.KeyUsage = x509.KeyUsageDigitalSignature
+	if _, err := Existing(&mute, a.Key); err == nil || !strings.Contains(err.Error(), "may not sign") {
+		t.Errorf("an authority that may not sign: %v", err)
 	}
 }
 
@@ -115,6 +102,11 @@ func TestIssueRefuses(t *testing.T) {
 		{"zone", a, "n", []string{"fe80::1%eth0"}, Options{}, "zone"},
 		{"empty name", a, "n", []string{""}, Options{}, "1 to 253"},
 		{"negative lifetime", a, "n", nil, Options{Lifetime: -1}, "negative"},
+		{"empty label", a, "n", []string{"n1..local"}, Options{}, "labels is empty"},
+		{"star in the middle", a, "n", []string{"n.*.local"}, Options{}, "a star"},
+		{"star above everything", a, "n", []string{"*.local"}, Options{}, "a star"},
+		{"short RSA key", a, "n", nil, Options{Algorithm: RSA, Bits: 2048}, "2048 bits"},
+		{"long RSA key", a, "n", nil, Options{Algorithm: RSA, Bits: 16384}, "16384 bits"},
 		{"unknown algorithm", a, "n", nil, Options{Algorithm: 9}, "unknown algorithm"},
 		{"expired authority", expired, "n", nil, Options{}, "expired on"},
 	} {
