@@ -19,6 +19,7 @@ import (
 	"trireme/engine/tree"
 	"trireme/proto/msg"
 	"trireme/wire"
+	"trireme/wire/pack"
 )
 
 // Version is the version of the protocol this package speaks.
@@ -75,6 +76,11 @@ type DonorConfig struct {
 	// RateLimit bounds the bytes a second read from the donor's files while its server
 	// works; 0 means no limit. Under the lock there is none (R-LOAD-1).
 	RateLimit int64
+	// Compress says whether content is packed for the wire; zero means that it is not.
+	// The joiner must take the codec.
+	Compress pack.Mode
+	// CompressLevel is a level of the zstd command; 0 means its fastest.
+	CompressLevel int
 	// Gentle leaves the page cache as it was and steps back in the disk's queue while
 	// the server works (R-LOAD-2). It changes the priority of the whole process.
 	Gentle bool
@@ -129,6 +135,7 @@ type donor struct {
 	passes  uint16
 	workers []*worker
 
+	packing packing
 	limit   *rate.Limiter // nil: none
 	working atomic.Bool   // the server works: limits hold
 
@@ -165,6 +172,13 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 	}
 	if c.Note == nil {
 		c.Note = func(string, ...any) {}
+	}
+	note := c.Note
+	var noting sync.Mutex // the one that watches the link has things to say too
+	c.Note = func(format string, args ...any) {
+		noting.Lock()
+		defer noting.Unlock()
+		note(format, args...)
 	}
 	if c.Rounds <= 0 {
 		c.Rounds = 8
@@ -228,6 +242,9 @@ func (d *donor) hello() (int, error) {
 		return 0, err
 	}
 	d.c.Note("joiner is %s, %s", printable(peer.Node), printable(peer.Software))
+	if !d.c.Bypass {
+		d.agree(peer.Facts)
+	}
 	d.noBinlogs = states(peer.Facts, FactBinlogs, FactOff)
 	if !d.c.Bypass {
 		if err := checkFacts(d.c.Facts, peer.Facts); err != nil {
@@ -277,11 +294,17 @@ func (d *donor) full(streams int) (Summary, error) {
 	if err := d.connect(min(streams, int(acc.Streams))); err != nil {
 		return Summary{}, err
 	}
+	began := time.Now()
+	if d.c.Compress == pack.Auto && d.packing.codec != pack.None {
+		d.s.run(d.watchLink)
+	}
 	sum, err := d.copy(first, at, lsn)
 	if err != nil {
 		d.s.fail(err) // before release waits for what is on its way
+		return sum, err
 	}
-	return sum, err
+	d.explain(time.Since(began))
+	return sum, nil
 }
 
 // copy is the transfer proper, with live passes or without.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"trireme/engine/tree"
 	"trireme/proto/msg"
 	"trireme/wire"
+	"trireme/wire/pack"
 )
 
 // Offer is what the donor said it will send, before anything is changed.
@@ -41,6 +43,8 @@ type JoinerConfig struct {
 
 	// Streams is the most data connections the donor may open; 0 means 16.
 	Streams int
+	// Compress says which packed content is taken; zero means none.
+	Compress pack.Mode
 	// FirstContact is how long to wait for the donor; 0 means without limit.
 	FirstContact time.Duration
 
@@ -210,7 +214,8 @@ func (j *joiner) hello() (msg.Hello, error) {
 	j.c.Note("donor is %s, %s", printable(peer.Node), printable(peer.Software))
 	streams := min(int(peer.Streams), j.c.Streams)
 	j.agreed = streams
-	own := msg.Hello{Streams: uint16(streams), Software: j.c.Software, Node: j.c.Node, Facts: j.c.Facts}
+	own := msg.Hello{Streams: uint16(streams), Software: j.c.Software, Node: j.c.Node,
+		Facts: append(slices.Clone(j.c.Facts), codecsFact(j.c.Compress)...)}
 	return peer, j.s.tell(msg.TypeHello, own)
 }
 

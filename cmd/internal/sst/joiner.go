@@ -74,7 +74,7 @@ func (c *call) joiner() error {
 			_, err := galera.ParseGTID(s)
 			return err
 		},
-		Software: c.program, Node: c.node, Facts: c.facts(nil), Streams: c.set.MaxStreams,
+		Software: c.program, Node: c.node, Facts: c.facts(nil), Streams: c.set.MaxStreams, Compress: compression(c.set),
 		FirstContact: c.set.InitialTimeout, Progress: &p, Note: c.log.Infof,
 	})
 	stop()
