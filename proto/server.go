@@ -51,6 +51,7 @@ func (j *joiner) serve(c *wire.Conn) error {
 				j.mu.Lock()
 				j.data--
 				j.mu.Unlock()
+				j.s.disown(c)
 				return nil
 			}
 			if j.finished.Load() && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) || j.s.closing.Load() {

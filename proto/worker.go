@@ -104,6 +104,7 @@ func (w *worker) renew() error {
 	if err != nil {
 		return w.d.s.cause(wireError("replace a data connection", err))
 	}
+	w.d.c.Note("replaced a data connection whose key had protected %d MiB", w.conn.Written()>>20)
 	old := w.conn
 	w.d.s.own(conn)
 	w.conn = conn
