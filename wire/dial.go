@@ -31,7 +31,7 @@ func Dial(ctx context.Context, t Ticket, kind Kind, c Config) (*Conn, error) {
 		mode := modeObjection(t.Plain)
 		return nil, deliver(ctx, t, c, mode)
 	}
-	return dial(ctx, t, kind, c, nil)
+	return c.Socket.retried(ctx, func() (*Conn, error) { return dial(ctx, t, kind, c, nil) })
 }
 
 // Refuse is for a donor that cannot start, for instance because of its option file: it connects without a certificate of its own,

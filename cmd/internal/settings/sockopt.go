@@ -38,8 +38,6 @@ type SockOpts struct {
 	SourcePort     int
 	TOS            int
 	TOSSet         bool
-	SNIHost        string
-	NoSNI          bool
 }
 
 // sockTrust collects what sockopt says about trust; tls decides over it.

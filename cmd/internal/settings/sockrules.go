@@ -36,8 +36,6 @@ func buildSockRules() map[string]sockRule {
 	put(maxProto, "openssl-max-proto-version", "max-proto-version", "max-version")
 	put(fips, "fips", "openssl-fips")
 	put(compress, "compress", "openssl-compress")
-	put(text(func(o *SockOpts) *string { return &o.SNIHost }), "snihost", "openssl-snihost")
-	put(func(r *resolver, at Setting, item sockItem) { r.s.sock.NoSNI = r.sockSwitch(at, item) }, "no-sni", "nosni", "openssl-no-sni")
 
 	// Addresses and access.
 	put(family, "pf", "protocol-family")
@@ -69,7 +67,7 @@ func buildSockRules() map[string]sockRule {
 	put(func(r *resolver, at Setting, item sockItem) { r.s.sock.Forever = r.sockSwitch(at, item) }, "forever")
 
 	// Accepted: true anyway.
-	put(func(*resolver, Setting, sockItem) {}, "reuseaddr", "so-reuseaddr", "fork")
+	put(func(*resolver, Setting, sockItem) {}, "reuseaddr", "so-reuseaddr", "fork", "no-sni", "nosni", "openssl-no-sni")
 
 	for reason, names := range sockIgnored {
 		put(func(r *resolver, at Setting, _ sockItem) { r.warn(at, "has no effect: %s", reason) }, names...)
@@ -82,12 +80,13 @@ func buildSockRules() map[string]sockRule {
 
 // sockIgnored lists options that tuned socat, by the reason why nothing is lost.
 var sockIgnored = map[string][]string{
-	"TLS 1.3 needs no Diffie-Hellman parameters":              {"dhparam", "dhparams", "dh", "openssl-dhparam"},
-	"random numbers come from the kernel":                     {"egd", "pseudo", "openssl-egd", "openssl-pseudo"},
-	"the source port is free, or given by sourceport":         {"lowport"},
-	"the kernel's choice is kept":                             {"cork", "tcp-cork", "syncnt", "tcp-syncnt", "quickack", "tcp-quickack", "defer-accept", "tcp-defer-accept", "ttl", "ip-ttl", "dscp", "reuseport", "so-reuseport", "linger", "so-linger", "priority", "so-priority", "ipv6only", "ipv6-v6only"},
-	"the listener takes the connections of one transfer only": {"backlog", "max-children", "max-children-late"},
-	"there is no stream pair to shut down":                    {"ignoreeof", "shut-none", "shut-down", "shut-close", "shut-null", "lockfile", "waitlock", "history", "history-file", "end-close", "null-eof", "cloexec", "nonblock"},
+	"TLS 1.3 needs no Diffie-Hellman parameters":                {"dhparam", "dhparams", "dh", "openssl-dhparam"},
+	"no name is indicated, the certificate is known by its pin": {"snihost", "openssl-snihost"},
+	"random numbers come from the kernel":                       {"egd", "pseudo", "openssl-egd", "openssl-pseudo"},
+	"the source port is free, or given by sourceport":           {"lowport"},
+	"the kernel's choice is kept":                               {"cork", "tcp-cork", "syncnt", "tcp-syncnt", "quickack", "tcp-quickack", "defer-accept", "tcp-defer-accept", "ttl", "ip-ttl", "dscp", "reuseport", "so-reuseport", "linger", "so-linger", "priority", "so-priority", "ipv6only", "ipv6-v6only"},
+	"the listener takes the connections of one transfer only":   {"backlog", "max-children", "max-children-late"},
+	"there is no stream pair to shut down":                      {"ignoreeof", "shut-none", "shut-down", "shut-close", "shut-null", "lockfile", "waitlock", "history", "history-file", "end-close", "null-eof", "cloexec", "nonblock"},
 }
 
 // sockRefused lists options that would change who may connect, with which rights, or which bytes arrive.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -23,7 +24,7 @@ func source(s settings.Setting) identity.Source {
 // channel turns the TLS settings into one end of the channel (design section 4).
 // Names are left to the donor, which alone knows whom it calls.
 func channel(set *settings.Settings, joiner bool) (wire.Config, error) {
-	c := wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Socket: socketOptions(set.SockOpts())}
+	c := wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Socket: socketOptions(set.SockOpts(), set.InitialTimeout)}
 	t := &set.TLS
 	if t.Mode == settings.Plain {
 		c.Plain = true
@@ -113,14 +114,20 @@ func why(t *settings.TLS) string {
 	return t.Decider.Name + " from " + t.Decider.Origin
 }
 
-// socketOptions translates what sockopt asked for (sst-options 5).
-func socketOptions(o settings.SockOpts) wire.SocketOptions {
+// socketOptions translates what sockopt asked for (sst-options 5). A donor that shall
+// try for ever stops when a joiner with the same settings has.
+func socketOptions(o settings.SockOpts, forever time.Duration) wire.SocketOptions {
 	s := wire.SocketOptions{
-		Bind: o.Bind, SourcePort: o.SourcePort, Device: o.Interface, NoKeepAlive: o.KeepAlive == settings.Off,
+		Bind: strings.Trim(o.Bind, "[]"), SourcePort: o.SourcePort, Device: o.Interface, NoKeepAlive: o.KeepAlive == settings.Off,
 		KeepIdle: o.KeepIdle, KeepInterval: o.KeepInterval, KeepCount: o.KeepCount, UserTimeout: o.UserTimeout,
 		SendBuffer: o.SndBuf, ReceiveBuffer: o.RcvBuf, Congestion: o.Congestion, MaxSegment: o.MSS, TOS: o.TOS,
 		Delay: o.NoDelay == settings.Off, Allow: o.Ranges, ConnectTimeout: o.ConnectTimeout,
+		Retries: o.Retry, RetryEvery: o.Interval,
 	}
+	if o.Forever {
+		s.Retries = math.MaxInt
+	}
+	s.RetryFor = forever
 	switch o.Family {
 	case "ip4":
 		s.Family = 4

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"trireme/cmd/internal/galera"
 	"trireme/cmd/internal/settings"
@@ -154,6 +155,30 @@ func TestChannelLines(t *testing.T) {
 		}
 		if g != w {
 			t.Fatalf("line %d of %s:\n got %s\nwant %s", i+1, path, g, w)
+		}
+	}
+}
+
+// TestSocketOptions: what sockopt says reaches the sockets, and bind= decides where a joiner listens.
+func TestSocketOptions(t *testing.T) {
+	o := socketOptions(settings.SockOpts{Bind: "[::1]", Family: "ip6", Forever: true, Interval: time.Second, SourcePort: 7}, time.Minute)
+	if o.Bind != "::1" || o.Family != 6 || o.Retries < 1<<30 || o.RetryEvery != time.Second || o.RetryFor != time.Minute || o.SourcePort != 7 {
+		t.Errorf("%+v", o)
+	}
+	if o := socketOptions(settings.SockOpts{Retry: 3}, 0); o.Retries != 3 || o.RetryFor != 0 {
+		t.Errorf("%+v", o)
+	}
+	for _, c := range []struct {
+		host, bind, want string
+	}{
+		{"127.0.0.1", "", "127.0.0.1:7"},
+		{"192.0.2.1", "", ":7"}, // of the documentation's block, so of no host: a translated address
+		{"fe80::1", "", ":7"},
+		{"192.0.2.1", "127.0.0.2", "127.0.0.2:7"},
+		{"192.0.2.1", "::1", "[::1]:7"},
+	} {
+		if got := bindAddress(galera.Address{Host: c.host, Port: 7}, c.bind); got != c.want {
+			t.Errorf("advertised %s, bind=%s: listens on %s, want %s", c.host, c.bind, got, c.want)
 		}
 	}
 }

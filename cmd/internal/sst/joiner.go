@@ -52,7 +52,7 @@ func (c *call) joiner() error {
 	ch.OnStranger = func(remote string, err error) {
 		c.log.Warningf("connection from %s refused: %v", remote, err)
 	}
-	ln, err := wire.Listen(c.ctx, bindAddress(addr), ch)
+	ln, err := wire.Listen(c.ctx, bindAddress(addr, ch.Socket.Bind), ch)
 	if err != nil {
 		return err
 	}
@@ -119,10 +119,14 @@ func (c *call) closeDirs() {
 	}
 }
 
-// bindAddress is the advertised address where that is one of this host's, else
-// every interface: behind a translation of addresses the two differ.
-func bindAddress(a galera.Address) string {
+// bindAddress is where to listen: at the address that bind= in sockopt names, else at
+// the advertised one where that is one of this host's, else on every interface:
+// behind a translation of addresses the two differ.
+func bindAddress(a galera.Address, bind string) string {
 	port := strconv.Itoa(a.Port)
+	if bind != "" {
+		return net.JoinHostPort(bind, port)
+	}
 	ips, err := net.LookupIP(a.Host)
 	if err != nil || len(ips) != 1 {
 		return net.JoinHostPort("", port)
