@@ -12,9 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate" // token bucket that knows contexts
-
-	"trireme/engine/block"
 	"trireme/engine/gentle"
 	"trireme/engine/tree"
 	"trireme/proto/msg"
@@ -76,6 +73,9 @@ type DonorConfig struct {
 	// RateLimit bounds the bytes a second read from the donor's files while its server
 	// works; 0 means no limit. Under the lock there is none (R-LOAD-1).
 	RateLimit int64
+	// RateChanges carries new values of RateLimit while the transfer runs. It is never
+	// closed. nil: the limit stays.
+	RateChanges <-chan int64
 	// Compress says whether content is packed for the wire; zero means that it is not.
 	// The joiner must take the codec.
 	Compress pack.Mode
@@ -136,8 +136,8 @@ type donor struct {
 	workers []*worker
 
 	packing packing
-	limit   *rate.Limiter // nil: none
-	working atomic.Bool   // the server works: limits hold
+	limit   *throttle
+	working atomic.Bool // the server works: limits hold
 
 	started   time.Time
 	lastLSN   uint64    // newest known checkpoint; 0 when pages cannot be judged by LSN
@@ -186,11 +186,7 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 	d := &donor{c: c, s: newSession(ctx), p: c.Progress, started: time.Now(), sampled: time.Now(), clones: newClones(), cat: newCatalogue(), restless: map[uint32]string{}}
 	rand.Read(d.key[:]) // never fails (crypto/rand)
 	rand.Read(d.id[:])
-	if c.RateLimit > 0 {
-		// A tenth of a second's worth at once, but never less than one unit, which is
-		// what workers ask for.
-		d.limit = rate.NewLimiter(rate.Limit(c.RateLimit), int(max(block.Unit, c.RateLimit/10)))
-	}
+	d.limit = newThrottle(c.RateLimit)
 	d.p.countWire(d.s.wireBytes)
 	d.s.beats = d.p.done.Load
 	d.s.heard = d.p.remote.Store
@@ -206,6 +202,9 @@ func (d *donor) converse() (Summary, error) {
 	}
 	d.s.attach(conn)
 	d.s.run(d.watchProgress)
+	if d.c.RateChanges != nil {
+		d.s.run(d.watchRate)
+	}
 	streams, err := d.hello()
 	if err != nil {
 		return Summary{}, err

@@ -143,8 +143,8 @@ func (w *worker) read(id uint32, p []byte, off int64) ([]byte, error) {
 	if err != nil || f == nil {
 		return nil, err
 	}
-	if w.d.working.Load() && w.d.limit != nil {
-		if err := w.d.limit.WaitN(w.d.s.ctx, len(p)); err != nil {
+	if w.d.working.Load() {
+		if err := w.d.limit.wait(w.d.s.ctx, len(p)); err != nil {
 			return nil, w.d.s.cause(err)
 		}
 	}

@@ -126,6 +126,9 @@ func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
 		}),
 	}
 	cfg.Locker = lock
+	changes, unwatch := c.watchRate()
+	defer unwatch()
+	cfg.RateChanges = changes
 	stop := c.report(&p)
 	sum, err := proto.Send(c.ctx, cfg)
 	stop()

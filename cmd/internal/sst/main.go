@@ -51,6 +51,8 @@ func Main(method settings.Method, argv []string, program string) int {
 	// A server that no longer reads is an error of the next line, not a silent end with the lock file left behind and
 	// the other end without a reason.
 	signal.Ignore(syscall.SIGPIPE)
+	// A donor listens to it while it sends (watchRate). Anywhere else it must not be the end of a transfer.
+	signal.Ignore(syscall.SIGUSR1)
 	args, err := galera.ParseArgs(argv)
 	log := galera.NewLog(galera.LogConfig{W: os.Stderr, Family: args.Family})
 	if err != nil {
@@ -132,31 +134,12 @@ func (c *call) inheritsStdin() bool {
 
 // resolve finds the settings; a donor that cannot use its own tells the joiner why.
 func (c *call) resolve() error {
-	files, err := mycnf.Read(mycnf.Source{
-		DefaultsFile: c.args.Defaults.File, ExtraFile: c.args.Defaults.ExtraFile,
-		GroupSuffix: c.args.Defaults.GroupSuffix, NoDefaults: c.args.NoDefaults,
-		Home: os.Getenv("HOME"), MySQLHome: mysqlHome(),
-	})
-	if err != nil {
-		return &galera.ExitError{Code: galera.ExitInvalid, Err: fmt.Errorf("read option files: %w", err)}
-	}
-	for _, w := range files.Warnings() {
-		c.log.Warningf("%s", w)
-	}
-	role := settings.Joiner
-	if c.args.Role == galera.RoleDonor {
-		role = settings.Donor
-	}
-	set, warnings, err := settings.Resolve(settings.Input{
-		Method: c.method, Role: role, Files: files, MysqldArgs: c.args.MysqldArgs, Env: os.Getenv,
-		Datadir: c.args.Datadir, Binlog: c.args.Binlog, BinlogIndex: c.args.BinlogIndex,
-		CPUs: runtime.NumCPU(), PXC: c.args.Family == galera.PXC, ServerVersion: c.series, Auth: c.auth(),
-	})
+	set, warnings, err := c.settings()
 	for _, w := range warnings {
 		c.log.Warningf("%s", w)
 	}
 	if err != nil {
-		return &galera.ExitError{Code: galera.ExitInvalid, Err: err}
+		return err
 	}
 	c.set = set
 	if set.LogFormat == "json" {
@@ -166,6 +149,34 @@ func (c *call) resolve() error {
 		c.log.Debugf("setting %s = %s (%s)", s.Name, s.Value, s.Origin)
 	}
 	return nil
+}
+
+// settings reads the option files and settles every setting. The warnings come with an
+// error too.
+func (c *call) settings() (*settings.Settings, []string, error) {
+	files, err := mycnf.Read(mycnf.Source{
+		DefaultsFile: c.args.Defaults.File, ExtraFile: c.args.Defaults.ExtraFile,
+		GroupSuffix: c.args.Defaults.GroupSuffix, NoDefaults: c.args.NoDefaults,
+		Home: os.Getenv("HOME"), MySQLHome: mysqlHome(),
+	})
+	if err != nil {
+		return nil, nil, &galera.ExitError{Code: galera.ExitInvalid, Err: fmt.Errorf("read option files: %w", err)}
+	}
+	warnings := files.Warnings()
+	role := settings.Joiner
+	if c.args.Role == galera.RoleDonor {
+		role = settings.Donor
+	}
+	set, more, err := settings.Resolve(settings.Input{
+		Method: c.method, Role: role, Files: files, MysqldArgs: c.args.MysqldArgs, Env: os.Getenv,
+		Datadir: c.args.Datadir, Binlog: c.args.Binlog, BinlogIndex: c.args.BinlogIndex,
+		CPUs: runtime.NumCPU(), PXC: c.args.Family == galera.PXC, ServerVersion: c.series, Auth: c.auth(),
+	})
+	warnings = append(warnings, more...)
+	if err != nil {
+		return nil, warnings, &galera.ExitError{Code: galera.ExitInvalid, Err: err}
+	}
+	return set, warnings, nil
 }
 
 // auth is a user:password for questions to the donor's server, as the family sends
