@@ -105,9 +105,9 @@ func TestHostile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer enc.Close()
-	bomb := enc.EncodeAll(make([]byte, 256<<20), nil)
+	bomb := enc.EncodeAll(make([]byte, 32<<20), nil)
 	good := enc.EncodeAll(rows(4096), nil)
-	huge := s2.Encode(nil, make([]byte, 64<<20))
+	huge := s2.Encode(nil, make([]byte, 16<<20))
 	for _, c := range []struct {
 		name   string
 		codec  Codec
