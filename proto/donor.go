@@ -12,13 +12,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/time/rate" // token bucket that knows contexts
-
-	"trireme/engine/block"
 	"trireme/engine/gentle"
 	"trireme/engine/tree"
 	"trireme/proto/msg"
 	"trireme/wire"
+	"trireme/wire/pack"
 )
 
 // Version is the version of the protocol this package speaks.
@@ -76,6 +74,14 @@ type DonorConfig struct {
 	// works; 0 means no limit. Under the lock there is none (R-LOAD-1). Without a
 	// Locker nobody waits for us, and it holds all the time.
 	RateLimit int64
+	// RateChanges carries new values of RateLimit while the transfer runs. It is never
+	// closed. nil: the limit stays.
+	RateChanges <-chan int64
+	// Compress says whether content is packed for the wire; zero means that it is not.
+	// The joiner must take the codec.
+	Compress pack.Mode
+	// CompressLevel is a level of the zstd command; 0 means its fastest.
+	CompressLevel int
 	// Gentle leaves the page cache as it was and steps back in the disk's queue while
 	// the server works (R-LOAD-2). It changes the priority of the whole process.
 	Gentle bool
@@ -142,9 +148,10 @@ type donor struct {
 	passes  uint16
 	workers []*worker
 
-	limit   *rate.Limiter // nil: none
-	working atomic.Bool   // the server works: limits hold
-	crowded atomic.Bool   // transactions pile up at the joiner
+	packing packing
+	limit   *throttle
+	working atomic.Bool // the server works: limits hold
+	crowded atomic.Bool // transactions pile up at the joiner
 
 	started   time.Time
 	lastLSN   uint64        // newest known checkpoint; 0 when pages cannot be judged by LSN
@@ -183,17 +190,20 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 	if c.Note == nil {
 		c.Note = func(string, ...any) {}
 	}
+	note := c.Note
+	var noting sync.Mutex // the one that watches the link has things to say too
+	c.Note = func(format string, args ...any) {
+		noting.Lock()
+		defer noting.Unlock()
+		note(format, args...)
+	}
 	if c.Rounds <= 0 {
 		c.Rounds = 8
 	}
 	d := &donor{c: c, s: newSession(ctx), p: c.Progress, started: time.Now(), sampled: time.Now(), clones: newClones(), cat: newCatalogue(), restless: map[uint32]string{}}
 	rand.Read(d.key[:]) // never fails (crypto/rand)
 	rand.Read(d.id[:])
-	if c.RateLimit > 0 {
-		// A tenth of a second's worth at once, but never less than one unit, which is
-		// what workers ask for.
-		d.limit = rate.NewLimiter(rate.Limit(c.RateLimit), int(max(block.Unit, c.RateLimit/10)))
-	}
+	d.limit = newThrottle(c.RateLimit)
 	d.p.countWire(d.s.wireBytes)
 	d.s.beats = d.p.done.Load
 	d.s.heard = d.p.remote.Store
@@ -216,6 +226,9 @@ func (d *donor) converse() (Summary, error) {
 	}
 	d.s.attach(conn)
 	d.s.run(d.watchProgress)
+	if d.c.RateChanges != nil {
+		d.s.run(d.watchRate)
+	}
 	streams, err := d.hello()
 	if err != nil {
 		return Summary{}, err
@@ -252,6 +265,9 @@ func (d *donor) hello() (int, error) {
 		return 0, err
 	}
 	d.c.Note("joiner is %s, %s", printable(peer.Node), printable(peer.Software))
+	if !d.c.Bypass {
+		d.agree(peer.Facts)
+	}
 	d.noBinlogs = states(peer.Facts, FactBinlogs, FactOff)
 	if !d.c.Bypass {
 		if err := checkFacts(d.c.Facts, peer.Facts); err != nil {
@@ -304,11 +320,17 @@ func (d *donor) full(streams int) (Summary, error) {
 	if err := d.connect(min(streams, int(acc.Streams))); err != nil {
 		return Summary{}, err
 	}
+	began := time.Now()
+	if d.c.Compress == pack.Auto && d.packing.codec != pack.None {
+		d.s.run(d.watchLink)
+	}
 	sum, err := d.copy(first, at, lsn)
 	if err != nil {
 		d.s.fail(err) // before release waits for what is on its way
+		return sum, err
 	}
-	return sum, err
+	d.explain(time.Since(began))
+	return sum, nil
 }
 
 // copy is the transfer proper, with live passes or without.

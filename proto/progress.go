@@ -30,17 +30,20 @@ func (p Phase) String() string {
 // Progress is where a transfer's figures are kept while it runs. The zero value is
 // ready. Reading is safe at any time from any goroutine.
 type Progress struct {
-	phase  atomic.Uint32
-	total  atomic.Int64 // bytes this pass will look at
-	done   atomic.Int64 // bytes it has looked at
-	sent   atomic.Int64 // content bytes that travelled, whole transfer
-	read   atomic.Int64 // bytes read from this end's files, whole transfer
-	holes  atomic.Int64 // bytes that travelled as zeroes, whole transfer
-	files  atomic.Int64 // entries of the catalogue
-	bytes  atomic.Int64 // their content
-	conns  atomic.Int32 // data connections
-	remote atomic.Int64 // what the peer's heartbeat said
-	wire   func() int64
+	phase atomic.Uint32
+	total atomic.Int64 // bytes this pass will look at
+	done  atomic.Int64 // bytes it has looked at
+	sent  atomic.Int64 // content bytes that travelled, whole transfer
+	read  atomic.Int64 // bytes read from this end's files, whole transfer
+	holes atomic.Int64 // bytes that travelled as zeroes, whole transfer
+	// carried and packed count content bytes of chunks on the wire, before and after
+	// packing; sent is ahead of carried by what waits under the lock.
+	carried, packed atomic.Int64
+	files           atomic.Int64 // entries of the catalogue
+	bytes           atomic.Int64 // their content
+	conns           atomic.Int32 // data connections
+	remote          atomic.Int64 // what the peer's heartbeat said
+	wire            func() int64
 
 	mu     sync.Mutex
 	passes []PassStats
@@ -53,9 +56,12 @@ type Snapshot struct {
 	Total, Done int64
 	// Sent, Read and Holes count the whole transfer.
 	Sent, Read, Holes int64
-	Files, Bytes      int64
-	Wire              int64 // bytes on the wire in both directions
-	Streams           int   // data connections
+	// Carried and Packed are content bytes that went over the wire, before and after
+	// compression.
+	Carried, Packed int64
+	Files, Bytes    int64
+	Wire            int64 // bytes on the wire in both directions
+	Streams         int   // data connections
 }
 
 // PassStats is one finished pass.
@@ -74,7 +80,8 @@ type PassStats struct {
 func (p *Progress) Snapshot() Snapshot {
 	s := Snapshot{
 		Phase: Phase(p.phase.Load()), Total: p.total.Load(), Done: p.done.Load(), Sent: p.sent.Load(),
-		Read: p.read.Load(), Holes: p.holes.Load(), Files: p.files.Load(), Bytes: p.bytes.Load(),
+		Read: p.read.Load(), Holes: p.holes.Load(),
+		Carried: p.carried.Load(), Packed: p.packed.Load(), Files: p.files.Load(), Bytes: p.bytes.Load(),
 		Streams: int(p.conns.Load()),
 	}
 	p.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"trireme/engine/block"
 	"trireme/proto/msg"
 	"trireme/wire"
+	"trireme/wire/pack"
 )
 
 // server answers one data connection of the donor: it applies chunks and computes
@@ -19,8 +20,10 @@ type server struct {
 
 	flushed bool // the last frame was a Flush
 
+	unpacker pack.Unpacker
+
 	in   []byte // frames coming in
-	unit []byte // file content for digests
+	unit []byte // file content: for digests, or as it is unpacked
 	out  []byte
 
 	runs   []msg.Run
@@ -48,6 +51,7 @@ func (j *joiner) serve(c *wire.Conn) error {
 				j.mu.Lock()
 				j.data--
 				j.mu.Unlock()
+				j.s.disown(c)
 				return nil
 			}
 			if j.finished.Load() && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) || j.s.closing.Load() {
@@ -105,18 +109,24 @@ func (v *server) chunk(body []byte) error {
 		return err
 	}
 	v.runs = c.Runs
-	if tag := block.Tag(tagSeed(c.ID, c.Offset), c.Payload); tag != c.Tag {
+	content, err := v.unpack(c)
+	if err != nil {
+		return err
+	}
+	if tag := block.Tag(tagSeed(c.ID, c.Offset), content); tag != c.Tag {
 		return failf(CodeInternal, "content of file %d at %d arrived with tag %016x, the donor sent %016x: memory of one of the hosts or the program is faulty", c.ID, c.Offset, tag, c.Tag)
 	}
 	v.blocks = v.blocks[:0]
 	for _, r := range c.Runs {
 		v.blocks = append(v.blocks, block.Run{Len: r.Len, Zero: r.Zero})
 	}
-	if err := v.j.store.Apply(c.ID, c.Offset, v.blocks, c.Payload); err != nil {
+	if err := v.j.store.Apply(c.ID, c.Offset, v.blocks, content); err != nil {
 		return Fail(CodeIO, fmt.Errorf("write what the donor sent: %w", err))
 	}
-	n := int64(len(c.Payload))
+	n := int64(len(content))
 	v.j.p.sent.Add(n)
+	v.j.p.carried.Add(n)
+	v.j.p.packed.Add(int64(len(c.Payload)))
 	v.j.p.holes.Add(int64(c.Span()) - n)
 	v.j.p.done.Add(int64(c.Span()))
 	return nil

@@ -69,7 +69,8 @@ type session struct {
 
 	mu    sync.Mutex
 	conns []*wire.Conn
-	past  int64 // wire bytes of connections that were replaced
+	past  int64         // wire bytes of connections that were replaced
+	spent time.Duration // what those waited in writes
 }
 
 // frame is one control message. The body belongs to the receiver.
@@ -152,6 +153,7 @@ func (s *session) disown(c *wire.Conn) {
 	defer s.mu.Unlock()
 	c.Close()
 	s.past += c.Written() + c.Read()
+	s.spent += c.BlockedWriting()
 	s.conns = slices.DeleteFunc(s.conns, func(o *wire.Conn) bool { return o == c })
 }
 
@@ -164,6 +166,18 @@ func (s *session) wireBytes() int64 {
 		n += c.Written() + c.Read()
 	}
 	return n
+}
+
+// blockedWriting is the time that all connections of the session have waited for the
+// kernel to take bytes.
+func (s *session) blockedWriting() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.spent
+	for _, c := range s.conns {
+		d += c.BlockedWriting()
+	}
+	return d
 }
 
 // hush changes how long the peer may stay silent, for the read that is waiting too.

@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"trireme/engine/block"
-	"trireme/proto/msg"
 )
 
 // spoolUnits bounds what waits to be sent while the server is locked, over all
@@ -14,9 +13,11 @@ const spoolUnits = 256
 
 // parcel is one chunk on its way out. Its buffers belong to whoever holds it.
 type parcel struct {
+	id      uint32
+	raw     bool // not to be packed
 	head    []byte
-	unit    []byte // block.Unit bytes; the payload lies in it
-	payload []byte
+	unit    []byte // block.Unit bytes; the content lies in it
+	content []byte
 }
 
 // spools is the set of spools of one lock window; they share one budget.
@@ -69,9 +70,10 @@ func (p *spools) start(w *worker) {
 		}
 		for x := range s.queue {
 			if !failed && w.d.s.ctx.Err() == nil {
-				if err := w.conn.Send(uint8(msg.TypeChunk), x.head, x.payload); err != nil {
+				// Packed here and not by the worker, whose reading is what the lock waits for.
+				if err := w.transmit(x.id, x.raw, x.head, x.content); err != nil {
 					failed = true
-					w.d.s.fail(w.d.s.lost("send file content", err))
+					w.d.s.fail(err)
 				}
 			}
 			p.give(x)
@@ -80,7 +82,7 @@ func (p *spools) start(w *worker) {
 }
 
 // put hands the worker's head and buffer over and gives it another buffer.
-func (s *spool) put(w *worker, payload []byte) error {
+func (s *spool) put(w *worker, id uint32, raw bool, content []byte) error {
 	select {
 	case s.all.budget <- struct{}{}:
 	case <-w.d.late:
@@ -91,7 +93,7 @@ func (s *spool) put(w *worker, payload []byte) error {
 	x := s.all.take()
 	x.head = append(x.head[:0], w.head...)
 	x.unit, w.unit = w.unit, x.unit
-	x.payload = payload
+	x.id, x.raw, x.content = id, raw, content
 	s.queue <- x // never blocks: the budget is the queue's capacity
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"trireme/engine/innodb"
 	"trireme/proto/msg"
 	"trireme/wire"
+	"trireme/wire/pack"
 )
 
 // worker is one data connection of the donor with its buffer: it takes a job,
@@ -38,6 +39,14 @@ type worker struct {
 	header [innodb.HeaderSize]byte
 	page   int    // size of the pages that are being rechecked; 0: none are
 	spool  *spool // set while the server is locked
+
+	packer   pack.Packer
+	packedID uint32 // the file that packer saw last
+
+	judged   bool // dense is of the file judgedID
+	judgedID uint32
+	dense    bool // the server keeps it compressed
+	page0    [innodb.HeaderSize]byte
 
 	open   *os.File // the file last used
 	openID uint32
@@ -97,6 +106,7 @@ func (w *worker) renew() error {
 	if err != nil {
 		return w.d.s.cause(wireError("replace a data connection", err))
 	}
+	w.d.c.Note("replaced a data connection whose key had protected %d MiB", w.conn.Written()>>20)
 	old := w.conn
 	w.d.s.own(conn)
 	w.conn = conn
@@ -165,10 +175,10 @@ const stall = inFlight / 2
 
 // hold waits until n bytes may be read while the server works (R-LOAD-1).
 func (w *worker) hold(n int) error {
-	if w.d.limit == nil || !w.d.working.Load() && w.d.c.Locker != nil {
+	if !w.d.working.Load() && w.d.c.Locker != nil {
 		return nil
 	}
-	if err := w.d.limit.WaitN(w.d.s.ctx, n); err != nil {
+	if err := w.d.limit.wait(w.d.s.ctx, n); err != nil {
 		return w.d.s.cause(err)
 	}
 	return nil
@@ -207,6 +217,7 @@ func (w *worker) sendRange(id uint32, off, n int64, counted bool) error {
 func (w *worker) chunk(id uint32, off int64, p []byte) error {
 	r := &w.d.cat.rows[id]
 	w.sent(r, off, p)
+	raw := !w.d.packing.on.Load() || w.futile(r, off, p)
 	w.split = block.SplitZero(w.split[:0], p, grain(r))
 	w.runs = w.runs[:0]
 	content := 0
@@ -224,7 +235,7 @@ func (w *worker) chunk(id uint32, off int64, p []byte) error {
 	payload := p[:content]
 	c := msg.Chunk{ID: id, Offset: off, Tag: block.Tag(tagSeed(id, off), payload), Runs: w.runs}
 	w.head = c.AppendHead(w.head[:0])
-	if err := w.ship(payload); err != nil {
+	if err := w.ship(id, raw, payload); err != nil {
 		if unit := int(off / block.Unit); unit < len(r.marks.known) {
 			r.marks.known[unit] = false // it was noted and has not gone
 		}
@@ -235,16 +246,13 @@ func (w *worker) chunk(id uint32, off int64, p []byte) error {
 	return nil
 }
 
-// ship sends w.head and a payload that lies in w.unit: at once, or, while the server
-// is locked, by way of the spool.
-func (w *worker) ship(payload []byte) error {
+// ship sends w.head and content that lies in w.unit: at once, or, while the server is
+// locked, by way of the spool.
+func (w *worker) ship(id uint32, raw bool, content []byte) error {
 	if w.spool != nil {
-		return w.spool.put(w, payload)
+		return w.spool.put(w, id, raw, content)
 	}
-	if err := w.conn.Send(uint8(msg.TypeChunk), w.head, payload); err != nil {
-		return w.d.s.lost("send file content", err)
-	}
-	return nil
+	return w.transmit(id, raw, w.head, content)
 }
 
 // grain is how finely zeroes are looked for: by file system block where the file

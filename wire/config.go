@@ -44,6 +44,10 @@ type Config struct {
 	// Zero means 10 s.
 	HandshakeTimeout time.Duration
 
+	// KeyBytes is how much one TLS key may protect before a connection says that it is Spent. Zero, and anything above, means
+	// 256 GB.
+	KeyBytes int64
+
 	// MaxStrangers bounds the connections that have not proved anything yet. Zero means 64.
 	MaxStrangers int
 
@@ -65,6 +69,14 @@ func (c Config) timeout() time.Duration {
 		return defaultHandshakeTimeout
 	}
 	return c.HandshakeTimeout
+}
+
+// keyRecords is KeyBytes in records.
+func (c Config) keyRecords() int64 {
+	if n := c.KeyBytes / recordSize; c.KeyBytes > 0 && n < spentRecords {
+		return n
+	}
+	return spentRecords
 }
 
 func (c Config) strangers() int {

@@ -35,6 +35,7 @@ type Conn struct {
 	out         []byte
 	outN        int
 	sentRecords atomic.Int64
+	keyRecords  int64 // that many in one direction, and the connection is Spent
 
 	header [FrameHeader]byte // reading; a field, because a local would be allocated for each frame
 }
@@ -45,7 +46,7 @@ func newConn(s *socket, stream net.Conn, kind Kind, peer Peer, session [32]byte)
 		size = plainCoalesceSize
 	}
 	s.widen(size)
-	return &Conn{socket: s, stream: stream, kind: kind, peer: peer, session: session, out: make([]byte, recordSize)}
+	return &Conn{socket: s, stream: stream, kind: kind, peer: peer, session: session, out: make([]byte, recordSize), keyRecords: spentRecords}
 }
 
 // FrameError says that a frame breaks a rule: too long, for the protocol or for the buffer, or with reserved bits set.
@@ -232,11 +233,11 @@ func (c *Conn) BlockedWriting() time.Duration { return time.Duration(c.socket.wr
 func (c *Conn) BlockedReading() time.Duration { return time.Duration(c.socket.readTime.Load()) }
 
 // Spent says that the connection should be replaced by a fresh one soon, because a TLS key is near its limit of 2^24.5 records.
-// It turns true after about 256 GB in one direction; Send fails for good at about 389 GB.
+// It turns true after Config.KeyBytes, by default about 256 GB, in one direction; Send fails for good at about 389 GB.
 func (c *Conn) Spent() bool {
 	if c.peer.Suite == plainWord {
 		return false
 	}
 	// The peer's records are taken to be full; it counts its own in the same way as we do ours.
-	return c.sentRecords.Load() > spentRecords || c.socket.read.Load() > spentRecords*(recordSize+recordOverhead)
+	return c.sentRecords.Load() > c.keyRecords || c.socket.read.Load() > c.keyRecords*(recordSize+recordOverhead)
 }

@@ -321,6 +321,23 @@ func TestSpent(t *testing.T) {
 	if err := errors.Join(d.Send(1, nil, make([]byte, recordSize)), d.Flush()); !errors.Is(err, errDead) {
 		t.Errorf("beyond the limit: %v", err)
 	}
+	for bytes, want := range map[int64]int64{0: spentRecords, -1: spentRecords, 1 << 60: spentRecords, 1 << 20: 64, 1: 0} {
+		if got := (Config{KeyBytes: bytes}).keyRecords(); got != want {
+			t.Errorf("KeyBytes %d: %d records, want %d", bytes, got, want)
+		}
+	}
+	c := config(t)
+	c.KeyBytes = 1 << 20
+	d, j := join(t, listen(t, c), Control, c)
+	if d.Spent() || j.Spent() {
+		t.Error("a connection with a bound of its own is spent at once")
+	}
+	if err := errors.Join(d.Send(1, nil, make([]byte, 1<<20+recordSize)), d.Flush()); err != nil {
+		t.Fatal(err)
+	}
+	if !d.Spent() {
+		t.Error("not spent after its own bound")
+	}
 	p, _ := connected(t, true)
 	p.socket.read.Store(1 << 60)
 	if p.Spent() {

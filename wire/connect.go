@@ -15,13 +15,12 @@ import (
 // (RFC 8305), until one answers and shows the pinned certificate. An address where somebody else answers is passed over, so
 // a host name that leads to several machines does no harm.
 func connect(ctx context.Context, t Ticket, c Config) (*channel, error) {
-	addrs, err := resolve(ctx, t.Host, c.Socket.Family)
+	addrs, err := resolve(ctx, t.Host, c.Socket)
 	if err != nil {
 		return nil, err
 	}
-	d := c.Socket.dialer(c.timeout())
 	return race(ctx, addrs, headStart, func(ctx context.Context, a netip.Addr) (*channel, error) {
-		nc, err := d.DialContext(ctx, "tcp", netip.AddrPortFrom(a, uint16(t.port())).String())
+		nc, err := c.Socket.dial(ctx, c.timeout(), netip.AddrPortFrom(a, uint16(t.port())))
 		if err != nil {
 			return nil, err
 		}
@@ -32,21 +31,21 @@ func connect(ctx context.Context, t Ticket, c Config) (*channel, error) {
 }
 
 // resolve returns the addresses of host in the order in which to try them.
-func resolve(ctx context.Context, host string, family int) ([]netip.Addr, error) {
+func resolve(ctx context.Context, host string, o SocketOptions) ([]netip.Addr, error) {
 	addrs := []netip.Addr{}
 	if a, err := netip.ParseAddr(host); err == nil {
-		addrs = append(addrs, a)
+		addrs = append(addrs, zoned(a, o.Device, linkNames)...)
 	} else {
 		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		if err != nil {
 			return nil, fmt.Errorf("resolve the joiner's name: %w", err)
 		}
 		for _, a := range found {
-			addrs = append(addrs, a.Unmap())
+			addrs = append(addrs, zoned(a.Unmap(), o.Device, linkNames)...)
 		}
 	}
-	if addrs = order(addrs, family); len(addrs) == 0 {
-		return nil, fmt.Errorf("the joiner %s has no address of the family IPv%d that is asked for", host, family)
+	if addrs = order(addrs, o.Family); len(addrs) == 0 {
+		return nil, fmt.Errorf("the joiner %s has no address of the family IPv%d that is asked for", host, o.Family)
 	}
 	return addrs, nil
 }

@@ -31,35 +31,7 @@ func Dial(ctx context.Context, t Ticket, kind Kind, c Config) (*Conn, error) {
 		mode := modeObjection(t.Plain)
 		return nil, deliver(ctx, t, c, mode)
 	}
-	return persist(ctx, t, kind, c)
-}
-
-// persist is dial with the patience that a user asked for. It is for networks that come up late: whoever was reached has given an
-// answer, and a second question would not change it.
-func persist(ctx context.Context, t Ticket, kind Kind, c Config) (*Conn, error) {
-	pause := c.Socket.RetryEvery
-	if pause <= 0 {
-		pause = time.Second
-	}
-	for left := c.Socket.Retries; ; left-- {
-		conn, err := dial(ctx, t, kind, c, nil)
-		if err == nil || left <= 0 || !unreached(err) || ctx.Err() != nil {
-			return conn, err
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w (%w)", err, context.Cause(ctx))
-		}
-	}
-}
-
-// unreached says that no TCP connection came about.
-func unreached(err error) bool {
-	var stranger *StrangerError
-	var refused *RefusedError
-	var op *net.OpError
-	return !errors.As(err, &stranger) && !errors.As(err, &refused) && errors.As(err, &op) && op.Op == "dial"
+	return c.Socket.retried(ctx, func() (*Conn, error) { return dial(ctx, t, kind, c, nil) })
 }
 
 // Refuse is for a donor that cannot start, for instance because of its option file: it connects without a certificate of its own,

@@ -65,7 +65,7 @@ func donorHandshake(ch *channel, t Ticket, kind Kind, c Config, refusal *objecti
 	if kind == Control {
 		session = tr.session()
 	}
-	return ch.conn(kind, version, warnings, session)
+	return ch.conn(kind, version, warnings, session, c)
 }
 
 // unproved reads a verdict without a good proof. The code in it may come from anybody, so it only flavours the text.

@@ -61,13 +61,15 @@ func tlsChannel(s *socket, t *tls.Conn) (*channel, error) {
 }
 
 // conn turns the channel into a connection for use.
-func (ch *channel) conn(kind Kind, version uint16, warnings []string, session [32]byte) (*Conn, error) {
+func (ch *channel) conn(kind Kind, version uint16, warnings []string, session [32]byte, c Config) (*Conn, error) {
 	if err := ch.stream.SetDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("prepare connection to %s: %w", ch.remote, err)
 	}
-	return newConn(ch.socket, ch.stream, kind, Peer{
+	conn := newConn(ch.socket, ch.stream, kind, Peer{
 		Certificates: ch.peer, Remote: ch.remote, Suite: ch.suite, Version: version, Warnings: warnings,
-	}, session), nil
+	}, session)
+	conn.keyRecords = c.keyRecords()
+	return conn, nil
 }
 
 // judge applies the policy to what the peer showed.

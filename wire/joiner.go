@@ -77,7 +77,7 @@ func joinerHandshake(ch *channel, c Config, adm admission) (*Conn, error) {
 		settle(nil)
 		return nil, err
 	}
-	conn, err := ch.conn(kind, version, warnings, session)
+	conn, err := ch.conn(kind, version, warnings, session, c)
 	settle(conn)
 	return conn, err
 }

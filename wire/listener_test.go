@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strconv"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestListenNamesWhoHoldsThePort(t *testing.T) {
@@ -178,4 +181,105 @@ func TestSocketOptionsAreApplied(t *testing.T) {
 		}
 	}
 	chat(t, d, j)
+}
+
+// TestSourcePort: the control connection leaves from the asked port, and data connections, which go to the same address, from
+// those after it.
+func TestSourcePort(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := free.Addr().(*net.TCPAddr).Port
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if port > 65000 {
+		port = 64000
+	}
+	c := config(t)
+	l := listen(t, c)
+	c.Socket.Bind, c.Socket.SourcePort = "127.0.0.1", port
+	d, _ := join(t, l, Control, c)
+	ports := []int{d.LocalAddr().(*net.TCPAddr).Port}
+	c.Session = d.Session()
+	for range 3 {
+		data, _ := join(t, l, Data, c)
+		ports = append(ports, data.LocalAddr().(*net.TCPAddr).Port)
+	}
+	for i, p := range ports {
+		if p < port || p >= port+sourcePorts || i > 0 && p <= ports[i-1] {
+			t.Errorf("ports %v, want ascending from %d", ports, port)
+		}
+	}
+}
+
+// TestDeviceAndCongestion: options that a system may not grant.
+func TestDeviceAndCongestion(t *testing.T) {
+	c := config(t)
+	l := listen(t, c)
+	c.Socket.Device, c.Socket.Congestion, c.Socket.MaxSegment = "lo", "reno", 1000
+	o := meet(t, l, l.Ticket("127.0.0.1"), Control, c)
+	if errors.Is(o.donorErr, os.ErrPermission) {
+		t.Skip("binding to a device needs the capability CAP_NET_RAW")
+	}
+	if o.donorErr != nil || o.joinerErr != nil {
+		t.Fatal(o.donorErr, o.joinerErr)
+	}
+	raw, err := o.donor.socket.Conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var device, congestion string
+	if err := raw.Control(func(fd uintptr) {
+		device, _ = unix.GetsockoptString(int(fd), unix.SOL_SOCKET, unix.SO_BINDTODEVICE)
+		congestion, _ = unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := socketOption(t, o.donor, unix.IPPROTO_TCP, unix.TCP_MAXSEG); device != "lo" || congestion != "reno" || got > 1000 || got < 900 {
+		t.Errorf("device %q, congestion %q, segment %d", device, congestion, got)
+	}
+}
+
+// TestAdvertisedDiffers: a name with several addresses leads to the one where the joiner is, and a ticket for another port than the bound one
+// works where something forwards it.
+func TestAdvertisedDiffers(t *testing.T) {
+	c := config(t)
+	l := listen(t, c)
+	forward, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer forward.Close()
+	wg.Go(func() {
+		for {
+			from, err := forward.Accept()
+			if err != nil {
+				return
+			}
+			to, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				_ = from.Close()
+				continue
+			}
+			for _, pair := range [][2]net.Conn{{from, to}, {to, from}} {
+				wg.Go(func() {
+					_, _ = io.Copy(pair[0], pair[1])
+					_ = pair[0].Close()
+				})
+			}
+		}
+	})
+	ticket := l.Ticket("localhost") // ::1 as well on most hosts, where nobody listens
+	ticket.Port = forward.Addr().(*net.TCPAddr).Port
+	o := meet(t, l, ticket, Control, c)
+	if o.donorErr != nil || o.joinerErr != nil {
+		t.Fatal(o.donorErr, o.joinerErr)
+	}
+	chat(t, o.donor, o.joiner)
+	_ = o.donor.Close()
+	_ = o.joiner.Close()
 }

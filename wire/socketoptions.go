@@ -18,7 +18,7 @@ import (
 type SocketOptions struct {
 	Family         int            // 4 or 6 restricts the address family
 	Bind           string         // local IP address of Dial
-	SourcePort     int            // local port of Dial
+	SourcePort     int            // local port of Dial, or the first free one of the sourcePorts from there on
 	Device         string         // SO_BINDTODEVICE
 	NoKeepAlive    bool           // keepalive is on by default: 30 s idle, 10 s between probes, 6 probes
 	KeepIdle       time.Duration  // TCP_KEEPIDLE, whole seconds
@@ -33,10 +33,15 @@ type SocketOptions struct {
 	Delay          bool           // true turns TCP_NODELAY off
 	Allow          []netip.Prefix // a listener drops peers outside these; empty allows all
 	ConnectTimeout time.Duration  // bound of one TCP connect; zero means the handshake timeout
-	Retries        int            // Dial comes back that often when nobody could be reached; a joiner who was reached is not asked twice
-	RetryEvery     time.Duration  // pause before each of those; zero means 1 s
+	Retries        int            // how often Dial tries again when nobody answers; a joiner who was reached is not asked twice
+	RetryEvery     time.Duration  // pause between these attempts; zero means a second
+	RetryFor       time.Duration  // when no further attempt begins; zero means no bound
 	ServerName     string         // name in Dial's TLS greeting, for proxies that route by it; nothing is verified by it. Empty sends none
 }
+
+// sourcePorts is how many local ports a SourcePort stands for: a transfer has several connections to one address, and each needs
+// a port of its own.
+const sourcePorts = 512
 
 // Keepalive defaults: a peer that vanished without a word is noticed after 90 s, well before an operator gives up.
 const (
@@ -57,7 +62,7 @@ func (o SocketOptions) validate() error {
 	if o.SourcePort < 0 || o.SourcePort > 65535 {
 		return fmt.Errorf("source port %d, wanted 0 to 65535", o.SourcePort)
 	}
-	for name, n := range map[string]int{"send buffer": o.SendBuffer, "receive buffer": o.ReceiveBuffer, "segment size": o.MaxSegment, "type of service": o.TOS, "keepalive count": o.KeepCount, "number of retries": o.Retries} {
+	for name, n := range map[string]int{"number of retries": o.Retries, "send buffer": o.SendBuffer, "receive buffer": o.ReceiveBuffer, "segment size": o.MaxSegment, "type of service": o.TOS, "keepalive count": o.KeepCount} {
 		if n < 0 {
 			return fmt.Errorf("%s %d is negative", name, n)
 		}
@@ -152,6 +157,19 @@ func (o SocketOptions) allows(a netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// dial makes one TCP connection.
+func (o SocketOptions) dial(ctx context.Context, timeout time.Duration, to netip.AddrPort) (net.Conn, error) {
+	last := min(o.SourcePort+sourcePorts-1, 65535)
+	for {
+		c, err := o.dialer(timeout).DialContext(ctx, "tcp", to.String())
+		taken := errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL)
+		if err == nil || !taken || o.SourcePort == 0 || o.SourcePort >= last || ctx.Err() != nil {
+			return c, err
+		}
+		o.SourcePort++
+	}
 }
 
 func (o SocketOptions) dialer(timeout time.Duration) *net.Dialer {

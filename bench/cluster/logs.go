@@ -42,8 +42,9 @@ type Summary struct {
 	Role          string  `json:"role"`  // donor or joiner
 	Files         int64   `json:"files"` // regular files in the manifest
 	BytesTotal    int64   `json:"bytes_total"`
-	BytesSent     int64   `json:"bytes_sent"` // file bytes that had to travel
-	WireBytes     int64   `json:"wire_bytes"` // both directions, encryption included
+	BytesSent     int64   `json:"bytes_sent"`   // file bytes that had to travel
+	BytesPacked   int64   `json:"bytes_packed"` // what these came to after compression
+	WireBytes     int64   `json:"wire_bytes"`   // both directions, encryption included
 	Seconds       float64 `json:"seconds"`
 	LockSeconds   float64 `json:"lock_seconds"` // from the flush request to its end
 	LockPredicted float64 `json:"lock_predicted_seconds"`

@@ -128,12 +128,14 @@ func TestLayouts(t *testing.T) {
 		most   int
 		// logs are the base names in the joiner's list afterwards; the number counts how many of the donor's.
 		donorLogs int
+		// Every kind of table travels packed in one way or the other once.
+		compress string
 	}{
-		{"flat, one log beside the tables", "", true, "beta", 1, 1},
-		{"nested, all logs in a directory", nested, true, filepath.Join(r.two.Datadir(), "in", "logs", "beta"), -1, -1},
-		{"nested, over the old data, fewer logs elsewhere", nested, false, filepath.Join(logs[r.two], "gamma"), 2, 2},
-		{"apart, no binary logs", apart[r.two], true, "", -1, 0},
-		{"apart, over the old data, none sent", apart[r.two], false, filepath.Join(logs[r.two], "gamma"), 0, 0},
+		{"flat, one log beside the tables", "", true, "beta", 1, 1, "zstd"},
+		{"nested, all logs in a directory", nested, true, filepath.Join(r.two.Datadir(), "in", "logs", "beta"), -1, -1, "s2"},
+		{"nested, over the old data, fewer logs elsewhere", nested, false, filepath.Join(logs[r.two], "gamma"), 2, 2, "zstd"},
+		{"apart, no binary logs", apart[r.two], true, "", -1, 0, "off"},
+		{"apart, over the old data, none sent", apart[r.two], false, filepath.Join(logs[r.two], "gamma"), 0, 0, "auto"},
 	} {
 		r.Run(c.name, func(t *testing.T) {
 			r := r.in(t)
@@ -147,8 +149,12 @@ func TestLayouts(t *testing.T) {
 			}
 			r.must(r.two.ForceFullSST())
 			r.one.Set("sst", "sst-max-binlogs", fmt.Sprint(c.most))
+			r.one.Set("trireme", "compress", c.compress)
 			r.must(r.one.WriteOptions())
 			r.join(r.two, r.one)
+			if s := lastSummary(t, r.two); c.wipe && (s.BytesPacked < s.BytesSent) != (c.compress == "zstd" || c.compress == "s2") {
+				t.Errorf("compress=%s: %d bytes travelled as %d", c.compress, s.BytesSent, s.BytesPacked)
+			}
 			r.located(r.two, c.base)
 			r.must(cluster.EqualNodes(r.ctx, r.one, r.two))
 			r.sameLogs(c.logBin, c.donorLogs)

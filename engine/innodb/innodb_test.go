@@ -51,6 +51,63 @@ func TestPageSizeFlags(t *testing.T) {
 	}
 }
 
+func TestPacked(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		flags uint32
+		want  bool
+	}{
+		{"full", 1<<4 | 5, false},
+		{"full page_compressed", 1<<4 | 5 | 1<<5, true},
+		{"full page_compressed lz4", 1<<4 | 5 | 2<<5, true},
+		{"dynamic", 1 | 1<<5, false},
+		{"old page_compressed", 1 | 1<<5 | 1<<16, true},
+		{"compressed 8k", 1 | 4<<1 | 1<<5, true},
+		{"no such flags", 1<<4 | 15 | 1<<5, false},
+	} {
+		if got := Packed(page0(c.flags)); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+	if Packed(nil) || Packed(make([]byte, 16<<10)) {
+		t.Error("what is no tablespace counts as packed")
+	}
+}
+
+func TestOpaque(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		number      uint32
+		kind        uint16
+		key         uint32
+		want, short bool
+	}{
+		{name: "index", number: 3, kind: 17855},
+		{name: "index encrypted", number: 3, kind: 17855, key: 1, want: true},
+		{name: "first page with a flush LSN", kind: 8, key: 7},
+		{name: "spatial index with a sequence number", number: 3, kind: typeRtree, key: 9},
+		{name: "old page compression", number: 3, kind: 34354, want: true},
+		{name: "old page compression, encrypted", number: 3, kind: 37401, want: true},
+		{name: "full_crc32 page compression", number: 3, kind: 1<<15 | 6, want: true},
+		{name: "mysql compressed", number: 3, kind: 14, want: true},
+		{name: "mysql encrypted", number: 3, kind: 15, want: true},
+		{name: "mysql both", number: 3, kind: 16, want: true},
+		{name: "undo", number: 3, kind: 2},
+		{name: "short", number: 3, kind: 15, short: true},
+	} {
+		p := make([]byte, 16<<10)
+		binary.BigEndian.PutUint32(p[offPageNo:], c.number)
+		binary.BigEndian.PutUint16(p[offType:], c.kind)
+		binary.BigEndian.PutUint32(p[offKey:], c.key)
+		if c.short {
+			p = p[:HeaderSize-1]
+		}
+		if got := Opaque(p); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
 func TestPageSizeRefusesOtherPages(t *testing.T) {
 	second := page0(1<<4 | 5)
 	second[offPageNo+3] = 1

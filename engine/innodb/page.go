@@ -10,6 +10,8 @@ import (
 const (
 	offPageNo  = 4
 	offPageLSN = 16
+	offType    = 24
+	offKey     = 26 // key version in pages but the first; 0 when not encrypted
 	offSize    = 46 // pages in the tablespace
 	offFlags   = 54
 	// HeaderSize is how much of the first page PageSize needs.
@@ -29,6 +31,19 @@ const (
 	oldSizeShift   = 6
 	oldSizeMask    = 1<<4 - 1
 	defaultLogical = 16 << 10
+
+	fullPackShift = 5 // algorithm of page compression
+	fullPackMask  = 1<<3 - 1
+	oldPackFlag   = 1 << 16
+)
+
+// Page types. MySQL marks pages that it compressed, encrypted or both by a type of their own. MariaDB's page compression
+// sets the top bit: types 34354 and 37401 before full_crc32, the compressed length beside the bit since.
+const (
+	typeMySQLFirst = 14
+	typeMySQLLast  = 16
+	typeRtree      = 17854
+	typePackedBit  = 1 << 15
 )
 
 // PageSize decodes the flags in the first page of a tablespace. logical is innodb_page_size, physical the size of a page
@@ -64,6 +79,37 @@ func PageSize(page0 []byte) (logical, physical int, fullCRC32 bool, err error) {
 		return 0, 0, false, fmt.Errorf("decode space header: flags %#x give a page of %d bytes stored in %d", flags, logical, physical)
 	}
 	return logical, physical, fullCRC32, nil
+}
+
+// Packed says by the first page of a tablespace whether the server keeps its pages compressed: ROW_FORMAT=COMPRESSED or
+// PAGE_COMPRESSED. It is a hint: false for anything that is no first page.
+func Packed(page0 []byte) bool {
+	_, _, full, err := PageSize(page0)
+	if err != nil {
+		return false
+	}
+	flags := binary.BigEndian.Uint32(page0[offFlags:])
+	if full {
+		return flags>>fullPackShift&fullPackMask != 0
+	}
+	return flags>>oldZipShift&oldZipMask != 0 || flags&oldPackFlag != 0
+}
+
+// Opaque says by its header whether a page is encrypted or compressed, so that compressing it again is idle. It is a hint
+// and may be wrong for the first page of a tablespace, which keeps other things there, and for what is no page.
+func Opaque(page []byte) bool {
+	if len(page) < HeaderSize {
+		return false
+	}
+	be := binary.BigEndian
+	t := be.Uint16(page[offType:])
+	switch {
+	case t&typePackedBit != 0, t >= typeMySQLFirst && t <= typeMySQLLast:
+		return true
+	case be.Uint32(page[offPageNo:]) == 0 || t == typeRtree:
+		return false // both keep something else where other pages have their key version
+	}
+	return be.Uint32(page[offKey:]) != 0
 }
 
 // PageLSN returns the log sequence number of the last change of a page, 0 for a page that was never written or was

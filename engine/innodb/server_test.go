@@ -67,6 +67,48 @@ func (s *server) pageSizes(name string) (logical, physical int, full bool) {
 	return logical, physical, full
 }
 
+// packing looks for what is not worth compressing in tables of every kind.
+func (s *server) packing() {
+	s.t.Helper()
+	keys := filepath.Join(s.t.TempDir(), "keys")
+	if err := os.WriteFile(keys, []byte("1;a7addd9adea9978fda19f21e6be987880e68ac92632ca052e5bb42b1a506939a\n"), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	s.args = append(s.args, "--plugin-load-add=file_key_management", "--file-key-management-filename="+keys, "--loose-innodb-encryption-threads=0")
+	s.sql("use d;",
+		"create table p(a int primary key, b text) page_compressed=1;",
+		"create table e(a int primary key, b text) encrypted=yes;",
+		"create table pe(a int primary key, b text) page_compressed=1 encrypted=yes;",
+		"insert into p select seq, repeat('x',100) from seq_1_to_2000;",
+		"insert into e select seq, repeat('x',100) from seq_1_to_2000;",
+		"insert into pe select seq, repeat('x',100) from seq_1_to_2000;")
+	for _, c := range []struct {
+		name           string
+		packed, opaque bool // the flags, most pages
+	}{{"t", false, false}, {"z", true, false}, {"p", true, true}, {"e", false, true}, {"pe", true, true}} {
+		b, err := os.ReadFile(filepath.Join(s.dir, "d", c.name+".ibd"))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if got := Packed(b); got != c.packed {
+			s.t.Errorf("table %s: flags say packed %v", c.name, got)
+		}
+		_, size, _ := s.pageSizes("d/" + c.name + ".ibd")
+		used, opaque := 0, 0
+		for at := 3 * size; at < len(b); at += size {
+			if PageLSN(b[at:]) != 0 {
+				used++
+				if Opaque(b[at : at+size]) {
+					opaque++
+				}
+			}
+		}
+		if used == 0 || c.opaque && opaque < used/2 || !c.opaque && opaque != 0 {
+			s.t.Errorf("table %s: %d of %d pages look encrypted or compressed", c.name, opaque, used)
+		}
+	}
+}
+
 func (s *server) checkpoint() Checkpoint {
 	s.t.Helper()
 	b, err := os.ReadFile(filepath.Join(s.dir, "ib_logfile0"))
@@ -110,6 +152,9 @@ func TestRealServer(t *testing.T) {
 				t.Errorf("the server does not say where the log ended:\n%s", log)
 			} else if end, _ := strconv.ParseUint(m[1], 10, 64); end < second.LSN || end > second.LSN+64 {
 				t.Errorf("the server found the end of the log at %d, the checkpoint is at %d", end, second.LSN)
+			}
+			if c.page <= 16<<10 {
+				s.packing()
 			}
 			for _, name := range []string{"ibdata1", "mysql/innodb_table_stats.ibd", "d/t.ibd"} {
 				if l, p, full := s.pageSizes(name); l != c.page || p != c.page || full != c.full {

@@ -1,12 +1,10 @@
 package msg
 
-import "encoding/binary"
+import (
+	"encoding/binary"
 
-// Codec says how a chunk's payload was packed.
-type Codec uint8
-
-// CodecNone is the only codec of version 1: the payload is the content.
-const CodecNone Codec = 0
+	"trireme/wire/pack"
+)
 
 // Run is a stretch of a chunk that is either content or zero.
 type Run struct {
@@ -17,18 +15,19 @@ type Run struct {
 // Chunk is a piece of one file of at most MaxPayload bytes.
 //
 //	u32 id
-//	u8 codec      | 0 none
+//	u8 codec      | 0 none, 1 zstd, 2 s2 (only what the joiner's Hello named)
 //	u8 reserved
 //	u16 runs
 //	u64 offset
 //	u64 tag       | xxh3 of the content bytes, seeded with id and offset (SPEC.md)
 //	runs x u32    | length; the top bit marks zeroes, which carry no payload
-//	payload       | the content runs, one after another
+//	payload       | the content runs, one after another, packed by codec
 //
-// Neighbouring runs differ in kind and none is empty.
+// Neighbouring runs differ in kind and none is empty. A packed payload is shorter than
+// the content and not empty.
 type Chunk struct {
 	ID      uint32
-	Codec   Codec
+	Codec   pack.Codec
 	Offset  int64
 	Tag     uint64
 	Runs    []Run
@@ -37,8 +36,12 @@ type Chunk struct {
 
 const (
 	chunkFixed = 24
+	codecAt    = 4
 	zeroBit    = 1 << 31
 )
+
+// SetCodec changes the codec in what AppendHead has written.
+func SetCodec(head []byte, c pack.Codec) { head[codecAt] = byte(c) }
 
 // HeadLen is the length of all but the payload.
 func (c Chunk) HeadLen() int { return chunkFixed + 4*len(c.Runs) }
@@ -67,6 +70,17 @@ func (c Chunk) Len() int { return c.HeadLen() + len(c.Payload) }
 // Append adds the encoded message to b.
 func (c Chunk) Append(b []byte) []byte { return append(c.AppendHead(b), c.Payload...) }
 
+// Content is the number of bytes that the content runs cover.
+func (c Chunk) Content() int {
+	n := 0
+	for _, r := range c.Runs {
+		if !r.Zero {
+			n += r.Len
+		}
+	}
+	return n
+}
+
 // Span is the number of file bytes the runs cover.
 func (c Chunk) Span() int {
 	n := 0
@@ -80,9 +94,9 @@ func (c Chunk) Span() int {
 // into dst, whose memory is reused.
 func ParseChunk(dst []Run, body []byte) (Chunk, error) {
 	r := reader{typ: TypeChunk, b: body}
-	c := Chunk{ID: r.u32(), Codec: Codec(r.u8())}
-	if r.err == nil && c.Codec != CodecNone {
-		r.fail("codec %d", c.Codec)
+	c := Chunk{ID: r.u32(), Codec: pack.Codec(r.u8())}
+	if r.err == nil && !c.Codec.Known() {
+		r.fail("unknown %v", c.Codec)
 	}
 	r.zero(1)
 	n := int(r.u16())
@@ -119,7 +133,9 @@ func ParseChunk(dst []Run, body []byte) (Chunk, error) {
 		r.fail("%d bytes, the limit is %d", span, MaxPayload)
 	case c.Offset > MaxSize-int64(span):
 		r.fail("ends past the largest file")
-	case content != len(r.b):
+	case c.Codec != pack.None && (len(r.b) == 0 || len(r.b) >= content):
+		r.fail("%d bytes packed with %v for %d bytes of content", len(r.b), c.Codec, content)
+	case c.Codec == pack.None && content != len(r.b):
 		r.fail("%d bytes of payload for %d bytes of content", len(r.b), content)
 	}
 	if r.err != nil {

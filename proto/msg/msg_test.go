@@ -2,10 +2,13 @@ package msg
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"reflect"
 	"strings"
 	"testing"
+
+	"trireme/wire/pack"
 )
 
 // message is what every type of the package can do.
@@ -20,6 +23,21 @@ type sample struct {
 	typ   Type
 	m     message
 	parse func([]byte) (message, error)
+	open  int // bytes at the end whose number nothing before them tells
+}
+
+// packed is 600 times the byte 7, as the two codecs pack it.
+var packed = map[pack.Codec]string{
+	pack.Zstd: "28b52ffd40005801c3120007", pack.S2: "d8040007110119004b01",
+}
+
+func chunkOf(c pack.Codec) Chunk {
+	b, err := hex.DecodeString(packed[c])
+	if err != nil {
+		panic(err)
+	}
+	// The tag is XXH3-64 of the 600 bytes with the seed of this place.
+	return Chunk{ID: 5, Codec: c, Offset: 1 << 20, Tag: 0x20dc050c9a5a0e7e, Runs: []Run{{600, false}, {424, true}}, Payload: b}
 }
 
 func digest(b byte) (d Digest) {
@@ -43,36 +61,38 @@ func samples() []sample {
 		return func(b []byte) (message, error) { m, err := ParseFlush(t, b); return m, err }
 	}
 	return []sample{
-		{"hello", TypeHello, Hello{Streams: 4, Software: "trireme 1.0", Node: "db1", Facts: []Fact{{"page-size", "16384", "default"}, {"server", "", ""}}}, hello},
-		{"hello-empty", TypeHello, Hello{Streams: 256}, hello},
-		{"mode-full", TypeMode, Mode{Key: [32]byte{1, 2, 3}, ID: [16]byte{9}, Files: 7, Bytes: MaxSize, Allocated: 1}, mode},
-		{"mode-bypass", TypeMode, Mode{Bypass: true, State: "6b7a6ad1-aaaa-11ee-9b0f-1a2b3c4d5e6f:42 0"}, mode},
-		{"accept", TypeAccept, Accept{Streams: 1}, func(b []byte) (message, error) { m, err := ParseAccept(b); return m, err }},
-		{"pass-begin", TypePassBegin, PassBegin{Number: 65535, Kind: PassVerify}, func(b []byte) (message, error) { m, err := ParsePassBegin(b); return m, err }},
-		{"pass-end", TypePassEnd, PassEnd{Number: 2, Differing: 4711}, func(b []byte) (message, error) { m, err := ParsePassEnd(b); return m, err }},
-		{"pass-done", TypePassDone, PassDone{Number: 2}, func(b []byte) (message, error) { m, err := ParsePassDone(b); return m, err }},
+		{"hello", TypeHello, Hello{Streams: 4, Software: "trireme 1.0", Node: "db1", Facts: []Fact{{"page-size", "16384", "default"}, {"server", "", ""}}}, hello, 0},
+		{"hello-empty", TypeHello, Hello{Streams: 256}, hello, 0},
+		{"mode-full", TypeMode, Mode{Key: [32]byte{1, 2, 3}, ID: [16]byte{9}, Files: 7, Bytes: MaxSize, Allocated: 1}, mode, 0},
+		{"mode-bypass", TypeMode, Mode{Bypass: true, State: "6b7a6ad1-aaaa-11ee-9b0f-1a2b3c4d5e6f:42 0"}, mode, 0},
+		{"accept", TypeAccept, Accept{Streams: 1}, func(b []byte) (message, error) { m, err := ParseAccept(b); return m, err }, 0},
+		{"pass-begin", TypePassBegin, PassBegin{Number: 65535, Kind: PassVerify}, func(b []byte) (message, error) { m, err := ParsePassBegin(b); return m, err }, 0},
+		{"pass-end", TypePassEnd, PassEnd{Number: 2, Differing: 4711}, func(b []byte) (message, error) { m, err := ParsePassEnd(b); return m, err }, 0},
+		{"pass-done", TypePassDone, PassDone{Number: 2}, func(b []byte) (message, error) { m, err := ParsePassDone(b); return m, err }, 0},
 		{"catalog", TypeCatalog, Catalog{[]Entry{
 			{ID: 0, Role: 1, Dir: true, Mode: 0o700, Path: "shop"},
 			{ID: 1, Role: 1, Sparse: true, Mode: 0o660, Size: 98304, Path: "shop/t@002d1.ibd"},
 			{ID: MaxID - 1, Gone: true},
 			{ID: 3, Role: 2, Mode: 0o660, Size: MaxSize, Path: strings.Repeat("p", MaxPath)},
-		}}, catalog},
-		{"catalog-empty", TypeCatalog, Catalog{[]Entry{}}, catalog},
-		{"have", TypeHave, Have{[]int64{0, 1, MaxSize}}, func(b []byte) (message, error) { m, err := ParseHave(b); return m, err }},
-		{"commit", TypeCommit, Commit{Entries: 12, Bytes: 1 << 40, State: "u:1"}, func(b []byte) (message, error) { m, err := ParseCommit(b); return m, err }},
-		{"committed", TypeCommitted, Committed{}, func(b []byte) (message, error) { m, err := ParseCommitted(b); return m, err }},
-		{"abort", TypeAbort, Abort{Code: 5, Text: "no room"}, func(b []byte) (message, error) { m, err := ParseAbort(b); return m, err }},
-		{"heartbeat", TypeHeartbeat, Heartbeat{Bytes: 99}, func(b []byte) (message, error) { m, err := ParseHeartbeat(b); return m, err }},
-		{"queue", TypeQueue, Queue{Waiting: 1 << 33, Room: 5}, func(b []byte) (message, error) { m, err := ParseQueue(b); return m, err }},
-		{"compare", TypeCompare, Compare{[]Segment{{ID: 1, Length: 1, Offset: 0}, {ID: 2, Length: 3*GroupSize + 5, Offset: 7 * GroupSize}}}, compare},
-		{"ask", TypeAsk, Ask{[]uint16{0, 3, 9}}, func(b []byte) (message, error) { g, err := ParseAsk(nil, b, 10); return Ask{g}, err }},
-		{"groups", TypeGroups, Digests{[]Digest{digest(1), digest(9)}}, digests(TypeGroups, 2)},
-		{"leaves-none", TypeLeaves, Digests{[]Digest{}}, digests(TypeLeaves, 0)},
-		{"flush", TypeFlush, Flush{Token: 1 << 60}, flush(TypeFlush)},
-		{"flushed", TypeFlushed, Flush{Token: 3}, flush(TypeFlushed)},
-		{"chunk", TypeChunk, Chunk{ID: 5, Offset: 1 << 30, Tag: 77, Runs: []Run{{4096, false}, {8192, true}, {1, false}}, Payload: bytes.Repeat([]byte{7}, 4097)}, chunk},
-		{"chunk-zero", TypeChunk, Chunk{ID: 5, Offset: MaxSize - MaxPayload, Runs: []Run{{MaxPayload, true}}, Payload: []byte{}}, chunk},
-		{"chunk-full", TypeChunk, Chunk{Runs: []Run{{MaxPayload, false}}, Payload: make([]byte, MaxPayload)}, chunk},
+		}}, catalog, 0},
+		{"catalog-empty", TypeCatalog, Catalog{[]Entry{}}, catalog, 0},
+		{"have", TypeHave, Have{[]int64{0, 1, MaxSize}}, func(b []byte) (message, error) { m, err := ParseHave(b); return m, err }, 0},
+		{"commit", TypeCommit, Commit{Entries: 12, Bytes: 1 << 40, State: "u:1"}, func(b []byte) (message, error) { m, err := ParseCommit(b); return m, err }, 0},
+		{"committed", TypeCommitted, Committed{}, func(b []byte) (message, error) { m, err := ParseCommitted(b); return m, err }, 0},
+		{"abort", TypeAbort, Abort{Code: 5, Text: "no room"}, func(b []byte) (message, error) { m, err := ParseAbort(b); return m, err }, 0},
+		{"heartbeat", TypeHeartbeat, Heartbeat{Bytes: 99}, func(b []byte) (message, error) { m, err := ParseHeartbeat(b); return m, err }, 0},
+		{"queue", TypeQueue, Queue{Waiting: 1 << 33, Room: 5}, func(b []byte) (message, error) { m, err := ParseQueue(b); return m, err }, 0},
+		{"compare", TypeCompare, Compare{[]Segment{{ID: 1, Length: 1, Offset: 0}, {ID: 2, Length: 3*GroupSize + 5, Offset: 7 * GroupSize}}}, compare, 0},
+		{"ask", TypeAsk, Ask{[]uint16{0, 3, 9}}, func(b []byte) (message, error) { g, err := ParseAsk(nil, b, 10); return Ask{g}, err }, 0},
+		{"groups", TypeGroups, Digests{[]Digest{digest(1), digest(9)}}, digests(TypeGroups, 2), 0},
+		{"leaves-none", TypeLeaves, Digests{[]Digest{}}, digests(TypeLeaves, 0), 0},
+		{"flush", TypeFlush, Flush{Token: 1 << 60}, flush(TypeFlush), 0},
+		{"flushed", TypeFlushed, Flush{Token: 3}, flush(TypeFlushed), 0},
+		{"chunk", TypeChunk, Chunk{ID: 5, Offset: 1 << 30, Tag: 77, Runs: []Run{{4096, false}, {8192, true}, {1, false}}, Payload: bytes.Repeat([]byte{7}, 4097)}, chunk, 0},
+		{"chunk-zero", TypeChunk, Chunk{ID: 5, Offset: MaxSize - MaxPayload, Runs: []Run{{MaxPayload, true}}, Payload: []byte{}}, chunk, 0},
+		{"chunk-full", TypeChunk, Chunk{Runs: []Run{{MaxPayload, false}}, Payload: make([]byte, MaxPayload)}, chunk, 0},
+		{"chunk-zstd", TypeChunk, chunkOf(pack.Zstd), chunk, len(chunkOf(pack.Zstd).Payload)},
+		{"chunk-s2", TypeChunk, chunkOf(pack.S2), chunk, len(chunkOf(pack.S2).Payload)},
 	}
 }
 
@@ -135,12 +155,15 @@ func TestEveryCutFails(t *testing.T) {
 	for _, s := range samples() {
 		b := s.m.Append(nil)
 		step := 1 + len(b)/200
-		for n := 0; n < len(b); n += step {
+		for n := 0; n <= len(b)-max(1, s.open); n += step {
 			if _, err := s.parse(b[:n]); err == nil {
 				t.Errorf("%s: the first %d of %d bytes were accepted", s.name, n, len(b))
 			} else if !errors.Is(err, ErrMalformed) {
 				t.Errorf("%s: %v is not ErrMalformed", s.name, err)
 			}
+		}
+		if s.open > 0 {
+			continue
 		}
 		if _, err := s.parse(append(append([]byte(nil), b...), 0)); err == nil {
 			t.Errorf("%s: a byte too many was accepted", s.name)
@@ -221,7 +244,20 @@ func TestRefusals(t *testing.T) {
 			_, err := ParseDigests(nil, TypeGroups, []byte{255, 255, 255, 255}, 2)
 			return err
 		}},
-		{"codec", func() error { _, err := ParseChunk(nil, mutate(chunk, 4, 1)); return err }},
+		{"codec", func() error { _, err := ParseChunk(nil, mutate(chunk, 4, 3)); return err }},
+		{"packed to as much", func() error { _, err := ParseChunk(nil, mutate(chunk, 4, 1)); return err }},
+		{"packed to more", func() error {
+			_, err := ParseChunk(nil, Chunk{Codec: pack.S2, Runs: []Run{{2, false}}, Payload: []byte{1, 2, 3}}.Append(nil))
+			return err
+		}},
+		{"packed to nothing", func() error {
+			_, err := ParseChunk(nil, Chunk{Codec: pack.Zstd, Runs: []Run{{2, false}}}.Append(nil))
+			return err
+		}},
+		{"packed zeroes", func() error {
+			_, err := ParseChunk(nil, Chunk{Codec: pack.Zstd, Runs: []Run{{2, true}}}.Append(nil))
+			return err
+		}},
 		{"chunk reserved", func() error { _, err := ParseChunk(nil, mutate(chunk, 5, 1)); return err }},
 		{"no runs", func() error { _, err := ParseChunk(nil, Chunk{}.Append(nil)); return err }},
 		{"empty run", func() error { _, err := ParseChunk(nil, Chunk{Runs: []Run{{0, true}}}.Append(nil)); return err }},

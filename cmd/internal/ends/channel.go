@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ func source(s settings.Setting) identity.Source {
 // Channel turns the TLS settings into one end of the channel (design section 4).
 // Names are left to the donor, which alone knows whom it calls.
 func Channel(set *settings.Settings, joiner bool) (wire.Config, error) {
-	c := wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Socket: socketOptions(set.SockOpts())}
+	c := wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Socket: socketOptions(set.SockOpts(), set.InitialTimeout)}
 	if !joiner && set.DonorTimeoutSet {
 		c.HandshakeTimeout = set.DonorTimeout
 		if c.HandshakeTimeout == 0 {
@@ -140,22 +141,23 @@ func why(t *settings.TLS) string {
 	return t.Decider.Name + " from " + t.Decider.Origin
 }
 
-// socketOptions translates what sockopt asked for (sst-options 5).
-func socketOptions(o settings.SockOpts) wire.SocketOptions {
+// socketOptions translates what sockopt asked for (sst-options 5). A donor that shall
+// try for ever stops when a joiner with the same settings has.
+func socketOptions(o settings.SockOpts, forever time.Duration) wire.SocketOptions {
 	s := wire.SocketOptions{
-		Bind: o.Bind, SourcePort: o.SourcePort, Device: o.Interface, NoKeepAlive: o.KeepAlive == settings.Off,
+		Bind: strings.Trim(o.Bind, "[]"), SourcePort: o.SourcePort, Device: o.Interface, NoKeepAlive: o.KeepAlive == settings.Off,
 		KeepIdle: o.KeepIdle, KeepInterval: o.KeepInterval, KeepCount: o.KeepCount, UserTimeout: o.UserTimeout,
 		SendBuffer: o.SndBuf, ReceiveBuffer: o.RcvBuf, Congestion: o.Congestion, MaxSegment: o.MSS, TOS: o.TOS,
 		Delay: o.NoDelay == settings.Off, Allow: o.Ranges, ConnectTimeout: o.ConnectTimeout,
+		Retries: o.Retry, RetryEvery: o.Interval,
 	}
 	if !o.NoSNI {
 		s.ServerName = o.SNIHost
 	}
-	s.Retries, s.RetryEvery = o.Retry, o.Interval
 	if o.Forever {
-		// The joiner does not wait for ever, and a donor that outlasts it blocks its server for nothing.
-		s.Retries = int(foreverLimit / max(s.RetryEvery, time.Second))
+		s.Retries = math.MaxInt
 	}
+	s.RetryFor = forever
 	switch o.Family {
 	case "ip4":
 		s.Family = 4

@@ -42,13 +42,6 @@ func (r *resolver) inert() {
 	}
 }
 
-// compressed warns when a written setting asks for compression, of which there is none.
-func (r *resolver) compressed(at Setting) {
-	if at.IsSet() && r.s.Compress != "off" && r.s.Compress != "auto" {
-		r.warn(at, "has no effect in this version: data travels uncompressed")
-	}
-}
-
 // lookAlikes are the options in [sst] whose loss by a typing error weakens or breaks the channel.
 var lookAlikes = []string{"tca", "tcert", "tkey", "tcapath", "sockopt"}
 

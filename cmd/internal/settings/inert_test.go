@@ -9,17 +9,16 @@ import (
 func TestWithoutEffect(t *testing.T) {
 	const mark = "has no effect in this version"
 	for _, c := range []struct{ cnf, name string }{
-		{"[trireme]\ncompress=zstd\n", "compress"},
-		{"[sst]\ncompressor=gzip -1\n", "compressor"},
-		{"[sst]\ncompressor=squash\n", "compressor"},
-		{"[sst]\ndecompressor=zstd -d\n", "decompressor"},
-		{"[mariabackup]\ncompress=quicklz\n", "compress"},
 		{"[trireme]\nreconnect=9\n", "reconnect"},
 		{"[sst]\nsst-idle-timeout=9\n", "sst-idle-timeout"},
 		{"[sst]\ndonor_timeout=9\n", ""},
 		{"[trireme]\nprogress=/p\n", "progress"},
 		{"[sst]\ntime=1\n", "time"},
 		{"[sst]\nsst-syslog=1\n", "sst-syslog"},
+		{"[trireme]\ncompress=zstd\n", ""},
+		{"[sst]\ncompressor=gzip -1\n", ""},
+		{"[sst]\ndecompressor=zstd -d\n", ""},
+		{"[mariabackup]\ncompress=quicklz\n", ""},
 		{"[trireme]\ncompress=off\n", ""},
 		{"[sst]\nprogress=none\n", ""},
 		{"[trireme]\nstatus-file=/s\n", ""},

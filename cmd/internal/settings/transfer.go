@@ -68,7 +68,6 @@ func (r *resolver) compression() {
 			s.Compress = "zstd"
 		}
 	}
-	r.compressed(at)
 	r.show("compress", at, s.Compress)
 }
 
@@ -81,7 +80,7 @@ func (r *resolver) compressor(at Setting, def string) (codec string, level int) 
 	name := filepath.Base(words[0])
 	codec, ok := codecs[name]
 	if !ok {
-		r.warn(at, "%q is not run, and has no effect in this version: data travels uncompressed", name)
+		r.warn(at, "%q is not run and none of the known compressors; compress=auto decides instead", name)
 		return def, 0
 	}
 	if codec == "zstd" {

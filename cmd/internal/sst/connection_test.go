@@ -51,7 +51,7 @@ func TestConnectionOptions(t *testing.T) {
 		t.Errorf("the joiner listens on %s", got)
 	}
 	c, err = ends.Channel(resolve(settings.Donor, "forever,interval=5,snihost=x,no-sni=1"), false)
-	if err != nil || c.Socket.Retries != 60 || c.Socket.ServerName != "" || c.HandshakeTimeout != 300*time.Second {
+	if err != nil || c.Socket.Retries < 60 || c.Socket.RetryFor != 300*time.Second || c.Socket.ServerName != "" || c.HandshakeTimeout != 300*time.Second {
 		t.Errorf("%+v, limit %s, %v", c.Socket, c.HandshakeTimeout, err)
 	}
 }

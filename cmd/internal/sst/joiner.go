@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -77,7 +78,7 @@ func (c *call) joiner() error {
 			_, err := galera.ParseGTID(s)
 			return err
 		},
-		Software: c.program, Node: c.node, Facts: c.facts(nil), Streams: c.set.MaxStreams,
+		Software: c.program, Node: c.node, Facts: c.facts(nil), Streams: c.set.MaxStreams, Compress: compression(c.set),
 		FirstContact: c.set.InitialTimeout, Progress: &p, Note: c.log.Infof,
 		Gentle: true,
 		Queue: func() (waiting, room int64, ok bool) {
@@ -130,7 +131,7 @@ func (c *call) closeDirs() {
 // else every interface: behind a translation of addresses the two differ.
 func ListenAddress(set *settings.Settings, a galera.Address) string {
 	port := strconv.Itoa(a.Port)
-	if own := set.SockOpts().Bind; own != "" {
+	if own := strings.Trim(set.SockOpts().Bind, "[]"); own != "" {
 		return net.JoinHostPort(own, port)
 	}
 	ips, err := net.LookupIP(a.Host)

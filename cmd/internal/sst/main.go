@@ -51,6 +51,8 @@ func Main(method settings.Method, argv []string, program string) int {
 	// A server that no longer reads is an error of the next line, not a silent end with the lock file left behind and
 	// the other end without a reason.
 	signal.Ignore(syscall.SIGPIPE)
+	// A donor listens to it while it sends (watchRate). Anywhere else it must not be the end of a transfer.
+	signal.Ignore(syscall.SIGUSR1)
 	args, err := galera.ParseArgs(argv)
 	log := galera.NewLog(galera.LogConfig{W: os.Stderr, Family: args.Family})
 	if err != nil {
@@ -132,25 +134,12 @@ func (c *call) inheritsStdin() bool {
 
 // resolve finds the settings; a donor that cannot use its own tells the joiner why.
 func (c *call) resolve() error {
-	d := c.args.Defaults
-	source := settings.Source(d.File, d.ExtraFile, d.GroupSuffix, c.args.MysqldArgs, os.Getenv)
-	in := settings.Input{
-		Method: c.method, MysqldArgs: c.args.MysqldArgs, Env: os.Getenv,
-		Datadir: c.args.Datadir, Binlog: c.args.Binlog, BinlogIndex: c.args.BinlogIndex,
-		CPUs: runtime.NumCPU(), PXC: c.args.Family == galera.PXC, ServerVersion: c.series, Auth: c.auth(),
-	}
-	if err := in.Read(source); err != nil {
-		return &galera.ExitError{Code: galera.ExitInvalid, Err: err}
-	}
-	if c.args.Role == galera.RoleDonor {
-		in.Role = settings.Donor
-	}
-	set, warnings, err := settings.Resolve(in)
+	set, warnings, err := c.settings()
 	for _, w := range warnings {
 		c.log.Warningf("%s", w)
 	}
 	if err != nil {
-		return &galera.ExitError{Code: galera.ExitInvalid, Err: err}
+		return err
 	}
 	c.set = set
 	if set.LogFormat == "json" {
@@ -169,6 +158,29 @@ func (c *call) layout() (tree.Layout, error) {
 		return tree.Layout{}, &galera.ExitError{Code: galera.ExitInvalid, Err: err}
 	}
 	return l, nil
+}
+
+// settings reads the option files and settles every setting. The warnings come with an
+// error too.
+func (c *call) settings() (*settings.Settings, []string, error) {
+	d := c.args.Defaults
+	source := settings.Source(d.File, d.ExtraFile, d.GroupSuffix, c.args.MysqldArgs, os.Getenv)
+	in := settings.Input{
+		Method: c.method, MysqldArgs: c.args.MysqldArgs, Env: os.Getenv,
+		Datadir: c.args.Datadir, Binlog: c.args.Binlog, BinlogIndex: c.args.BinlogIndex,
+		CPUs: runtime.NumCPU(), PXC: c.args.Family == galera.PXC, ServerVersion: c.series, Auth: c.auth(),
+	}
+	if err := in.Read(source); err != nil {
+		return nil, nil, &galera.ExitError{Code: galera.ExitInvalid, Err: err}
+	}
+	if c.args.Role == galera.RoleDonor {
+		in.Role = settings.Donor
+	}
+	set, warnings, err := settings.Resolve(in)
+	if err != nil {
+		return nil, warnings, &galera.ExitError{Code: galera.ExitInvalid, Err: err}
+	}
+	return set, warnings, nil
 }
 
 // auth is a user:password for questions to the donor's server, as the family sends

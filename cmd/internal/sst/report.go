@@ -137,6 +137,7 @@ type record struct {
 	Skipped     int64             `json:"bytes_skipped"`
 	Holes       int64             `json:"bytes_holes"`
 	Wire        int64             `json:"wire_bytes"`
+	Packed      int64             `json:"bytes_packed"` // what bytes_sent came to on the wire, compression included
 	Seconds     float64           `json:"seconds"`
 	LockSeconds float64           `json:"lock_seconds"`
 	LockWait    float64           `json:"lock_wait_seconds"`
@@ -154,15 +155,19 @@ func (c *call) summarise(s proto.Summary, p *proto.Progress) {
 	fig := p.Snapshot()
 	r := record{
 		Role: c.args.Role, Result: "complete", State: s.State, Files: s.Files, Bytes: s.Bytes, Read: fig.Read,
-		Sent: fig.Sent, Skipped: max(0, s.Bytes-fig.Sent-fig.Holes), Holes: fig.Holes, Wire: s.Wire,
+		Sent: fig.Sent, Skipped: max(0, s.Bytes-fig.Sent-fig.Holes), Holes: fig.Holes, Wire: s.Wire, Packed: fig.Packed,
 		Seconds: time.Since(c.start).Seconds(), LockSeconds: s.Locked.Seconds(), LockWait: s.Wait.Seconds(), Predicted: s.Predicted.Seconds(), Passes: carried(s.Passes), Each: s.Passes,
+	}
+	packed := ""
+	if fig.Packed < fig.Carried {
+		packed = fmt.Sprintf(" (compressed %.1f:1)", float64(fig.Carried)/float64(max(fig.Packed, 1)))
 	}
 	locked := ""
 	if c.args.Role == galera.RoleDonor {
 		locked = fmt.Sprintf(", server locked for %.3f s", r.LockSeconds)
 	}
-	c.log.Infof("complete at %s: %d files and directories, %s; read %s, sent %s, skipped %s, holes %s, wire %s, %.1f s%s",
-		r.State, r.Files, size(r.Bytes), size(r.Read), size(r.Sent), size(r.Skipped), size(r.Holes), size(r.Wire), r.Seconds, locked)
+	c.log.Infof("complete at %s: %d files and directories, %s; read %s, sent %s%s, skipped %s, holes %s, wire %s, %.1f s%s",
+		r.State, r.Files, size(r.Bytes), size(r.Read), size(r.Sent), packed, size(r.Skipped), size(r.Holes), size(r.Wire), r.Seconds, locked)
 	b, err := json.Marshal(r)
 	if err != nil {
 		c.log.Warningf("summary could not be written: %v", err)

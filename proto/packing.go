@@ -1,0 +1,202 @@
+package proto
+
+import (
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"trireme/engine/gentle"
+	"trireme/engine/innodb"
+	"trireme/engine/tree"
+	"trireme/proto/msg"
+	"trireme/wire/pack"
+)
+
+// FactCodecs is a fact that only the joiner states: the codecs it takes, by name,
+// the one it likes best first. It is not compared; a joiner that does not state it is
+// sent content as it is.
+const FactCodecs = "codecs"
+
+// codecsFact is what a joiner in this mode states.
+func codecsFact(m pack.Mode) []msg.Fact {
+	var names []string
+	for _, c := range m.Codecs() {
+		names = append(names, c.String())
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return []msg.Fact{{Name: FactCodecs, Value: strings.Join(names, " "), From: "compress"}}
+}
+
+// commonCodec is the donor's first codec that the joiner takes.
+func commonCodec(m pack.Mode, joiner []msg.Fact) pack.Codec {
+	for _, f := range joiner {
+		if f.Name != FactCodecs {
+			continue
+		}
+		for _, c := range m.Codecs() {
+			for name := range strings.FieldsSeq(f.Value) {
+				if name == c.String() {
+					return c
+				}
+			}
+		}
+	}
+	return pack.None
+}
+
+// packing is the donor's decision whether chunks are packed. Workers read it.
+type packing struct {
+	codec pack.Codec // that both ends agreed to; set before workers exist
+	on    atomic.Bool
+	ever  atomic.Bool // it was on once
+	gate  pack.Gate   // of watchLink
+}
+
+// agree settles the codec when the joiner's facts are there.
+func (d *donor) agree(joiner []msg.Fact) {
+	if d.c.Compress == pack.Off {
+		return
+	}
+	d.packing.codec = commonCodec(d.c.Compress, joiner)
+	switch {
+	case d.packing.codec == pack.None:
+		d.c.Note("content is not compressed: the joiner takes none of %v (its option compress)", d.c.Compress.Codecs())
+	case d.c.Compress != pack.Auto:
+		d.c.Note("content is compressed with %v, as the option compress demands", d.packing.codec)
+		d.pack(true)
+	}
+}
+
+func (d *donor) pack(on bool) {
+	d.packing.on.Store(on)
+	if on {
+		d.packing.ever.Store(true)
+	}
+}
+
+// watchLink switches packing on while the link is what the transfer waits for and
+// processors are idle, and off again when that does not help.
+func (d *donor) watchLink() error {
+	t := time.NewTicker(pack.SampleEvery)
+	defer t.Stop()
+	last := d.look()
+	for {
+		select {
+		case <-d.s.ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		now := d.look()
+		s := pack.Sample{
+			Took: now.at.Sub(last.at), Blocked: now.blocked - last.blocked, Senders: len(d.workers),
+			Content: now.content - last.content, Wire: now.wire - last.wire, Idle: -1,
+		}
+		if now.idleKnown && last.idleKnown && s.Took > 0 {
+			s.Idle = (now.idle - last.idle).Seconds() / s.Took.Seconds()
+		}
+		last = now
+		switch why := d.packing.gate.Add(s); {
+		case why == "":
+		case d.packing.gate.Open():
+			d.c.Note("compressing content with %v from now on: %s", d.packing.codec, why)
+			d.pack(true)
+		default:
+			d.c.Note("not compressing content any longer: %s", why)
+			d.pack(false)
+		}
+	}
+}
+
+// glance is what a Sample is the difference of.
+type glance struct {
+	at            time.Time
+	blocked       time.Duration
+	content, wire int64
+	idle          time.Duration
+	idleKnown     bool
+}
+
+func (d *donor) look() glance {
+	g := glance{at: time.Now(), blocked: d.s.blockedWriting(), content: d.p.carried.Load(), wire: d.p.packed.Load()}
+	g.idle, g.idleKnown = gentle.Idle()
+	return g
+}
+
+// worthExplaining is how long a transfer must last before its log says why nothing was
+// compressed: shorter ones end before anything could be known about the link.
+const worthExplaining = 5 * time.Second
+
+// explain says at the end why nothing was compressed, where that was left to us.
+func (d *donor) explain(took time.Duration) {
+	if took < worthExplaining || d.c.Compress != pack.Auto || d.packing.codec == pack.None || d.packing.ever.Load() || len(d.workers) == 0 {
+		return
+	}
+	share := d.s.blockedWriting().Seconds() / (took.Seconds() * float64(len(d.workers)))
+	d.c.Note("content was not compressed (compress=auto): the link was not the bottleneck for long enough, or no processor was idle; workers waited for the link %.0f%% of the time", 100*share)
+}
+
+// futile says whether it is no use to pack p, which is content of the file at off:
+// the server keeps that tablespace compressed, or encrypted.
+func (w *worker) futile(r *row, off int64, p []byte) bool {
+	if r.Class != tree.Tablespace {
+		return false
+	}
+	if off > 0 && innodb.Opaque(p) {
+		return true
+	}
+	if !w.judged || w.judgedID != r.id {
+		w.judged, w.judgedID, w.dense = true, r.id, false
+		if f, err := w.file(r.id); err == nil && f != nil {
+			if n, _ := f.ReadAt(w.page0[:], 0); n == len(w.page0) {
+				w.dense = innodb.Packed(w.page0[:])
+			}
+		}
+	}
+	return w.dense
+}
+
+// transmit puts one chunk on the wire, packed if that is wanted and helps. raw says
+// that it is not to be tried. It belongs to the goroutine that sends: the worker's, or
+// its spool's while there is one.
+func (w *worker) transmit(id uint32, raw bool, head, content []byte) error {
+	payload, codec := content, pack.None
+	if p := &w.d.packing; !raw && p.on.Load() {
+		if err := w.packer.Use(p.codec, w.d.c.CompressLevel); err != nil {
+			return Fail(CodeInternal, err)
+		}
+		if w.packedID != id {
+			w.packer.Fresh()
+			w.packedID = id
+		}
+		payload, codec = w.packer.Pack(content)
+		msg.SetCodec(head, codec)
+	}
+	if err := w.conn.Send(uint8(msg.TypeChunk), head, payload); err != nil {
+		return w.d.s.lost("send file content", err)
+	}
+	w.d.p.carried.Add(int64(len(content)))
+	w.d.p.packed.Add(int64(len(payload)))
+	return nil
+}
+
+// unpack is the joiner's half: it returns the content of a chunk, whose length the
+// runs say, in a buffer of the connection's own.
+func (v *server) unpack(c msg.Chunk) ([]byte, error) {
+	if c.Codec == pack.None {
+		return c.Payload, nil
+	}
+	taken := false
+	for _, k := range v.j.c.Compress.Codecs() {
+		taken = taken || k == c.Codec
+	}
+	if !taken {
+		return nil, failf(CodeProtocol, "the donor sent a chunk packed with %v, which was not offered", c.Codec)
+	}
+	dst := v.unit[:c.Content()]
+	if err := v.unpacker.Unpack(c.Codec, dst, c.Payload); err != nil {
+		return nil, failf(CodeProtocol, "content of file %d at %d: %w", c.ID, c.Offset, err)
+	}
+	return dst, nil
+}
