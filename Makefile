@@ -13,7 +13,8 @@ SHELL     = /bin/bash
 
 # What tests, demo and races need beside Go, as command:package. The provider is a file, not a command.
 NEED = mariadbd:mariadb-server mariadb-install-db:mariadb-server galera_recovery:mariadb-server mariadb:mariadb-client \
-       mariabackup:mariadb-backup rsync:rsync socat:socat stunnel4:stunnel4 ip:iproute2 ss:iproute2 openssl:openssl gcc:gcc
+       mariabackup:mariadb-backup rsync:rsync socat:socat stunnel4:stunnel4 ip:iproute2 ss:iproute2 openssl:openssl gcc:gcc \
+       mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs
 PROVIDER = /usr/lib/galera/libgalera_smm.so
 
 .PHONY: help
