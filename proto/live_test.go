@@ -192,7 +192,7 @@ func liveRig(t testing.TB, seed uint64) (*rig, *fakeServer) {
 // what the joiner gets must be the datadir of the lock window, byte for byte,
 // whatever came before or after it (O5).
 func TestLiveIsTheLockedState(t *testing.T) {
-	for seed := range soak(6) {
+	for seed := range soak(modelSeeds) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			r, s := liveRig(t, seed)
 			if seed%3 == 1 { // an old copy at the joiner
@@ -231,6 +231,9 @@ func TestLiveIsTheLockedState(t *testing.T) {
 		})
 	}
 }
+
+// modelSeeds is how many seeds a model test tries at least.
+var modelSeeds uint64 = 6
 
 // soak is how many seeds a model test tries: few by default, more when asked to.
 func soak(n uint64) uint64 {
