@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -44,7 +45,7 @@ func Mount(t testing.TB, kind string, size int64) string {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	file := dir + ".img"
+	file := filepath.Join(backing(size), filepath.Base(dir)+".img")
 	defer os.Remove(file) // the loop device holds it
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -72,6 +73,17 @@ func Mount(t testing.TB, kind string, size int64) string {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// backing is where the image lies: memory when it has room for all of it, so that tests do not wait for a disk that is shared with
+// others each time something is made durable.
+func backing(size int64) string {
+	const shm = "/dev/shm"
+	var st syscall.Statfs_t
+	if syscall.Statfs(shm, &st) == nil && int64(st.Bavail)*st.Bsize >= size {
+		return shm
+	}
+	return os.TempDir()
 }
 
 func run(t testing.TB, name string, args ...string) {
