@@ -82,10 +82,12 @@ func (d *donor) byLSN(c tree.Class) bool {
 	return false
 }
 
-// inFlight is the margin of the skip rule (consistency 2.3): how long before the
-// scan a write may have been stamped whose bytes were not there to be read. Only tests
-// change it, to show what less would miss.
-var inFlight = 120*time.Second + 20*time.Millisecond
+// longestWrite is the margin of the skip rule (consistency 2.3): how long before the
+// scan a write may have been stamped whose bytes were not there to be read.
+const longestWrite = 120*time.Second + 20*time.Millisecond
+
+// inFlight is the margin in use. Only tests change it, to show what less would miss.
+var inFlight = longestWrite
 
 // wallOf is what the wall clock showed at a moment. Tests step it.
 var wallOf = time.Time.UnixNano
