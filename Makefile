@@ -98,7 +98,7 @@ integration: build ## real servers: clusters on loopback addresses, nothing of t
 SOAK ?= 50
 .PHONY: soak
 soak: build ## joins under load and kills at random moments, $(SOAK) times each, on real servers
-	SOAK=$(SOAK) $(GO) test -count=1 -v -tags integration -timeout 0 -run 'TestJoinDuringLoad|TestJoinerKilledAnywhere' ./cmd/trireme
+	SOAK=$(SOAK) $(GO) test -count=1 -v -tags integration -timeout 0 -run 'TestJoinDuringLoad|TestJoinOnCloningFileSystems|TestDonorHoldsStill|TestJoinerKilledAnywhere' ./cmd/trireme
 
 RACE ?= -methods trireme,rsync -rounds 5 -mb 1600
 .PHONY: race-rsync

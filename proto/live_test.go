@@ -243,7 +243,7 @@ func soak(n uint64) uint64 {
 	return n
 }
 
-// TestPageZeroTravels changes page 0 as a shutdown of an old server does: without a
+// TestPageZeroTravels, half of T-9, changes page 0 as a shutdown of an old server does: without a
 // new LSN. One window must do.
 func TestPageZeroTravels(t *testing.T) {
 	r, s := liveRig(t, 5)
@@ -261,7 +261,7 @@ func TestPageZeroTravels(t *testing.T) {
 	}
 }
 
-// TestWrongSkipIsFound changes a page behind the back of the search: no new LSN. The
+// TestWrongSkipIsFound, the other half of T-9, changes a page behind the back of the search: no new LSN. The
 // check after the lock must see it and ask for the lock again.
 func TestWrongSkipIsFound(t *testing.T) {
 	r, s := liveRig(t, 1)
