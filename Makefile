@@ -14,7 +14,8 @@ SHELL     = /bin/bash
 
 # What tests, demo and races need beside Go, as command:package. The provider is a file, not a command.
 NEED = mariadbd:mariadb-server mariadb-install-db:mariadb-server galera_recovery:mariadb-server mariadb:mariadb-client \
-       mariabackup:mariadb-backup rsync:rsync socat:socat stunnel4:stunnel4 ip:iproute2 ss:iproute2 openssl:openssl gcc:gcc
+       mariabackup:mariadb-backup rsync:rsync socat:socat stunnel4:stunnel4 ip:iproute2 ss:iproute2 openssl:openssl gcc:gcc \
+       mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs
 PROVIDER = /usr/lib/galera/libgalera_smm.so
 
 .PHONY: help
@@ -126,7 +127,7 @@ integration: build ## real servers: clusters on loopback addresses, nothing of t
 SOAK ?= 50
 .PHONY: soak
 soak: build ## joins under load and kills at random moments, $(SOAK) times each, on real servers
-	SOAK=$(SOAK) $(GO) test -count=1 -v -tags integration -timeout 0 -run 'TestJoinDuringLoad|TestJoinerKilledAnywhere' ./cmd/trireme
+	SOAK=$(SOAK) $(GO) test -count=1 -v -tags integration -timeout 0 -run 'TestJoinDuringLoad|TestJoinOnCloningFileSystems|TestDonorHoldsStill|TestJoinerKilledAnywhere' ./cmd/trireme
 
 RACE ?= -methods trireme,rsync -rounds 5 -mb 1600
 .PHONY: race-rsync

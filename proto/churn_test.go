@@ -14,7 +14,7 @@ import (
 // TestChurn is the locked-state test with names that come, go and change places, files
 // that shrink and grow, databases that are dropped, and windows that overrun.
 func TestChurn(t *testing.T) {
-	for seed := range soak(6) {
+	for seed := range soak(modelSeeds) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			r, s := liveRig(t, seed+1000)
 			rng := rand.New(rand.NewPCG(seed, 99))

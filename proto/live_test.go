@@ -192,7 +192,7 @@ func liveRig(t testing.TB, seed uint64) (*rig, *fakeServer) {
 // what the joiner gets must be the datadir of the lock window, byte for byte,
 // whatever came before or after it (O5).
 func TestLiveIsTheLockedState(t *testing.T) {
-	for seed := range soak(6) {
+	for seed := range soak(modelSeeds) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			r, s := liveRig(t, seed)
 			if seed%3 == 1 { // an old copy at the joiner
@@ -232,6 +232,9 @@ func TestLiveIsTheLockedState(t *testing.T) {
 	}
 }
 
+// modelSeeds is how many seeds a model test tries at least.
+var modelSeeds uint64 = 6
+
 // soak is how many seeds a model test tries: few by default, more when asked to.
 func soak(n uint64) uint64 {
 	if v, err := strconv.ParseUint(os.Getenv("SOAK"), 10, 32); err == nil {
@@ -240,7 +243,7 @@ func soak(n uint64) uint64 {
 	return n
 }
 
-// TestPageZeroTravels changes page 0 as a shutdown of an old server does: without a
+// TestPageZeroTravels, half of T-9, changes page 0 as a shutdown of an old server does: without a
 // new LSN. One window must do.
 func TestPageZeroTravels(t *testing.T) {
 	r, s := liveRig(t, 5)
@@ -258,7 +261,7 @@ func TestPageZeroTravels(t *testing.T) {
 	}
 }
 
-// TestWrongSkipIsFound changes a page behind the back of the search: no new LSN. The
+// TestWrongSkipIsFound, the other half of T-9, changes a page behind the back of the search: no new LSN. The
 // check after the lock must see it and ask for the lock again.
 func TestWrongSkipIsFound(t *testing.T) {
 	r, s := liveRig(t, 1)

@@ -31,6 +31,7 @@ type rig struct {
 	t             testing.TB
 	donor, joiner string
 	plain         bool
+	mmap          bool            // the donor's server maps MyISAM data files
 	donorCtx      context.Context // nil: the test's
 	lock          Locker
 	tweakDonor    func(*DonorConfig)
@@ -139,7 +140,7 @@ func (r *rig) run() (sent, got Summary, donorErr, joinerErr error) {
 		r.t.Fatal(err)
 	}
 	defer ln.Close()
-	ddirs, err := tree.Open(tree.Layout{Data: r.donor})
+	ddirs, err := tree.Open(tree.Layout{Data: r.donor, MyISAMMmap: r.mmap})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -82,9 +82,15 @@ func (d *donor) byLSN(c tree.Class) bool {
 	return false
 }
 
-// inFlight is the margin of the skip rule (consistency 2.3): how long before the
+// longestWrite is the margin of the skip rule (consistency 2.3): how long before the
 // scan a write may have been stamped whose bytes were not there to be read.
-const inFlight = 120*time.Second + 20*time.Millisecond
+const longestWrite = 120*time.Second + 20*time.Millisecond
+
+// inFlight is the margin in use. Only tests change it, to show what less would miss.
+var inFlight = longestWrite
+
+// wallOf is what the wall clock showed at a moment. Tests step it.
+var wallOf = time.Time.UnixNano
 
 // change is what is known about a file against its last sighting.
 type change uint8
@@ -275,7 +281,7 @@ func (d *donor) remember(w *window) {
 // after a step, either way, time stamps prove nothing for the rest of the transfer
 // (R-COPY-10).
 func (d *donor) watchClock(now time.Time) {
-	wall := now.UnixNano() - d.sampled.UnixNano()
+	wall := wallOf(now) - wallOf(d.sampled)
 	step := wall - now.Sub(d.sampled).Nanoseconds()
 	d.sampled = now
 	if step > int64(10*time.Millisecond) || step < -int64(10*time.Millisecond) {

@@ -171,7 +171,7 @@ func (w *worker) read(id uint32, p []byte, off int64) ([]byte, error) {
 
 // stall is how long a read may take: a disk that lets one wait for longer may let a
 // write wait for longer than the skip rule allows for (R-COPY-10).
-const stall = inFlight / 2
+const stall = longestWrite / 2
 
 // hold waits until n bytes may be read while the server works (R-LOAD-1).
 func (w *worker) hold(n int) error {

@@ -168,16 +168,16 @@ func TestConfigIsChecked(t *testing.T) {
 }
 
 // TestWrapper runs a made-up transfer program through the wrapper: output with and without a final newline, exit code, arguments
-// with odd characters, a line that is held back.
+// with odd characters, a second line of its kind that is held back.
 func TestWrapper(t *testing.T) {
 	dir := t.TempDir()
 	real := filepath.Join(dir, "real program's")
-	script := "#!/bin/sh\nprintf 'ready %s\\ncontinue\\nlast' \"$2\"\nexit 17\n"
+	script := "#!/bin/sh\nprintf 'ready %s\\ncontinue\\ncontinue\\nlast' \"$2\"\nexit 17\n"
 	if err := os.WriteFile(real, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	hold := filepath.Join(dir, "hold")
-	if err := WrapMethod(dir, real, Hook{Method: "m", Record: dir, Hold: hold}); err != nil {
+	if err := WrapMethod(dir, real, Hook{Method: "m", Record: dir, Hold: hold, Skip: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := HoldBack(hold); err != nil {
@@ -198,7 +198,7 @@ func TestWrapper(t *testing.T) {
 	}
 	buf := make([]byte, 100)
 	n, _ := out.Read(buf)
-	if got := string(buf[:n]); got != "ready don or\n" {
+	if got := string(buf[:n]); got != "ready don or\ncontinue\n" {
 		t.Errorf("before the release the wrapper passed %q on", got)
 	}
 	if err := Release(hold); err != nil {
@@ -226,7 +226,7 @@ func TestWrapper(t *testing.T) {
 	if args, _ := os.ReadFile(recorded[0]); string(args) != "--role\ndon or\n$x'\n" {
 		t.Errorf("recorded arguments %q", args)
 	}
-	if said, _ := os.ReadFile(strings.TrimSuffix(recorded[0], "args") + "out"); string(said) != "ready don or\ncontinue\nlast" {
+	if said, _ := os.ReadFile(strings.TrimSuffix(recorded[0], "args") + "out"); string(said) != "ready don or\ncontinue\ncontinue\nlast" {
 		t.Errorf("recorded output %q", said)
 	}
 	if err := WrapMethod(dir, filepath.Join(dir, "wsrep_sst_m"), Hook{}); err == nil {

@@ -16,12 +16,13 @@ type Hook struct {
 	Record string // directory for the record of each call: PID.args, PID.out (stdout lines with role); empty: none
 	Line   string // stdout lines that begin so are held back; empty: continue
 	Hold   string // a held-back line waits while this file exists; Hold.reached appears when one waits. Empty: never
+	Skip   int    // so many such lines of one call pass before one is held back
 }
 
 // wrapper runs the program and passes its stdout on line by line. The exit code is the program's. A last line without a newline
 // stays one. The program keeps the stdin of the server; it sees the wrapper's shell between itself and the server.
 const wrapper = `#!/bin/bash
-real=%s method=%s record=%s line=%s hold=%s
+real=%s method=%s record=%s line=%s hold=%s skip=%d
 # A script has the name of its file; with that of a shell the program sees through us to the server.
 printf bash >/proc/$$/comm
 role=unknown previous=
@@ -34,7 +35,7 @@ if [ -n "$record" ]; then printf '%%s\n' "$@" >"$record/$role.$$.args"; fi
 pass() {
   local l end
   while end=$'\n'; IFS= read -r l || { end=; [ -n "$l" ]; }; do
-    if [ -n "$hold" ] && [[ $l == "$line"* ]]; then
+    if [ -n "$hold" ] && [[ $l == "$line"* ]] && [ $((skip--)) -le 0 ]; then
       [ -e "$hold" ] && : >"$hold.reached"
       while [ -e "$hold" ]; do sleep 0.01; done
     fi
@@ -65,7 +66,7 @@ func WrapMethod(dir, realBinary string, hook Hook) error {
 	if path == realBinary {
 		return fmt.Errorf("wrap method %s: the wrapper would replace the program %s itself", method, path)
 	}
-	text := fmt.Sprintf(wrapper, quote(realBinary), quote(method), quote(hook.Record), quote(line), quote(hook.Hold))
+	text := fmt.Sprintf(wrapper, quote(realBinary), quote(method), quote(hook.Record), quote(line), quote(hook.Hold), hook.Skip)
 	if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
 		return fmt.Errorf("wrap method %s: %w", method, err)
 	}

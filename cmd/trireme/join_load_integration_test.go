@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -35,7 +36,7 @@ func repeats(t *testing.T, least int) int {
 
 // ddl is one round of what changes the tree itself: a copying and an in-place ALTER, TRUNCATE, a swap of two tables, a partition
 // exchanged, databases that come and go.
-const ddl = `CREATE DATABASE churn%[1]d; CREATE TABLE churn%[1]d.t (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO churn%[1]d.t VALUES (%[1]d);
+const ddl = `CREATE DATABASE IF NOT EXISTS churn%[1]d; CREATE OR REPLACE TABLE churn%[1]d.t (id INT PRIMARY KEY) ENGINE=InnoDB; INSERT INTO churn%[1]d.t VALUES (%[1]d);
 	ALTER TABLE churn.a ADD COLUMN c%[1]d INT NOT NULL DEFAULT %[1]d, ALGORITHM=COPY;
 	ALTER TABLE churn.b ADD INDEX i%[1]d (v), ALGORITHM=INPLACE;
 	REPLACE INTO churn.a (id, v) SELECT seq + 1000 * %[1]d, SHA2(seq, 256) FROM churn.seq_1_to_300;
@@ -47,7 +48,7 @@ const ddl = `CREATE DATABASE churn%[1]d; CREATE TABLE churn%[1]d.t (id INT PRIMA
 	INSERT INTO churn.f (body) SELECT CONCAT('oar sail keel word', seq) FROM churn.seq_1_to_50; DELETE FROM churn.f WHERE id %% 3 = 0;
 	DROP DATABASE churn%[1]d`
 
-// churn repeats ddl on a node until the context ends, and returns how many rounds there were.
+// churn repeats ddl on a node until it is stopped or the context ends, and counts the rounds.
 type churn struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -65,10 +66,11 @@ func startChurn(ctx context.Context, n *cluster.Node) (*churn, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	// A round is not cut off: the server would go on with the statement after the client has gone, in the middle of a comparison.
+	running, cancel := context.WithCancel(ctx)
 	c := &churn{cancel: cancel}
 	c.wg.Go(func() {
-		for i := 1; ctx.Err() == nil; i++ {
+		for i := 1; running.Err() == nil; i++ {
 			err := n.Exec(ctx, fmt.Sprintf(ddl, i))
 			var refused *mysql.MySQLError
 			switch {
@@ -92,19 +94,32 @@ func (c *churn) stop() (int, error) {
 	return c.rounds, c.err
 }
 
-// TestJoinDuringLoad is T-2: a node joins while clients write without pause and tables, partitions and databases come and go; by
-// turns with an empty datadir and over the old one. All oracles hold each time.
+// TestJoinDuringLoad is T-2: a node joins while clients write without pause into tables of every kind, and tables, partitions and
+// databases come and go; by turns with an empty datadir and over the old one. All oracles hold each time. A repeat that fails is a
+// difference or a join that did not come about; the others go on.
 func TestJoinDuringLoad(t *testing.T) {
 	ctx, r := sharedRig(t)
-	for i := range repeats(t, joinsUnderLoad) {
-		if !t.Run(fmt.Sprintf("repeat=%d", i+1), func(t *testing.T) { joinDuringLoad(t, r, i) }) {
-			return
+	joins, failed := repeats(t, joinsUnderLoad), 0
+	var locks []float64
+	for i := range joins {
+		if !t.Run(fmt.Sprintf("repeat=%d", i+1), func(t *testing.T) { locks = append(locks, joinDuringLoad(t, r, i)) }) {
+			failed++
+			stop, cancel := context.WithTimeout(context.Background(), testLimit)
+			r.reset(t, stop)
+			cancel()
 		}
 	}
-	must(t, r.one.Exec(ctx, "DROP DATABASE IF EXISTS writer; DROP DATABASE IF EXISTS churn"))
+	slices.Sort(locks)
+	if n := len(locks); n > 0 {
+		t.Logf("%d joins under load, %d failed; donor locked for %.3f s at least, %.3f s in the median, %.3f s at most", joins, failed, locks[0], locks[n/2], locks[n-1])
+	}
+	if ctx.Err() == nil {
+		must(t, r.one.Exec(ctx, "DROP DATABASE IF EXISTS writer; DROP DATABASE IF EXISTS churn; DROP DATABASE IF EXISTS mix"))
+	}
 }
 
-func joinDuringLoad(t *testing.T, r *joinRig, i int) {
+// joinDuringLoad returns how long the donor was locked, in seconds.
+func joinDuringLoad(t *testing.T, r *joinRig, i int) float64 {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), testLimit, fmt.Errorf("the repeat took longer than %v", testLimit))
 	defer cancel()
 	n := r.two
@@ -114,15 +129,7 @@ func joinDuringLoad(t *testing.T, r *joinRig, i int) {
 	} else {
 		r.over(t, n)
 	}
-	w, err := cluster.StartWriter(ctx, r.one, cluster.WriterConfig{Clients: 2, Seed: uint64(i + 1)})
-	must(t, err)
-	c, err := startChurn(ctx, r.one)
-	must(t, err)
-	defer c.stop()
-	defer w.Stop()
-	// The load must have begun: a join of a quiet donor proves nothing here.
-	before := w.Load().Commits
-	until(t, ctx, "the writer commits", func() bool { return w.Load().Commits > before+50 })
+	l := r.startLoad(t, ctx, uint64(i+1))
 	flushed := watchFlushed(r.one)
 	defer flushed.stop()
 	uuid := r.uuid(t, ctx)
@@ -132,16 +139,11 @@ func joinDuringLoad(t *testing.T, r *joinRig, i int) {
 	checkPosition(t, ctx, r, n, flushed.stop())
 	r.release(t)
 	must(t, n.WaitSynced(ctx))
-	rounds, err := c.stop()
-	must(t, err)
-	load, err := w.Stop()
-	must(t, err)
+	l.check(t, ctx, r, n)
 	s := lastSummary(t, r.one)
-	t.Logf("%d commits and %d rounds of DDL; longest gap %v, donor locked for %.3f s, %d passes", load.Commits, rounds, load.LongestGap, s.LockSeconds, s.Passes)
-	if rounds == 0 {
+	t.Logf("donor locked for %.3f s, %d passes", s.LockSeconds, s.Passes)
+	if l.c.rounds == 0 {
 		t.Error("no round of DDL came to its end")
 	}
-	must(t, w.CheckLedger(ctx, r.one))
-	must(t, w.CheckLedger(ctx, n))
-	r.exact(t, ctx, n)
+	return s.LockSeconds
 }

@@ -25,7 +25,8 @@ type joinRig struct {
 	c                *cluster.Cluster
 	one, two, three  *cluster.Node
 	program, records string
-	hold             string // beginning of the wrappers' files, see holding
+	hold             string         // beginning of the wrappers' files, see holding
+	skip             map[string]int // by line: how many such lines of one call holding lets pass first
 }
 
 // testLimit bounds one test; a hang shows as an error with the end of an error log, not as the death of the whole run.
@@ -164,6 +165,7 @@ func (r *joinRig) boot(t *testing.T, ctx context.Context) {
 func (r *joinRig) reset(t *testing.T, ctx context.Context) {
 	t.Helper()
 	r.release(t)
+	r.skip = nil
 	for _, n := range []*cluster.Node{r.two, r.three} {
 		if n == nil || !n.Running() {
 			continue
@@ -188,10 +190,11 @@ func (r *joinRig) holding(t *testing.T, lines ...string) {
 	program := r.program
 	for i, line := range lines {
 		must(t, cluster.HoldBack(r.at(line)))
-		hook := cluster.Hook{Method: "trireme", Record: r.records, Line: line, Hold: r.at(line)}
+		hook := cluster.Hook{Method: "trireme", Record: r.records, Line: line, Hold: r.at(line), Skip: r.skip[line]}
 		dir := r.c.BinDir()
 		if i < len(lines)-1 {
-			// One wrapper runs the next.
+			// One wrapper runs the next; what the server hears is recorded by the outermost.
+			hook.Record = ""
 			var err error
 			dir, err = r.c.Shared(fmt.Sprintf("wrap%d", i))
 			must(t, err)
