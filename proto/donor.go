@@ -150,8 +150,9 @@ type donor struct {
 
 	packing packing
 	limit   *throttle
-	working atomic.Bool // the server works: limits hold
-	crowded atomic.Bool // transactions pile up at the joiner
+	working atomic.Bool  // the server works: limits hold
+	crowded atomic.Bool  // transactions pile up at the joiner
+	held    atomic.Int64 // ns that all workers together have waited for the limit
 
 	started   time.Time
 	lastLSN   uint64        // newest known checkpoint; 0 when pages cannot be judged by LSN

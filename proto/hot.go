@@ -13,11 +13,12 @@ import (
 // that is the difference between megabytes and hundreds of them.
 //
 // An LSN does not stand for a page's content in general (consistency 2.5): a live read
-// may find a new head over an old body. Like all that is skipped by LSN, such pages are
-// compared with the joiner's copy after the lock.
+// may find a new head over an old body. So only pages whose checksum says that they
+// were read whole are remembered, and like all that is skipped by LSN they are compared
+// with the joiner's copy after the lock.
 
 // hotUnit holds a stamp for each leaf of a tablespace's unit that was sent again, made
-// of the LSNs of the pages in it; 0 where none was. Only who works on the unit touches
+// of the LSNs of the pages in it; 0 where none was, or one was not whole. Only who works on the unit touches
 // it: a unit lies in one job.
 type hotUnit [block.Unit / block.LeafPage]uint64
 
@@ -47,6 +48,10 @@ func (w *worker) noteHot(r *row, off int64, p []byte) {
 	for at := 0; at < len(p); at += step {
 		stamp := uint64(0)
 		for page := at; w.page > 0 && page < min(at+step, len(p)); page += w.page {
+			if !innodb.Whole(p[page:min(page+w.page, len(p))]) {
+				stamp = 0
+				break
+			}
 			stamp = stampOf(stamp, innodb.PageLSN(p[page:]))
 		}
 		first := (int(off%block.Unit) + at) / block.LeafPage

@@ -84,6 +84,13 @@ func (s *fakeServer) change(name string, no int64) {
 		binary.BigEndian.PutUint32(p.body[46:], 200)
 		binary.BigEndian.PutUint32(p.body[54:], 1<<4|5) // full_crc32, 16 KiB
 	}
+	seal(p.body)
+}
+
+// seal gives a page its checksum.
+func seal(body []byte) {
+	n := len(body) - 4
+	binary.BigEndian.PutUint32(body[n:], crc32.Checksum(body[:n], crc32.MakeTable(crc32.Castagnoli)))
 }
 
 // flush writes a share of the dirty pages to their files.

@@ -35,6 +35,9 @@ func (t *throttle) set(bytesPerSecond int64) {
 	t.l.SetLimit(rate.Limit(bytesPerSecond))
 }
 
+// off says whether there is no limit at the moment.
+func (t *throttle) off() bool { return t.l.Limit() == rate.Inf }
+
 // wait blocks until n bytes may be read.
 func (t *throttle) wait(ctx context.Context, n int) error {
 	for ; n > 0 && t.l.Limit() != rate.Inf; n -= sip {

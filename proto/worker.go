@@ -175,10 +175,13 @@ const stall = longestWrite / 2
 
 // hold waits until n bytes may be read while the server works (R-LOAD-1).
 func (w *worker) hold(n int) error {
-	if !w.d.working.Load() && w.d.c.Locker != nil {
+	if !w.d.working.Load() && w.d.c.Locker != nil || w.d.limit.off() {
 		return nil
 	}
-	if err := w.d.limit.wait(w.d.s.ctx, n); err != nil {
+	began := time.Now()
+	err := w.d.limit.wait(w.d.s.ctx, n)
+	w.d.held.Add(int64(time.Since(began)))
+	if err != nil {
 		return w.d.s.cause(err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 )
 
 // Offsets in the first page of a tablespace: the 38 bytes of the page header, then the space header.
@@ -110,6 +111,14 @@ func Opaque(page []byte) bool {
 		return false // both keep something else where other pages have their key version
 	}
 	return be.Uint32(page[offKey:]) != 0
+}
+
+// Whole says whether a page of the full_crc32 format is as somebody wrote it and not half of one writing and half of
+// another: its last four bytes are a CRC-32C of all others. false says nothing about pages of other formats, or about
+// compressed ones, whose checksum lies elsewhere.
+func Whole(page []byte) bool {
+	n := len(page) - 4
+	return n > 0 && crc32.Checksum(page[:n], castagnoli) == binary.BigEndian.Uint32(page[n:])
 }
 
 // PageLSN returns the log sequence number of the last change of a page, 0 for a page that was never written or was

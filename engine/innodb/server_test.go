@@ -64,6 +64,17 @@ func (s *server) pageSizes(name string) (logical, physical int, full bool) {
 	if len(b)%physical != 0 || PageLSN(b) == 0 {
 		s.t.Errorf("%s: %d bytes in pages of %d, LSN of page 0 is %d", name, len(b), physical, PageLSN(b))
 	}
+	for at := 0; at < len(b); at += physical {
+		page := b[at : at+physical]
+		packed := binary.BigEndian.Uint16(page[offType:])&typePackedBit != 0 // its checksum lies where its content ends
+		if full && PageLSN(page) != 0 && !packed && !Whole(page) {
+			s.t.Errorf("%s: page %d of full_crc32 is not whole", name, at/physical)
+		}
+		page[physical/2] ^= 1
+		if Whole(page) {
+			s.t.Errorf("%s: page %d is whole with a wrong byte in it", name, at/physical)
+		}
+	}
 	return logical, physical, full
 }
 
