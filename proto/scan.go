@@ -1,0 +1,90 @@
+package proto
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"trireme/engine/tree"
+)
+
+// A definition that cannot be told at the first look may be one that is just being
+// written; one that stays so is damaged, and must be refused before the joiner
+// changes anything.
+const (
+	firstLooks = 5
+	lookAgain  = 200 * time.Millisecond
+)
+
+// firstScan looks at the tree before the joiner is told anything.
+func (d *donor) firstScan() (lsn uint64, at time.Time, t *tree.Tree, err error) {
+	for look := 1; ; look++ {
+		lsn, at = d.known(d.redoSlots().LSN), time.Now()
+		if t, err = d.scan(); !errors.Is(err, errUnsure) || look == firstLooks {
+			return lsn, at, t, err
+		}
+		timer := time.NewTimer(lookAgain)
+		select {
+		case <-timer.C:
+		case <-d.s.ctx.Done():
+			timer.Stop()
+			return 0, at, nil, d.s.cause(nil)
+		}
+	}
+}
+
+// errUnsure marks a refusal that another look may not repeat.
+var errUnsure = errors.New("proto: not sure yet")
+
+// scan reads the tree and refuses what cannot be copied (R-META-3).
+//
+// While the server works a file may be seen half written; what cannot be told then is
+// told under the lock.
+func (d *donor) scan() (*tree.Tree, error) {
+	t, err := d.c.Dirs.Scan(d.s.ctx)
+	if err != nil {
+		return nil, d.s.cause(Fail(CodeIO, fmt.Errorf("scan the donor's datadir: %w", err)))
+	}
+	if d.noBinlogs {
+		t.Entries = slices.DeleteFunc(t.Entries, func(e tree.Entry) bool { return e.Role == tree.RoleBinlog })
+	}
+	refusals := append(append([]tree.Refusal(nil), t.Refusals...), tree.CheckEngines(d.s.ctx, d.c.Dirs, t)...)
+	if err := d.s.ctx.Err(); err != nil {
+		return nil, d.s.cause(err)
+	}
+	if d.working.Load() {
+		refusals = slices.DeleteFunc(refusals, func(r tree.Refusal) bool { return r.Unsure })
+	}
+	err = refuse(refusals)
+	if err != nil && !slices.ContainsFunc(refusals, func(r tree.Refusal) bool { return !r.Unsure }) {
+		err = unsure{err}
+	}
+	return t, err
+}
+
+// unsure is a refusal that errUnsure is found in; its text is the refusal's.
+type unsure struct{ error }
+
+func (u unsure) Unwrap() []error { return []error{u.error, errUnsure} }
+
+func refuse(rs []tree.Refusal) error {
+	if len(rs) == 0 {
+		return nil
+	}
+	const shown = 5
+	var lines []string
+	for i, r := range rs {
+		if i == shown {
+			lines = append(lines, fmt.Sprintf("and %d more", len(rs)-shown))
+			break
+		}
+		line := r.Path + ": " + r.What
+		if r.Hint != "" {
+			line += " (" + r.Hint + ")"
+		}
+		lines = append(lines, line)
+	}
+	return failf(CodeRefused, "the donor's datadir cannot be copied: %s", strings.Join(lines, "; "))
+}
