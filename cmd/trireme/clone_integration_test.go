@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"trireme/bench/cluster"
 	"trireme/bench/image"
@@ -18,7 +19,9 @@ import (
 func TestJoinOnCloningFileSystems(t *testing.T) {
 	for _, kind := range image.Kinds {
 		t.Run(kind, func(t *testing.T) {
-			ctx, cancel := context.WithTimeoutCause(context.Background(), testLimit, fmt.Errorf("the test took longer than %v", testLimit))
+			times := repeats(t, 1)
+			limit := testLimit + time.Duration(times)*30*time.Second
+			ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("the test took longer than %v", limit))
 			t.Cleanup(cancel)
 			dir := image.Mount(t, kind, 3<<30)
 			r := newJoinRig(t, ctx, cluster.Config{Dir: dir, Nodes: 2, Method: "trireme", Provider: quickEviction})
@@ -27,7 +30,7 @@ func TestJoinOnCloningFileSystems(t *testing.T) {
 			must(t, zoo.Build(ctx, r.one))
 			must(t, zoo.Fill(ctx, r.one, 24<<20))
 			n := r.two
-			for i := range repeats(t, 1) {
+			for i := range times {
 				must(t, n.Stop(ctx))
 				if i%2 == 0 {
 					r.fresh(t, n)
