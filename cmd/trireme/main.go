@@ -39,14 +39,14 @@ func run(argv []string) int {
 			fmt.Printf(serverUsage, name, method, settings.Group)
 			return 0
 		}
-		return sst.Main(settings.MethodOf(method), argv[1:], program())
+		return sst.Main(method, argv[1:], program())
 	}
 	if len(argv) > 1 {
 		switch argv[1] {
 		case calm.GuardCommand: // started by ourselves, not a word for people
 			return calm.Guard(os.Stdin)
 		case "sst": // the server's face under another name, for wrappers
-			return sst.Main(settings.MethodTrireme, argv[2:], program())
+			return sst.Main("trireme", argv[2:], program())
 		}
 	}
 	root := cli.Root(cli.Config{Program: program(), Commands: faces(), Out: os.Stdout, Err: os.Stderr})

@@ -34,6 +34,7 @@ type call struct {
 	out    *galera.Out
 	parent *galera.Parent
 	method settings.Method
+	wan    bool // called by the method's name with _wan behind it
 	// family, series and version of the server; empty when it would not say.
 	family, series, version string
 
@@ -44,9 +45,10 @@ type call struct {
 	store   *store.Store // joiner: the same
 }
 
-// Main runs one call. argv are the words after the program's name, program is what
-// the peer's log shall call us. It returns the exit code.
-func Main(method settings.Method, argv []string, program string) int {
+// Main runs one call. name is the method that the program is called by, argv are the
+// words after that, program is what the peer's log shall call us. It returns the exit
+// code.
+func Main(name string, argv []string, program string) int {
 	galera.CloseInheritedFDs()
 	// A server that no longer reads is an error of the next line, not a silent end with the lock file left behind and
 	// the other end without a reason.
@@ -61,7 +63,7 @@ func Main(method settings.Method, argv []string, program string) int {
 	}
 	c := &call{
 		args: args, env: galera.ReadEnvironment(os.Getenv), log: log,
-		out: galera.NewOut(os.Stdout, args), method: method, program: program, start: time.Now(),
+		out: galera.NewOut(os.Stdout, args), method: settings.MethodOf(name), wan: strings.HasSuffix(name, "_wan"), program: program, start: time.Now(),
 	}
 	c.node, _ = os.Hostname() // only for the peer's log
 	if err := c.run(); err != nil {
@@ -166,7 +168,7 @@ func (c *call) settings() (*settings.Settings, []string, error) {
 	d := c.args.Defaults
 	source := settings.Source(d.File, d.ExtraFile, d.GroupSuffix, c.args.MysqldArgs, os.Getenv)
 	in := settings.Input{
-		Method: c.method, MysqldArgs: c.args.MysqldArgs, Env: os.Getenv,
+		Method: c.method, WAN: c.wan, MysqldArgs: c.args.MysqldArgs, Env: os.Getenv,
 		Datadir: c.args.Datadir, Binlog: c.args.Binlog, BinlogIndex: c.args.BinlogIndex,
 		CPUs: runtime.NumCPU(), PXC: c.args.Family == galera.PXC, ServerVersion: c.series, Auth: c.auth(),
 	}
