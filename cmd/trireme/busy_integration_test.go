@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -120,7 +121,9 @@ func TestGeneralLogTable(t *testing.T) {
 	ctx, r := sharedRig(t)
 	n := r.two
 	r.fresh(t, n)
-	must(t, r.one.Exec(ctx, "SET GLOBAL log_output='TABLE'; SET GLOBAL general_log=ON"))
+	// The server opens the file as well, and later tests compare whole datadirs.
+	file := filepath.Join(r.one.Dir(), "general.log")
+	must(t, r.one.Exec(ctx, fmt.Sprintf("SET GLOBAL log_output='TABLE'; SET GLOBAL general_log_file='%s'; SET GLOBAL general_log=ON", file)))
 	t.Cleanup(func() {
 		must(t, r.one.Exec(context.Background(), "SET GLOBAL general_log=OFF; SET GLOBAL log_output=DEFAULT; TRUNCATE mysql.general_log"))
 	})

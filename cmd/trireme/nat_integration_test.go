@@ -16,6 +16,7 @@ import (
 // TestTranslatedAddress joins a node that advertises an address which is not the one it listens on, as behind NAT: the donor reaches
 // a forwarder, the joiner listens where bind= in its sockopt says.
 func TestTranslatedAddress(t *testing.T) {
+	t.Parallel()
 	r := newPair(t, cluster.Config{})
 	outside := net.JoinHostPort(r.c.Host(9), "4444")
 	inside := net.JoinHostPort(r.two.Host(), "4444")

@@ -17,6 +17,7 @@ import (
 // TestRefusals makes one thing at a time impossible to copy. Each must be refused before anything is touched, with one line in
 // both logs that names the file or the option, and the donor must go on (R-META-1, R-META-3, tests T-14, T-27).
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	r := newPair(t, cluster.Config{})
 	r.boot()
 	r.exec(r.one, "CREATE DATABASE d; USE d; CREATE TABLE t (id INT PRIMARY KEY, v TEXT); INSERT INTO t SELECT seq, SHA2(seq, 512) FROM seq_1_to_3000; CREATE TABLE a (id INT) ENGINE=MyISAM")

@@ -23,6 +23,7 @@ import (
 // TestStrangers has others on the joiner's port before the donor comes and while it works: each kind is refused, logged once for
 // all its connections, and the transfer goes on (design 4).
 func TestStrangers(t *testing.T) {
+	t.Parallel()
 	r := newPair(t, cluster.Config{})
 	r.boot()
 	p := newPapers(r)
