@@ -158,6 +158,7 @@ type donor struct {
 	sampled   time.Time     // when the clocks were compared last
 	distrust  atomic.Bool   // time stamps prove nothing any more
 	predicted time.Duration // of the next lock; 0: none was made
+	rough     bool          // the kernel does not let us lower our priority
 
 	spools   *spools       // of the present lock window
 	clones   *clones       // of the present lock window
@@ -396,12 +397,12 @@ func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 // yield says whether the server works, and so whether we hold back.
 func (d *donor) yield(working bool) {
 	d.working.Store(working)
-	if !d.c.Gentle {
+	if !d.c.Gentle || d.rough {
 		return
 	}
 	if err := gentle.Lower(working); err != nil {
 		d.c.Note("the priority of our disk access stays as it is: %v", err)
-		d.c.Gentle = false
+		d.rough = true
 	}
 }
 
@@ -428,7 +429,7 @@ func (d *donor) watchProgress() error {
 				figure, since = -1, now
 				continue
 			}
-			if f := s.Done + s.Read + s.Sent + s.Holes + d.p.remote.Load(); f != figure {
+			if f := s.Done + s.Read + s.Sent + s.Holes + d.p.remote.Load() + d.held.Load(); f != figure {
 				figure, since = f, now
 			}
 			if now.Sub(since) > limit {

@@ -35,6 +35,9 @@ func (d *donor) connect(n int) error {
 
 func (d *donor) release() {
 	defer d.clones.drop()
+	if d.flushing != nil {
+		<-d.flushing // it uses the workers, and ends with the session
+	}
 	for _, w := range d.workers {
 		w.drain()
 		w.release()

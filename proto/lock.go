@@ -129,14 +129,18 @@ func (d *donor) lock() (Summary, error) {
 		if err := d.letGo(w); err != nil {
 			return Summary{}, err
 		}
-		if err := d.readClones(w); err != nil {
-			return Summary{}, err
-		}
-		// At once: the longer it waits, the more of the log has been written over.
-		missed, err := d.checkRedo(w)
+		missed, err := d.checkRedo(w) // of a log that was not cloned, at once
 		if err != nil {
 			return Summary{}, err
 		}
+		if err := d.readClones(w); err != nil {
+			return Summary{}, err
+		}
+		cloned, err := d.checkRedo(w)
+		if err != nil {
+			return Summary{}, err
+		}
+		missed += cloned
 		if err := d.closeWindow(); err != nil {
 			return Summary{}, err
 		}
@@ -334,6 +338,7 @@ func (d *donor) closeWindow() error {
 	if err := d.end(d.sentSince(d.clock)); err != nil {
 		return err
 	}
+	d.spools.drop()
 	d.passed(d.clock, msg.PassLocked, true)
 	return nil
 }
@@ -354,6 +359,9 @@ func (d *donor) still(w *window, sameSlots bool) (bool, error) {
 	df := d.cat.update(t, false, true)
 	if len(df.announce) > 0 {
 		// Sizes or names moved: that is another pass.
+		if err := d.flushInTime(); err != nil {
+			return false, err
+		}
 		if err := d.closeWindow(); err != nil {
 			return false, err
 		}

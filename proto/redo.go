@@ -65,7 +65,9 @@ func (w *worker) recheckRing(r *row, it item, find bool) error {
 	units := len(r.marks.known)
 	seen := 0
 	defer func() {
-		r.skipped = r.skipped || seen < units
+		if !find {
+			r.skipped = r.skipped || seen < units
+		}
 		w.d.p.done.Add(max(0, it.n-int64(seen)*block.Unit))
 	}()
 	look := func(unit int) (changed bool, err error) {
@@ -140,8 +142,9 @@ func (w *worker) checkRing(r *row, lsn uint64) (sound bool, err error) {
 	return quiet >= quietUnits, nil
 }
 
-// checkRedo has what was skipped of the redo log under the lock compared. What cannot
-// be trusted is made to be sent whole in another window; it returns how many logs.
+// checkRedo has what was skipped of the redo log under the lock compared, without the
+// rate limit: the longer it takes, the more has been written over. What cannot be
+// trusted is made to be sent whole in another window; it returns how many logs.
 func (d *donor) checkRedo(w *window) (missed int64, err error) {
 	for i := range d.cat.rows {
 		r := &d.cat.rows[i]
@@ -149,7 +152,10 @@ func (d *donor) checkRedo(w *window) (missed int64, err error) {
 			continue
 		}
 		began, read := time.Now(), d.p.read.Load()
+		r.skipped = false
+		d.workers[0].unbound = true
 		sound, err := d.workers[0].checkRing(r, w.lsn)
+		d.workers[0].unbound = false
 		if err != nil {
 			return 0, err
 		}

@@ -50,6 +50,13 @@ func (p *spools) give(x *parcel) {
 	<-p.budget
 }
 
+// drop gives the memory back. Nothing waits any more.
+func (p *spools) drop() {
+	p.mu.Lock()
+	p.idle = nil
+	p.mu.Unlock()
+}
+
 // spool decouples one worker from its connection: the worker puts parcels, one
 // goroutine sends them in that order.
 type spool struct {

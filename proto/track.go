@@ -242,6 +242,7 @@ func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err err
 			continue // it grows past the lock; what was read under it counts (R-COPY-8)
 		case d.changed(r, false) == unseen:
 			clear(r.marks.known)
+			r.skipped = false
 		case d.changed(r, false) == moved:
 		case pages:
 			continue

@@ -36,9 +36,10 @@ type worker struct {
 	split  []block.Run
 	runs   []msg.Run
 
-	header [innodb.HeaderSize]byte
-	page   int    // size of the pages that are being rechecked; 0: none are
-	spool  *spool // set while the server is locked
+	header  [innodb.HeaderSize]byte
+	page    int    // size of the pages that are being rechecked; 0: none are
+	unbound bool   // the rate limit does not hold
+	spool   *spool // set while the server is locked
 
 	packer   pack.Packer
 	packedID uint32 // the file that packer saw last
@@ -175,14 +176,16 @@ const stall = longestWrite / 2
 
 // hold waits until n bytes may be read while the server works (R-LOAD-1).
 func (w *worker) hold(n int) error {
-	if !w.d.working.Load() && w.d.c.Locker != nil || w.d.limit.off() {
+	if !w.d.working.Load() && w.d.c.Locker != nil || w.unbound || w.d.limit.off() {
 		return nil
 	}
-	began := time.Now()
-	err := w.d.limit.wait(w.d.s.ctx, n)
-	w.d.held.Add(int64(time.Since(began)))
-	if err != nil {
-		return w.d.s.cause(err)
+	// In small sips, so that waiting shows as movement.
+	for ; n > 0; n -= sip {
+		began := time.Now()
+		if err := w.d.limit.wait(w.d.s.ctx, min(n, sip)); err != nil {
+			return w.d.s.cause(err)
+		}
+		w.d.held.Add(int64(time.Since(began)))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup" // two ends, both waited for
 
 	"trireme/cmd/internal/cli"
+	"trireme/cmd/internal/ends"
 	"trireme/cmd/internal/settings"
 	"trireme/engine/store"
 	"trireme/engine/tree"
@@ -145,12 +146,12 @@ func (o *options) both(t *transfer, b bothEnds, p *proto.Progress) (proto.Summar
 	var dirs *tree.Dirs
 	var sum proto.Summary
 	var sendErr, receiveErr error
-	var ends errgroup.Group // both end by themselves when one does, and both errors are wanted
-	ends.Go(func() error {
+	var pair errgroup.Group // both end by themselves when one does, and both errors are wanted
+	pair.Go(func() error {
 		sum, sendErr = proto.Send(t.ctx, c)
 		return nil
 	})
-	ends.Go(func() error {
+	pair.Go(func() error {
 		_, receiveErr = proto.Receive(t.ctx, proto.JoinerConfig{
 			Listener: ln,
 			Store: func(o proto.Offer) (s *store.Store, err error) {
@@ -158,11 +159,11 @@ func (o *options) both(t *transfer, b bothEnds, p *proto.Progress) (proto.Summar
 				return s, err
 			},
 			BeforeCommit: func(ctx context.Context) error { return b.whose.give(ctx, dirs) },
-			Software:     t.program, Node: t.node, Facts: facts(b.to, nil), FirstContact: firstContact,
+			Software:     t.program, Node: t.node, Facts: facts(b.to, nil), Compress: ends.Compression(b.to), FirstContact: firstContact,
 		})
 		return nil
 	})
-	_ = ends.Wait() // always nil
+	_ = pair.Wait() // always nil
 	if dirs != nil {
 		if err := dirs.Close(); err != nil && receiveErr == nil {
 			receiveErr = err

@@ -45,24 +45,33 @@ func openTarget(lay tree.Layout, intoExisting bool) (*target, error) {
 	default:
 		t.story = "its datadir becomes a copy of the source"
 	}
-	h, err := holdStill(&lay)
-	if errors.Is(err, errInUse) {
-		return nil, coded(exitTarget, fmt.Errorf("the target is in use: %w; stop that server first", err))
-	}
-	if err != nil {
-		return nil, withCode(err)
-	}
-	// No server can start on the target once its keystones are hidden; our own lock would only be in the way then.
-	if err := h.release(); err != nil {
-		return nil, withCode(err)
-	}
-	if err := stillNeeded(lay.Data); err != nil {
+	if err := t.unused(); err != nil {
 		return nil, err
 	}
 	if err := t.others(intoExisting); err != nil {
 		return nil, err
 	}
 	return t, t.acquire()
+}
+
+// unused refuses a target that a server runs on, or that is a node of a cluster with a state. It is asked again right before the
+// first change: a ticket is good for long enough to start a server in the meantime.
+func (t *target) unused() error {
+	if _, err := os.Stat(t.lay.Data); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	h, err := holdStill(&t.lay)
+	if errors.Is(err, errInUse) {
+		return coded(exitTarget, fmt.Errorf("the target is in use: %w; stop that server first", err))
+	}
+	if err != nil {
+		return withCode(err)
+	}
+	// No server can start on the target once its keystones are hidden; our own lock would only be in the way then.
+	if err := h.release(); err != nil {
+		return withCode(err)
+	}
+	return stillNeeded(t.lay.Data)
 }
 
 // others looks at the further directories of the target, which may not hold foreign files either.

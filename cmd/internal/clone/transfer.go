@@ -119,6 +119,9 @@ func openStore(tg *target, o proto.Offer) (*store.Store, *tree.Dirs, error) {
 	if err := ends.Room(tg.lay, o.Allocated); err != nil {
 		return nil, nil, err
 	}
+	if err := tg.unused(); err != nil {
+		return nil, nil, err
+	}
 	if err := tg.create(); err != nil {
 		return nil, nil, err
 	}

@@ -47,7 +47,7 @@ func TestConnectionOptions(t *testing.T) {
 	if c, err = ends.Channel(joiner, true); err != nil || c.HandshakeTimeout != 0 {
 		t.Errorf("the joiner takes the donor's limit: %s, %v", c.HandshakeTimeout, err)
 	}
-	if got := ListenAddress(joiner, galera.Address{Host: "127.0.0.9", Port: 4444}); got != "127.0.0.3:4444" {
+	if got := ends.ListenAddress(joiner, galera.Address{Host: "127.0.0.9", Port: 4444}); got != "127.0.0.3:4444" {
 		t.Errorf("the joiner listens on %s", got)
 	}
 	c, err = ends.Channel(resolve(settings.Donor, "forever,interval=5,snihost=x,no-sni=1"), false)

@@ -13,7 +13,6 @@ import (
 	"trireme/engine/tree"
 	"trireme/proto"
 	"trireme/wire"
-	"trireme/wire/pack"
 )
 
 // donor connects to the joiner and sends.
@@ -106,7 +105,7 @@ func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
 	habits := galera.FeaturesOf(c.args.Family, c.version)
 	cfg.Passes, cfg.PassesTime, cfg.LockTarget, cfg.LockMax = c.set.Passes, c.set.PassesTime, c.set.LockTarget, c.set.LockMax
 	cfg.RateLimit, cfg.Gentle = c.set.RateLimit, true
-	cfg.Compress, cfg.CompressLevel = compression(c.set), c.set.CompressLevel
+	cfg.Compress, cfg.CompressLevel = ends.Compression(c.set), c.set.CompressLevel
 	// A server that freezes file writes with pages still in memory, or one whose
 	// version is not known, leaves no page LSN to go by.
 	cfg.PageLSN = c.args.Family == galera.MariaDB && c.version != "" && !habits.NeedsRedo && !habits.FileFirst
@@ -204,15 +203,6 @@ func (c *call) openCalm() *calm.Calm {
 }
 
 var _ proto.Locker = (*locker)(nil)
-
-// compression is the mode that the settings ask for; they hold no other words.
-func compression(s *settings.Settings) pack.Mode {
-	m, err := pack.ParseMode(s.Compress)
-	if err != nil {
-		panic("sst: internal error: " + err.Error())
-	}
-	return m
-}
 
 // streams is the number of data connections: ours, within backup-threads.
 func (c *call) streams() int {

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"trireme/cmd/internal/ends"
 	"trireme/cmd/internal/galera"
-	"trireme/cmd/internal/settings"
 	"trireme/engine/store"
 	"trireme/engine/tree"
 	"trireme/proto"
@@ -56,7 +54,7 @@ func (c *call) joiner() error {
 	ch.OnStranger = func(remote string, err error) {
 		c.log.Warningf("connection from %s refused: %v", remote, err)
 	}
-	ln, err := wire.Listen(c.ctx, ListenAddress(c.set, addr), ch)
+	ln, err := wire.Listen(c.ctx, ends.ListenAddress(c.set, addr), ch)
 	if err != nil {
 		return err
 	}
@@ -78,7 +76,7 @@ func (c *call) joiner() error {
 			_, err := galera.ParseGTID(s)
 			return err
 		},
-		Software: c.program, Node: c.node, Facts: c.facts(nil), Streams: c.set.MaxStreams, Compress: compression(c.set),
+		Software: c.program, Node: c.node, Facts: c.facts(nil), Streams: c.set.MaxStreams, Compress: ends.Compression(c.set),
 		FirstContact: c.set.InitialTimeout, Progress: &p, Note: c.log.Infof,
 		Gentle: true,
 		Queue: func() (waiting, room int64, ok bool) {
@@ -125,25 +123,6 @@ func (c *call) closeDirs() {
 	if err := c.dirs.Close(); err != nil {
 		c.log.Warningf("%v", err)
 	}
-}
-
-// ListenAddress is what sockopt's bind says, else the advertised address where that is one of this host's,
-// else every interface: behind a translation of addresses the two differ.
-func ListenAddress(set *settings.Settings, a galera.Address) string {
-	port := strconv.Itoa(a.Port)
-	if own := strings.Trim(set.SockOpts().Bind, "[]"); own != "" {
-		return net.JoinHostPort(own, port)
-	}
-	ips, err := net.LookupIP(a.Host)
-	if err != nil || len(ips) != 1 {
-		return net.JoinHostPort("", port)
-	}
-	probe, err := net.ListenTCP("tcp", &net.TCPAddr{IP: ips[0]})
-	if err != nil {
-		return net.JoinHostPort("", port)
-	}
-	probe.Close()
-	return net.JoinHostPort(ips[0].String(), port)
 }
 
 func materialWarnings(c wire.Config) []string {

@@ -1,0 +1,29 @@
+package ends
+
+import (
+	"net"
+	"strconv"
+	"strings"
+
+	"trireme/cmd/internal/galera"
+	"trireme/cmd/internal/settings"
+)
+
+// ListenAddress is what sockopt's bind says, else the advertised address where that is one of this host's,
+// else every interface: behind a translation of addresses the two differ.
+func ListenAddress(set *settings.Settings, a galera.Address) string {
+	port := strconv.Itoa(a.Port)
+	if own := strings.Trim(set.SockOpts().Bind, "[]"); own != "" {
+		return net.JoinHostPort(own, port)
+	}
+	ips, err := net.LookupIP(a.Host)
+	if err != nil || len(ips) != 1 {
+		return net.JoinHostPort("", port)
+	}
+	probe, err := net.ListenTCP("tcp", &net.TCPAddr{IP: ips[0]})
+	if err != nil {
+		return net.JoinHostPort("", port)
+	}
+	probe.Close()
+	return net.JoinHostPort(ips[0].String(), port)
+}
