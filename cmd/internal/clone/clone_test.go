@@ -212,6 +212,7 @@ func TestSourceChanges(t *testing.T) {
 func TestSourceNeverStill(t *testing.T) {
 	src, dst := t.TempDir(), filepath.Join(t.TempDir(), "dst")
 	put(t, src, "ibdata1", data(64), 0o660)
+	put(t, src, "ib_logfile0", data(64), 0o660)
 	put(t, src, "shop/t.MYD", data(64), 0o660)
 	stop, ended := make(chan struct{}), make(chan error, 1)
 	go func() {

@@ -141,6 +141,9 @@ func (o *options) donor(t *transfer, set *settings.Settings, src *source, p *pro
 
 // tell says what the source holds and what of it stays behind.
 func (s *source) tell(t *transfer) {
+	if found, err := links(s.lay.Data); err == nil && len(found) > 0 {
+		t.note("warning: the source has symbolic links; what they lead to is copied where it is a database: %s", strings.Join(found, ", "))
+	}
 	var files, dirs int
 	var bytes, allocated int64
 	for i := range s.tree.Entries {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,6 +58,11 @@ func openSource(ctx context.Context, lay tree.Layout, basis bool) (*source, erro
 	}
 	if err := s.refusals(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
+	}
+	if !slices.ContainsFunc(s.tree.Entries, func(e tree.Entry) bool { return e.Class == tree.Redo }) &&
+		slices.ContainsFunc(s.tree.Entries, func(e tree.Entry) bool { return e.Class == tree.System }) {
+		return nil, errors.Join(coded(exitSource, fmt.Errorf(
+			"the source has a system tablespace and no redo log in %s, so no server could start on a copy; name its option file with --defaults-file, or its directory with --innodb-log-group-home-dir", lay.Dir(tree.RoleRedo))), s.close())
 	}
 	return s, nil
 }
@@ -137,13 +143,38 @@ func (s *source) close() error {
 
 // looksLikeDatadir reports whether a server's files lie in the directories.
 func looksLikeDatadir(l *tree.Layout) bool {
-	for _, name := range append(lockFiles(l), filepath.Join(l.Data, "mysql")) {
-		if _, err := os.Stat(name); err == nil {
-			return true
+	for _, name := range lockFiles(l) {
+		for _, name := range []string{name, name + tree.PartSuffix} {
+			if info, err := os.Lstat(name); err == nil && (info.Mode().IsRegular() || info.IsDir()) {
+				return true
+			}
 		}
-		if _, err := os.Stat(name + tree.PartSuffix); err == nil {
+	}
+	// Without InnoDB's and Aria's files, the server's own tables: a directory of that name alone is found in /etc as well.
+	for _, pattern := range []string{"*.frm", "*.MAI", "*.MYI", "*.ibd"} {
+		if found, err := filepath.Glob(filepath.Join(l.Data, "mysql", pattern)); err == nil && len(found) > 0 {
 			return true
 		}
 	}
 	return false
+}
+
+// links lists the symbolic links at the top of a directory, with where they lead.
+func links(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, e := range entries {
+		if e.Type()&fs.ModeSymlink == 0 {
+			continue
+		}
+		to, err := os.Readlink(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, e.Name()+" -> "+to)
+	}
+	return found, nil
 }

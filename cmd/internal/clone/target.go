@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -71,8 +72,41 @@ func (t *target) unused() error {
 	if err := h.release(); err != nil {
 		return withCode(err)
 	}
+	// What a link leads to becomes equal to the source as well, with the rights of whoever runs this. That is meant for databases
+	// that an administrator has put elsewhere, and for nothing else.
+	found, err := links(t.lay.Data)
+	if err != nil {
+		return coded(exitTarget, fmt.Errorf("look for links in the target: %w", err))
+	}
+	for _, link := range found {
+		name, _, _ := strings.Cut(link, " -> ")
+		if dir := filepath.Join(t.lay.Data, name); !emptyOrDatabase(dir) {
+			return coded(exitTarget, fmt.Errorf("the target has the symbolic link %s, which leads to something that is no database and would be overwritten; remove the link, or name another directory", filepath.Join(t.lay.Data, link)))
+		}
+	}
 	return stillNeeded(t.lay.Data)
 }
+
+// emptyOrDatabase says whether a link leads to a directory that holds nothing, or tables and nothing else. A link that leads
+// nowhere, or to a file, harms nobody: it is removed or refused, and never followed.
+func emptyOrDatabase(path string) bool {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return true
+	}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() || !tableFile.MatchString(e.Name()) {
+			return false
+		}
+	}
+	return true
+}
+
+// tableFile are the files that servers keep in the directory of a database.
+var tableFile = regexp.MustCompile(`^(db\.opt|.+\.(frm|ibd|isl|cfg|par|MAI|MAD|MYI|MYD|MRG|CSV|CSM|ARZ|ARM|TRG|TRN|sdi))$`)
 
 // others looks at the further directories of the target, which may not hold foreign files either.
 func (t *target) others(intoExisting bool) error {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"trireme/cmd/internal/settings"
 	"trireme/engine/tree"
 )
@@ -22,12 +24,52 @@ func Write(path string, s *Status) error {
 	if err != nil {
 		return fmt.Errorf("write status file %s: %w", path, err)
 	}
-	return replace(path, append(b, '\n'))
+	return replace(path, append(b, '\n'), statusHead)
+}
+
+// What files of ours begin with. A file that begins otherwise is somebody else's, a tablespace for instance, and is
+// never replaced.
+const (
+	statusHead  = "{\n  \"version\":"
+	metricsHead = "# HELP trireme_"
+)
+
+// open opens a file that may be anything: a pipe must not hold us up.
+func open(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file; name another one", path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// mine refuses a file that is there and is not ours.
+func mine(path, head string) error {
+	f, err := open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, int64(len(head))))
+	if err == nil && len(b) > 0 && string(b) != head {
+		err = fmt.Errorf("%s is there already and not a file of this kind; name another one, or remove it", path)
+	}
+	return err
 }
 
 // Read reads a status file.
 func Read(path string) (Status, error) {
-	f, err := os.Open(path)
+	f, err := open(path)
 	if err != nil {
 		return Status{}, fmt.Errorf("read status file: %w", err)
 	}
@@ -48,8 +90,11 @@ func Read(path string) (Status, error) {
 
 // replace writes a file under another name and renames it. The other name begins with a dot, so that neither a
 // copy nor a collector of metrics takes it for a file of its own, and is made anew, so that a link planted under it leads
-// nowhere.
-func replace(path string, text []byte) error {
+// nowhere. head is what a file that may be replaced begins with.
+func replace(path string, text []byte, head string) error {
+	if err := mine(path, head); err != nil {
+		return err
+	}
 	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"trireme/proto"
 )
 
@@ -140,5 +142,19 @@ func TestMeter(t *testing.T) {
 	}
 	if eta, ok := m.ETA(proto.Snapshot{Total: 1000, Done: 300}); !ok || eta < 20*time.Second {
 		t.Error(eta, ok)
+	}
+}
+
+// TestReadPipe: a pipe under the name of a status file does not hold the reader up.
+func TestReadPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("%v", err)
+	}
+	if err := Write(path, &Status{Version: Version}); err == nil {
+		t.Error("the pipe was replaced")
 	}
 }
