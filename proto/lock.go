@@ -129,14 +129,14 @@ func (d *donor) lock() (Summary, error) {
 		if err := d.letGo(w); err != nil {
 			return Summary{}, err
 		}
-		missed, err := d.checkRedo(w) // of a log that was not cloned, at once
+		missed, err := d.checkRedo(w, false)
 		if err != nil {
 			return Summary{}, err
 		}
 		if err := d.readClones(w); err != nil {
 			return Summary{}, err
 		}
-		cloned, err := d.checkRedo(w)
+		cloned, err := d.checkRedo(w, true)
 		if err != nil {
 			return Summary{}, err
 		}

@@ -145,10 +145,12 @@ func (w *worker) checkRing(r *row, lsn uint64) (sound bool, err error) {
 // checkRedo has what was skipped of the redo log under the lock compared, without the
 // rate limit: the longer it takes, the more has been written over. What cannot be
 // trusted is made to be sent whole in another window; it returns how many logs.
-func (d *donor) checkRedo(w *window) (missed int64, err error) {
+//
+// A log that was cloned is compared once its clone has been read, any other one at once.
+func (d *donor) checkRedo(w *window, cloned bool) (missed int64, err error) {
 	for i := range d.cat.rows {
 		r := &d.cat.rows[i]
-		if r.gone || !r.skipped {
+		if r.gone || !r.skipped || cloned != (d.clones.get(r.id) != nil) {
 			continue
 		}
 		began, read := time.Now(), d.p.read.Load()
