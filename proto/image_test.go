@@ -56,6 +56,9 @@ func lockCost(t *testing.T) {
 				},
 			}
 			sent, _ := r.mustRun()
+			if sent.Locks != 1 {
+				t.Errorf("%d lock windows, one was due", sent.Locks)
+			}
 			costs = append(costs, cost)
 			t.Logf("%d bytes read under the lock, %d windows", cost, sent.Locks)
 			// The control file, Aria's log and the names of the tests' small files.
