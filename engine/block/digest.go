@@ -19,11 +19,15 @@ type Key [32]byte
 // content is a list of digests could stand for a group.
 const groupContext = "trireme 2025 group digest key"
 
+// briskContext separates the seed of brisk digests from both.
+const briskContext = "trireme 2026 brisk digest seed"
+
 // Hasher computes leaf and group digests under one key. It is not safe for
 // concurrent use: every worker has its own.
 type Hasher struct {
 	leaf  *blake3.Hasher
 	group *blake3.Hasher
+	brisk uint64 // seed of Brisk
 	// sum receives whole outputs before they are cut; a local array would escape.
 	sum [32]byte
 	tmp []byte
@@ -34,7 +38,9 @@ type Hasher struct {
 func NewHasher(k Key) *Hasher {
 	var g Key
 	blake3.DeriveKey(groupContext, k[:], g[:])
-	return &Hasher{leaf: keyed(k), group: keyed(g), tmp: make([]byte, 0, MaxLeaves*len(Digest{})+8)}
+	var seed [8]byte
+	blake3.DeriveKey(briskContext, k[:], seed[:])
+	return &Hasher{leaf: keyed(k), group: keyed(g), brisk: binary.BigEndian.Uint64(seed[:]), tmp: make([]byte, 0, MaxLeaves*len(Digest{})+8)}
 }
 
 func keyed(k Key) *blake3.Hasher {
@@ -74,6 +80,30 @@ func (h *Hasher) Group(leaves []Digest, n int) Digest {
 	h.group.Reset()
 	h.group.Write(h.tmp)
 	return Digest(h.group.Sum(h.sum[:0]))
+}
+
+// Kind says how a group is digested. The numbers travel.
+type Kind uint8
+
+const (
+	// Exact is BLAKE3 over leaves and groups. It decides what travels.
+	Exact Kind = 1
+	// Brisk is XXH3-128 over the group at once, big endian, with a seed made of the
+	// key, and has no leaves. It costs a tenth or less. Groups that differ by accident have
+	// different ones; against somebody who knows the key it proves nothing. It asks
+	// again what other rules have answered, and never decides that bytes need not travel.
+	Brisk Kind = 2
+)
+
+// Digest appends the digest of p, a group or its beginning, to groups, and with Exact
+// those of its leaves to leaves. p is not kept.
+func (h *Hasher) Digest(k Kind, leaf int, p []byte, groups, leaves []Digest) (g, l []Digest) {
+	if k == Brisk {
+		return append(groups, xxh3.Hash128Seed(p, h.brisk).Bytes()), leaves
+	}
+	first := len(leaves)
+	leaves = h.Leaves(leaves, leaf, p)
+	return append(groups, h.Group(leaves[first:], len(p))), leaves
 }
 
 // Tag is a cheap 64-bit checksum of p (XXH3). It finds bytes that we ourselves

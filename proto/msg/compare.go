@@ -2,8 +2,7 @@ package msg
 
 import "encoding/binary"
 
-// DigestSize is the length of every digest on the wire (BLAKE3, keyed, cut to
-// 128 bits).
+// DigestSize is the length of every digest on the wire.
 const DigestSize = 16
 
 // GroupSize is the data under one group digest; segments start at a multiple.
@@ -29,16 +28,32 @@ func (s Segment) Groups() int { return (int(s.Length) + GroupSize - 1) / GroupSi
 
 // Compare asks for the group digests of some ranges.
 //
+//	u8  kind: 1 exact, 2 brisk
+//	u8  reserved
 //	u16 n, then n segments
 //
-// A donor has at most one Compare or Ask open on a connection.
-type Compare struct{ Segments []Segment }
+// A donor has at most one Compare or Ask open on a connection. No Ask may follow a
+// brisk one, whose groups have no leaves.
+type Compare struct {
+	Brisk    bool
+	Segments []Segment
+}
+
+const (
+	compareExact = 1
+	compareBrisk = 2
+)
 
 // Len is the length of the encoded message.
-func (c Compare) Len() int { return 2 + 16*len(c.Segments) }
+func (c Compare) Len() int { return 4 + 16*len(c.Segments) }
 
 // Append adds the encoded message to b.
 func (c Compare) Append(b []byte) []byte {
+	kind := byte(compareExact)
+	if c.Brisk {
+		kind = compareBrisk
+	}
+	b = append(b, kind, 0)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(c.Segments)))
 	for _, s := range c.Segments {
 		b = binary.BigEndian.AppendUint32(b, s.ID)
@@ -48,10 +63,15 @@ func (c Compare) Append(b []byte) []byte {
 	return b
 }
 
-// ParseCompare reads the body of a Compare frame into dst, whose memory is
-// reused.
-func ParseCompare(dst []Segment, body []byte) ([]Segment, error) {
+// ParseCompare reads the body of a Compare frame. Its segments lie in dst, whose memory
+// is reused.
+func ParseCompare(dst []Segment, body []byte) (Compare, error) {
 	r := reader{typ: TypeCompare, b: body}
+	kind := r.u8()
+	if r.err == nil && kind != compareExact && kind != compareBrisk {
+		r.fail("digests of kind %d", kind)
+	}
+	r.zero(1)
 	n := r.count("segments", MaxSegments, 16)
 	dst = dst[:0]
 	groups := 0
@@ -73,9 +93,9 @@ func ParseCompare(dst []Segment, body []byte) ([]Segment, error) {
 		dst = append(dst, s)
 	}
 	if err := r.done(); err != nil {
-		return dst[:0], err
+		return Compare{Segments: dst[:0]}, err
 	}
-	return dst, nil
+	return Compare{Brisk: kind == compareBrisk, Segments: dst}, nil
 }
 
 // Ask names groups of the preceding Compare whose leaves are wanted, by their

@@ -52,7 +52,7 @@ func samples() []sample {
 	hello := func(b []byte) (message, error) { m, err := ParseHello(b); return m, err }
 	mode := func(b []byte) (message, error) { m, err := ParseMode(b); return m, err }
 	catalog := func(b []byte) (message, error) { m, err := ParseCatalog(b); return m, err }
-	compare := func(b []byte) (message, error) { s, err := ParseCompare(nil, b); return Compare{s}, err }
+	compare := func(b []byte) (message, error) { c, err := ParseCompare(nil, b); return c, err }
 	chunk := func(b []byte) (message, error) { m, err := ParseChunk(nil, b); return m, err }
 	digests := func(t Type, n int) func([]byte) (message, error) {
 		return func(b []byte) (message, error) { l, err := ParseDigests(nil, t, b, n); return Digests{l}, err }
@@ -82,7 +82,8 @@ func samples() []sample {
 		{"abort", TypeAbort, Abort{Code: 5, Text: "no room"}, func(b []byte) (message, error) { m, err := ParseAbort(b); return m, err }, 0},
 		{"heartbeat", TypeHeartbeat, Heartbeat{Bytes: 99}, func(b []byte) (message, error) { m, err := ParseHeartbeat(b); return m, err }, 0},
 		{"queue", TypeQueue, Queue{Waiting: 1 << 33, Room: 5}, func(b []byte) (message, error) { m, err := ParseQueue(b); return m, err }, 0},
-		{"compare", TypeCompare, Compare{[]Segment{{ID: 1, Length: 1, Offset: 0}, {ID: 2, Length: 3*GroupSize + 5, Offset: 7 * GroupSize}}}, compare, 0},
+		{"compare", TypeCompare, Compare{Segments: []Segment{{ID: 1, Length: 1, Offset: 0}, {ID: 2, Length: 3*GroupSize + 5, Offset: 7 * GroupSize}}}, compare, 0},
+		{"compare-brisk", TypeCompare, Compare{Brisk: true, Segments: []Segment{{ID: MaxID - 1, Length: GroupSize, Offset: 0}}}, compare, 0},
 		{"ask", TypeAsk, Ask{[]uint16{0, 3, 9}}, func(b []byte) (message, error) { g, err := ParseAsk(nil, b, 10); return Ask{g}, err }, 0},
 		{"groups", TypeGroups, Digests{[]Digest{digest(1), digest(9)}}, digests(TypeGroups, 2), 0},
 		{"leaves-none", TypeLeaves, Digests{[]Digest{}}, digests(TypeLeaves, 0), 0},
@@ -224,14 +225,20 @@ func TestRefusals(t *testing.T) {
 			_, err := ParseCatalog(b)
 			return err
 		}},
-		{"segment empty", func() error { _, err := ParseCompare(nil, Compare{[]Segment{{}}}.Append(nil)); return err }},
+		{"segment empty", func() error { _, err := ParseCompare(nil, Compare{Segments: []Segment{{}}}.Append(nil)); return err }},
+		{"digests of no kind", func() error {
+			b := Compare{Segments: []Segment{{Length: 1}}}.Append(nil)
+			b[0] = 3
+			_, err := ParseCompare(nil, b)
+			return err
+		}},
 		{"segment inside a group", func() error {
-			_, err := ParseCompare(nil, Compare{[]Segment{{Length: 1, Offset: 1}}}.Append(nil))
+			_, err := ParseCompare(nil, Compare{Segments: []Segment{{Length: 1, Offset: 1}}}.Append(nil))
 			return err
 		}},
 		{"too many groups", func() error {
 			s := []Segment{{Length: MaxGroups / 2 * GroupSize}, {ID: 1, Length: MaxGroups/2*GroupSize + 1}}
-			_, err := ParseCompare(nil, Compare{s}.Append(nil))
+			_, err := ParseCompare(nil, Compare{Segments: s}.Append(nil))
 			return err
 		}},
 		{"ask beyond", func() error { _, err := ParseAsk(nil, Ask{[]uint16{2}}.Append(nil), 2); return err }},
@@ -299,7 +306,7 @@ func TestBlockPathAllocates(t *testing.T) {
 	c := Chunk{ID: 1, Runs: runs, Payload: make([]byte, 8192)}
 	body := c.Append(nil)
 	list := Digests{make([]Digest, 64)}.Append(nil)
-	segs := Compare{[]Segment{{1, 5, 0}}}.Append(nil)
+	segs := Compare{Segments: []Segment{{1, 5, 0}}}.Append(nil)
 	head, rdst, ddst, sdst := make([]byte, 0, 1024), make([]Run, 0, MaxRuns), make([]Digest, 0, 64), make([]Segment, 0, 4)
 	if n := testing.AllocsPerRun(100, func() {
 		head = c.AppendHead(head[:0])
