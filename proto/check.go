@@ -114,8 +114,12 @@ func (w *worker) stillOld(r *row, off, n, size int64) (bool, error) {
 				}
 				return false, failf(CodeIO, "read %s at %d: %w", w.d.c.Dirs.Path(r.Role, r.Path), at, err)
 			}
-			// 0: freed or scrubbed since; such a page means nothing to anybody.
-			if lsn := innodb.PageLSN(w.header[:]); lsn > w.d.after || lsn == 0 {
+			switch lsn := innodb.PageLSN(w.header[:]); {
+			case lsn > w.d.after:
+				return false, nil
+			case lsn == 0 && !r.marks.sentZero(at, size, r.Class.Props().Leaf):
+				// Freed or scrubbed since: the joiner has been sent what it held before. Where it was
+				// sent zeroes, it must hold them.
 				return false, nil
 			}
 		}
