@@ -14,8 +14,11 @@ import (
 	"trireme/bench/zoo"
 )
 
-// calmTime is how long the clients work without a join, to tell what they make then.
+// calmTime is how long the clients work without a join, to tell what they make then, before it with one node and after it with two.
 const calmTime = 5 * time.Second
+
+// catchUp is left to the joined node before the second of these times.
+const catchUp = 2 * time.Second
 
 // sample is one join.
 type sample struct {
@@ -26,6 +29,7 @@ type sample struct {
 	predicted float64 // s, ours: what the lock was expected to last
 	locked    float64 // s, ours: from asking for the lock to letting go
 	rate      float64 // commits a second during the join, as a share of those before it
+	paired    float64 // the same as a share of those after it, when every commit also goes to the other node
 }
 
 func run(ctx context.Context, o options) error {
@@ -77,8 +81,8 @@ func run(ctx context.Context, o options) error {
 				return fmt.Errorf("round %d, %s: %w", round+1, by.name, err)
 			}
 			results[by.name] = append(results[by.name], s)
-			fmt.Printf("round %d  %-16s join %6.2f s  gap %6.3f s (with the change of the group %6.3f s)  blocked %6.3f s  locked %6.3f s, predicted %6.3f s  commits at %3.0f %%\n",
-				round+1, by.name, s.join, s.gap, s.whole, s.blocked, s.locked, s.predicted, 100*s.rate)
+			fmt.Printf("round %d  %-16s join %6.2f s  gap %6.3f s (with the change of the group %6.3f s)  blocked %6.3f s  locked %6.3f s, predicted %6.3f s  commits at %3.0f %%, of those with both nodes %3.0f %%\n",
+				round+1, by.name, s.join, s.gap, s.whole, s.blocked, s.locked, s.predicted, 100*s.rate, 100*s.paired)
 		}
 	}
 	report(in, results)
@@ -144,8 +148,16 @@ func join(ctx context.Context, c *cluster.Cluster, by contestant, files []trust.
 		return s, err
 	}
 	took := time.Since(began)
+	after := w.Load()
+	if err := pause(ctx, catchUp); err != nil {
+		return s, err
+	}
+	settled := w.Load()
+	if err := pause(ctx, calmTime); err != nil {
+		return s, err
+	}
 	stopped = true
-	after, err := w.Stop()
+	end, err := w.Stop()
 	if err != nil {
 		return s, err
 	}
@@ -165,8 +177,12 @@ func join(ctx context.Context, c *cluster.Cluster, by contestant, files []trust.
 	gap, blocked := after.After(transfer)
 	whole, _ := after.After(began)
 	s.gap, s.blocked, s.whole = gap.Seconds(), blocked.Seconds(), whole.Seconds()
+	rate := float64(after.Commits-before.Commits) / took.Seconds()
 	if before.Commits > 0 {
-		s.rate = float64(after.Commits-before.Commits) / took.Seconds() / (float64(before.Commits) / before.Seconds)
+		s.rate = rate / (float64(before.Commits) / before.Seconds)
+	}
+	if end.Commits > settled.Commits {
+		s.paired = rate / (float64(end.Commits-settled.Commits) / (end.Seconds - settled.Seconds))
 	}
 	for _, sum := range cluster.Summaries(log) {
 		if by.method == "trireme" && sum.Role == "donor" {

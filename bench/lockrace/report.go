@@ -16,6 +16,7 @@ var columns = []struct {
 	{"blocked, s", 3, func(s sample) float64 { return s.blocked }},
 	{"gap with group change, s", 3, func(s sample) float64 { return s.whole }},
 	{"commits, %", 0, func(s sample) float64 { return 100 * s.rate }},
+	{"of those with both nodes, %", 0, func(s sample) float64 { return 100 * s.paired }},
 }
 
 func report(in []contestant, results map[string][]sample) {

@@ -113,8 +113,10 @@ func (s *Store) Seal(ctx context.Context) (Summary, error) {
 	if err := s.removeExtra(ctx, t, &sum); err != nil {
 		return Summary{}, err
 	}
-	if t, err = s.dirs.Scan(ctx); err != nil {
-		return Summary{}, fmt.Errorf("scan the joiner's directories again: %w", err)
+	if sum.Removed > 0 {
+		if t, err = s.dirs.Scan(ctx); err != nil {
+			return Summary{}, fmt.Errorf("scan the joiner's directories again: %w", err)
+		}
 	}
 	if err := s.compare(t, &sum); err != nil {
 		return Summary{}, err

@@ -15,7 +15,7 @@ import (
 //
 // Everything below a directory is opened one component at a time with O_NOFOLLOW. That is stricter than os.Root, which
 // follows links that stay inside: a link inside one database that leads to another would let a peer's path name a file
-// twice.
+// twice. Where the kernel has openat2 it does the same at once.
 type Dirs struct {
 	configured, resolved Layout
 	rules                *rules
@@ -23,6 +23,8 @@ type Dirs struct {
 	life   sync.RWMutex // held for reading while descriptors are in use
 	roots  [RoleBinlog + 1]root
 	closed bool
+
+	beneath bool // paths can be opened with one call; constant but for tests
 
 	linkMu  sync.Mutex
 	links   map[string]link // symbolic links at the top of the datadir that lead to directories
@@ -49,7 +51,7 @@ type dirID struct{ dev, ino uint64 }
 // Open opens the directories of l. A directory that does not exist is not an error: a joiner calls Create for it, and
 // Scan refuses to work without it. Errors name the directory and the server option that sets it.
 func Open(l Layout) (*Dirs, error) {
-	d := &Dirs{configured: l, links: map[string]link{}, engines: map[FileID]engineSeen{}}
+	d := &Dirs{configured: l, links: map[string]link{}, engines: map[FileID]engineSeen{}, beneath: canBeneath()}
 	for i := range d.roots {
 		d.roots[i].fd = -1
 	}

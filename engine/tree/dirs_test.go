@@ -48,13 +48,25 @@ func open(t testing.TB, l Layout) *Dirs {
 }
 
 func TestOpenFileStaysInside(t *testing.T) {
+	t.Run("by components", func(t *testing.T) { staysInside(t, false) })
+	t.Run("at once", func(t *testing.T) {
+		if !canBeneath() {
+			t.Skip("openat2 is not there")
+		}
+		staysInside(t, true)
+	})
+}
+
+func staysInside(t *testing.T, beneath bool) {
 	base := t.TempDir()
 	data := filepath.Join(base, "data")
 	grow(t, base, "secret=s", "data/d1/t.ibd=t", "data/d1/abs->"+filepath.Join(base, "secret"), "data/d1/rel->t.ibd",
 		"data/d1/up->../../secret", "data/d2->d1", "data/d3/sub->../d1", "data/d1/dir.ibd/", "linked/t.ibd=l")
 	must(t, os.Symlink(filepath.Join(base, "linked"), filepath.Join(data, "far")))
 	must(t, unix.Mkfifo(filepath.Join(data, "d1/fifo"), 0o600))
+	must(t, os.Symlink(filepath.Join(base, "linked"), filepath.Join(base, "linked/back")))
 	d := open(t, Layout{Data: data})
+	d.beneath = beneath
 
 	for _, p := range []string{"../secret", "d1/../d1/t.ibd", "/etc/passwd", "", ".", "d1/abs", "d1/rel", "d1/up",
 		"d2/t.ibd", "d3/sub/t.ibd", "far/t.ibd", "d1/fifo", "d1", "d1/dir.ibd", "d1/t.ibd/x", "d1/none", "none/t.ibd"} {
@@ -83,7 +95,7 @@ func TestOpenFileStaysInside(t *testing.T) {
 	// The administrator's link at the top counts as a directory once a scan has seen it, and only there.
 	_, err := d.Scan(t.Context())
 	must(t, err)
-	for p, ok := range map[string]bool{"far/t.ibd": true, "d2/t.ibd": true, "d3/sub/t.ibd": false, "d1/rel": false} {
+	for p, ok := range map[string]bool{"far/t.ibd": true, "d2/t.ibd": true, "d3/sub/t.ibd": false, "d1/rel": false, "far/back/t.ibd": false} {
 		f, err := d.OpenFile(RoleData, p, os.O_RDONLY, 0)
 		if (err == nil) != ok {
 			t.Errorf("after a scan OpenFile(%q): %v", p, err)

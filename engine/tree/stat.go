@@ -2,6 +2,7 @@ package tree
 
 import (
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +24,30 @@ func openat(dir int, name string, flag int, perm uint32) (int, error) {
 		}
 	}
 }
+
+// openBeneath opens a path of several components below dir, none of which may be a link. The kernel refuses with EAGAIN
+// when a rename made it lose its way.
+func openBeneath(dir int, name string, flag int, perm uint32) (int, error) {
+	how := unix.OpenHow{Flags: uint64(flag | unix.O_CLOEXEC), Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+	if flag&unix.O_CREAT != 0 {
+		how.Mode = uint64(perm)
+	}
+	for {
+		fd, err := unix.Openat2(dir, name, &how)
+		if err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+// canBeneath asks once whether openBeneath works: old kernels do not have it, and some containers forbid it.
+var canBeneath = sync.OnceValue(func() bool {
+	fd, err := openBeneath(unix.AT_FDCWD, ".", unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err == nil {
+		_ = unix.Close(fd)
+	}
+	return err == nil
+})
 
 func fstat(fd int, st *unix.Stat_t) error { return retry(func() error { return unix.Fstat(fd, st) }) }
 
