@@ -1,13 +1,14 @@
 package proto
 
 import (
+	"trireme/engine/tree"
 	"trireme/proto/msg"
 )
 
 // allUnderLock is a transfer without live passes: everything is read under the lock,
 // or from a datadir that is quiet by itself, and verify rounds compare with the
 // joiner until one finds nothing (R-COPY-4).
-func (d *donor) allUnderLock(first diff) (Summary, error) {
+func (d *donor) allUnderLock(first diff, t *tree.Tree) (Summary, error) {
 	// The catalogue is announced before the lock, in a live pass without data: the
 	// joiner's answers, which decide between comparing and sending, then cost
 	// nothing under the lock.
@@ -19,7 +20,7 @@ func (d *donor) allUnderLock(first diff) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	if err := d.lockedPasses(); err != nil {
+	if err := d.lockedPasses(t); err != nil {
 		return Summary{}, err
 	}
 	if err := d.letGo(w); err != nil {
@@ -28,13 +29,16 @@ func (d *donor) allUnderLock(first diff) (Summary, error) {
 	return d.commit(w)
 }
 
-// lockedPasses copies what differs, then verifies until a round finds nothing.
-func (d *donor) lockedPasses() error {
+// lockedPasses copies what differs, then verifies until a round finds nothing. t is the
+// first look at the tree.
+func (d *donor) lockedPasses(t *tree.Tree) error {
 	d.p.enter(PhaseLocked)
 	slots := d.redoSlots()
-	t, err := d.scan()
-	if err != nil {
-		return err
+	if d.c.Quiet == nil {
+		var err error
+		if t, err = d.scan(); err != nil {
+			return err
+		}
 	}
 	df := d.cat.update(t, false, false)
 	d.count()

@@ -41,6 +41,11 @@ type DonorConfig struct {
 	Dirs *tree.Dirs
 	// Locker brackets the locked passes. nil: the datadir is quiet by itself.
 	Locker Locker
+	// Quiet is a scan of Dirs that was made while nothing could write there, which is still
+	// so. The caller sees in BeforeCommit to it that it was. Then no other look is needed
+	// to begin with, and verify rounds hash what has moved only: without a server nobody
+	// writes through a mapping. It is not changed. nil: nothing of the kind is known.
+	Quiet *tree.Tree
 	// Bypass says that IST follows: no file is read, State is passed on.
 	Bypass bool
 	// State are the coordinates for a bypass, or for a full copy without a Locker.
@@ -324,7 +329,7 @@ func (d *donor) full(streams int) (Summary, error) {
 	if d.c.Compress == pack.Auto && d.packing.codec != pack.None {
 		d.s.run(d.watchLink)
 	}
-	sum, err := d.copy(first, at, lsn)
+	sum, err := d.copy(t, first, at, lsn)
 	if err != nil {
 		d.s.fail(err) // before release waits for what is on its way
 		return sum, err
@@ -334,13 +339,13 @@ func (d *donor) full(streams int) (Summary, error) {
 }
 
 // copy is the transfer proper, with live passes or without.
-func (d *donor) copy(first diff, at time.Time, lsn uint64) (Summary, error) {
+func (d *donor) copy(t *tree.Tree, first diff, at time.Time, lsn uint64) (Summary, error) {
 	if d.c.Basis {
 		return Summary{}, d.basis(first, at, lsn)
 	}
 	if d.c.Passes == 0 || d.c.Locker == nil {
 		// A quiet datadir needs no passes.
-		return d.allUnderLock(first)
+		return d.allUnderLock(first, t)
 	}
 	if err := d.live(first, at, lsn); err != nil {
 		return Summary{}, err

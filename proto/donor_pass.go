@@ -55,7 +55,7 @@ func (d *donor) suspect(df diff, moved map[uint32]string) func(*row) bool {
 		if r.Class == tree.LogTable {
 			return false
 		}
-		if r.Class.Props().Suspect {
+		if r.Class.Props().Suspect && d.c.Quiet == nil {
 			return true
 		}
 		return !r.honest

@@ -308,7 +308,7 @@ func TestEmptyPageThatIsNotEmpty(t *testing.T) {
 		}
 	}
 	r.lock = lockFunc{
-		lock:   func(context.Context) (string, error) { s.flush(1); s.checkpoint(); return "at:1", nil },
+		lock: func(context.Context) (string, error) { s.flush(1); s.checkpoint(); return "at:1", nil },
 		unlock: func() error {
 			if released++; released == 1 {
 				s.change(name, 10)

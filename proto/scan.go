@@ -20,6 +20,12 @@ const (
 
 // firstScan looks at the tree before the joiner is told anything.
 func (d *donor) firstScan() (lsn uint64, at time.Time, t *tree.Tree, err error) {
+	if d.c.Quiet != nil {
+		own := *d.c.Quiet
+		own.Entries = slices.Clone(own.Entries)
+		t, err = d.judge(&own)
+		return d.known(d.redoSlots().LSN), time.Now(), t, err
+	}
 	for look := 1; ; look++ {
 		lsn, at = d.known(d.redoSlots().LSN), time.Now()
 		if t, err = d.scan(); !errors.Is(err, errUnsure) || look == firstLooks {
@@ -47,6 +53,11 @@ func (d *donor) scan() (*tree.Tree, error) {
 	if err != nil {
 		return nil, d.s.cause(Fail(CodeIO, fmt.Errorf("scan the donor's datadir: %w", err)))
 	}
+	return d.judge(t)
+}
+
+// judge leaves out of a scan what the joiner does not take, and refuses what cannot be copied.
+func (d *donor) judge(t *tree.Tree) (*tree.Tree, error) {
 	if d.noBinlogs {
 		t.Entries = slices.DeleteFunc(t.Entries, func(e tree.Entry) bool { return e.Role == tree.RoleBinlog })
 	}
@@ -57,7 +68,7 @@ func (d *donor) scan() (*tree.Tree, error) {
 	if d.working.Load() {
 		refusals = slices.DeleteFunc(refusals, func(r tree.Refusal) bool { return r.Unsure })
 	}
-	err = refuse(refusals)
+	err := refuse(refusals)
 	if err != nil && !slices.ContainsFunc(refusals, func(r tree.Refusal) bool { return !r.Unsure }) {
 		err = unsure{err}
 	}

@@ -6,7 +6,10 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +26,7 @@ type engineSeen struct {
 	ctime  int64
 	engine string
 	err    string
+	none   bool // the file is not there, or was not looked at
 }
 
 // frmRead is how much of a table definition is read at first; it holds the engine's name in all but very wide tables.
@@ -40,33 +44,68 @@ const maxFrm = 16 << 20
 func CheckEngines(ctx context.Context, d *Dirs, t *Tree) []Refusal {
 	d.engineMu.Lock()
 	defer d.engineMu.Unlock()
-	var out []Refusal
-	buf := make([]byte, frmRead)
-	next := make(map[FileID]engineSeen, len(d.engines))
+	var tables []*Entry
 	for i := range t.Entries {
 		e := &t.Entries[i]
-		if e.Dir || e.Role != RoleData || e.Class.Props().Send == Never || !strings.HasSuffix(e.Path, ".frm") {
+		if !e.Dir && e.Role == RoleData && e.Class.Props().Send != Never && strings.HasSuffix(e.Path, ".frm") {
+			tables = append(tables, e)
+		}
+	}
+	said := make([]engineSeen, len(tables))
+	d.readEngines(ctx, tables, said)
+	var out []Refusal
+	next := make(map[FileID]engineSeen, len(tables))
+	for i, e := range tables {
+		if said[i].none {
 			continue
 		}
-		seen, ok := d.engines[e.ID]
-		if !ok || seen.ctime != e.Ctime || e.ID.Birth == 0 {
-			if i%checkEvery == 0 && ctx.Err() != nil {
-				return out
-			}
-			var err error
-			if seen, err = readEngine(d, e, buf); errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
+		if said[i].err == "" {
+			next[e.ID] = said[i]
 		}
-		if seen.err == "" {
-			next[e.ID] = seen
-		}
-		if r, bad := seen.refusal(d, e); bad {
+		if r, bad := said[i].refusal(d, e); bad {
 			out = append(out, r)
 		}
 	}
 	d.engines = next
 	return out
+}
+
+// readers is how many definitions are read at the same time at most: a datadir may have 100 000 of them on a disk that answers
+// many questions at once.
+const readers = 8
+
+// readEngines fills said for each of the tables. What an unchanged file said before is taken from d.
+func (d *Dirs) readEngines(ctx context.Context, tables []*Entry, said []engineSeen) {
+	var at atomic.Int64
+	var wg sync.WaitGroup
+	for range min(readers, runtime.GOMAXPROCS(0), 1+len(tables)/checkEvery) {
+		wg.Go(func() {
+			buf := make([]byte, frmRead)
+			for {
+				from := int(at.Add(checkEvery)) - checkEvery
+				for i := from; i < min(from+checkEvery, len(tables)); i++ {
+					e := tables[i]
+					old, ok := d.engines[e.ID]
+					if ok && old.ctime == e.Ctime && e.ID.Birth != 0 {
+						said[i] = old
+						continue
+					}
+					var err error
+					said[i], err = readEngine(d, e, buf)
+					said[i].none = errors.Is(err, fs.ErrNotExist)
+				}
+				if from >= len(tables) || ctx.Err() != nil {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for i := range said {
+		if said[i] == (engineSeen{}) {
+			said[i].none = true // ctx ended before
+		}
+	}
 }
 
 func readEngine(d *Dirs, e *Entry, buf []byte) (engineSeen, error) {

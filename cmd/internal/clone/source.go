@@ -87,6 +87,14 @@ func (s *source) refusals(ctx context.Context) error {
 	return coded(exitRefused, fmt.Errorf("the source cannot be copied: %s", strings.Join(lines, "; ")))
 }
 
+// quiet is the source as it was found when no server could run on it any more, nil when one may.
+func (s *source) quiet() *tree.Tree {
+	if s.hold == nil {
+		return nil
+	}
+	return s.tree
+}
+
 // unchanged compares the source with what it was at the beginning. The rounds of package proto end when one of them sees nothing
 // move, and somebody who writes now and then would have a copy made of a moment that no server ever left behind.
 func (s *source) unchanged(ctx context.Context) error {
