@@ -28,7 +28,8 @@ type scanner struct {
 	notes notes
 	steps int
 	links map[string]bool
-	index []string // binary logs in the order of the index on disk
+	index []string                // binary logs in the order of the index on disk
+	ahead [maxDepth + 1][]statted // memory for walk, by depth
 }
 
 // Scan lists everything in the directories of the layout. Files that vanish while it walks are left out silently, since
@@ -107,12 +108,26 @@ func (s *scanner) walk(fd int, r Role, prefix string, depth int) error {
 	if err != nil && (prefix == "" || err != unix.ENOENT) { // a database that was dropped meanwhile is not an error
 		return s.d.fail("read directory", r, prefix, err)
 	}
-	for _, name := range names {
-		if s.steps++; s.steps%checkEvery == 0 && s.ctx.Err() != nil {
-			return context.Cause(s.ctx)
+	for len(names) > 0 {
+		part := names[:min(statBlock, len(names))]
+		names = names[len(part):]
+		var ahead []statted
+		if r == RoleData {
+			if ahead = statAll(s.ahead[depth], fd, part); ahead != nil {
+				s.ahead[depth] = ahead
+			}
 		}
-		if err := s.visit(fd, r, prefix, name, depth); err != nil {
-			return err
+		for i, name := range part {
+			if s.steps++; s.steps%checkEvery == 0 && s.ctx.Err() != nil {
+				return context.Cause(s.ctx)
+			}
+			var st *statted
+			if ahead != nil {
+				st = &ahead[i]
+			}
+			if err := s.visit(fd, r, prefix, name, depth, st); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -129,7 +144,8 @@ func (s *scanner) classify(r Role, rel string, isDir bool) (home Role, class Cla
 	return home, class, rel, false
 }
 
-func (s *scanner) visit(dir int, r Role, prefix, name string, depth int) error {
+// visit looks at a name of the directory. known is what it is, nil when nobody has asked yet.
+func (s *scanner) visit(dir int, r Role, prefix, name string, depth int, known *statted) error {
 	rel := prefix + name
 	if ValidPath(rel) != nil {
 		s.notes.add("names that cannot be sent", strconv.Quote(s.d.Path(r, rel)))
@@ -144,19 +160,23 @@ func (s *scanner) visit(dir int, r Role, prefix, name string, depth int) error {
 			}
 		}
 	}
-	var st stat
-	if err := st.at(dir, name); err != nil {
-		return s.vanished("stat", r, rel, err)
+	if known == nil {
+		known = new(statted)
+		known.err = known.st.at(dir, name)
 	}
+	if known.err != nil {
+		return s.vanished("stat", r, rel, known.err)
+	}
+	st := &known.st
 	if st.isLink() && depth == 0 {
-		return s.link(dir, r, name, &st)
+		return s.link(dir, r, name, st)
 	}
 	home, class, real, part := s.classify(r, rel, st.isDir())
 	if st.isDir() && s.isRoot(st.dirID()) {
 		class = RootDir // mounted here and there
 	}
 	if !st.isDir() && !st.isFile() {
-		s.special(home, rel, class, &st, part)
+		s.special(home, rel, class, st, part)
 		return nil
 	}
 	if r != RoleData && class == Foreign {
@@ -164,7 +184,7 @@ func (s *scanner) visit(dir int, r Role, prefix, name string, depth int) error {
 	}
 	e := st.entry()
 	e.Role, e.Path, e.Class, e.Part = home, real, class, part
-	s.add(e, &st)
+	s.add(e, st)
 	if !e.Dir || !descend(class) {
 		return nil
 	}

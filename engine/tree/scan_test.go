@@ -344,6 +344,32 @@ func first(lines []string, pattern string) string {
 	return ""
 }
 
+// TestScanOfManyNames has a directory whose names are asked for at the same time: each must be described as when asked alone.
+func TestScanOfManyNames(t *testing.T) {
+	data := t.TempDir()
+	for i := range 2*statAlone + 7 {
+		grow(t, data, fmt.Sprintf("shop/t%d.MYD=%s", i, strings.Repeat("x", i)))
+	}
+	grow(t, data, "shop/l.MYD->t1.MYD", "shop/d.MYD/")
+	d := open(t, Layout{Data: data})
+	files := 0
+	for _, e := range scan(t, d).Entries {
+		if e.Dir || e.Irregular {
+			continue
+		}
+		files++
+		alone, err := d.Lstat(e.Role, e.Path)
+		must(t, err)
+		var n int64
+		if _, err := fmt.Sscanf(e.Path, "shop/t%d.MYD", &n); err != nil || n != e.Size || alone.ID != e.ID || alone.Size != e.Size {
+			t.Fatalf("%+v, alone %+v", e, alone)
+		}
+	}
+	if want := 2*statAlone + 7; files != want {
+		t.Errorf("%d files, want %d", files, want)
+	}
+}
+
 func BenchmarkScan(b *testing.B) {
 	for _, files := range []int{2000, 20000} {
 		b.Run(fmt.Sprintf("files=%d", files), func(b *testing.B) {

@@ -2,7 +2,10 @@ package tree
 
 import (
 	"os"
+	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -74,6 +77,43 @@ func (s *stat) at(dir int, name string) error {
 			return err
 		}
 	}
+}
+
+// statted is the answer about one name.
+type statted struct {
+	st  stat
+	err error
+}
+
+// statBlock is how many names are asked for at a time, which bounds the memory for the answers to 1 MiB; for fewer than
+// statAlone it is not worth to wake anybody up.
+const (
+	statBlock = 4096
+	statAlone = 512
+)
+
+// statAll asks about many names of a directory on all processors, which is most of what a scan of many tables takes, also under
+// a server's lock. The answers lie in memory if that suffices. nil means that there are too few names.
+func statAll(memory []statted, dir int, names []string) []statted {
+	workers := min(readers, runtime.GOMAXPROCS(0), len(names)/(statAlone/2))
+	if len(names) < statAlone || workers < 2 {
+		return nil
+	}
+	out := slices.Grow(memory[:0], len(names))[:len(names)]
+	var at atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			const step = 64
+			for from := int(at.Add(step)) - step; from < len(names); from = int(at.Add(step)) - step {
+				for i := from; i < min(from+step, len(names)); i++ {
+					out[i].err = out[i].st.at(dir, names[i])
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return out
 }
 
 func (s *stat) kind() uint16  { return s.x.Mode & unix.S_IFMT }
