@@ -34,8 +34,10 @@ type Link struct {
 	mu   sync.Mutex
 	turn sync.Cond // something below has changed
 
-	conn    *Conn  // nil while there is none
+	conn    *Conn // nil while there is none
+	muteEnd time.Time
 	attempt uint32 // of conn, or the one that is being made
+	mute    bool   // conn cannot be written to any more, what it still brings is read
 	err     error  // why the link is over; io.EOF: the peer has ended it; nil while it is not
 	ended   bool   // this end has said that nothing follows
 
@@ -183,11 +185,10 @@ func (l *Link) send(typ uint8, head, body []byte, unit *[]byte) error {
 		flags = flagAck
 	}
 	// From here on the caller's head and body are no longer needed, but they are in the cache.
-	c := l.conn
 	if unit != nil {
 		body = f.body
 	}
-	if c != nil {
+	if c := l.conn; c != nil && !l.mute {
 		if flags != 0 {
 			l.asked, l.fresh = l.out.last, 0
 		}
@@ -196,7 +197,7 @@ func (l *Link) send(typ uint8, head, body []byte, unit *[]byte) error {
 		err := c.send(typ, flags, head, body)
 		l.mu.Lock()
 		if err != nil {
-			l.lose(c, err)
+			l.silence(c, err)
 		}
 	}
 	l.release()
@@ -216,7 +217,7 @@ func (l *Link) admit(n, given int) error {
 			return l.wrap(net.ErrClosed)
 		case l.writing:
 			l.turn.Wait()
-		case l.open != nil && l.conn != nil && l.conn.Spent():
+		case l.open != nil && l.conn != nil && !l.mute && l.conn.Spent():
 			l.replace()
 		case l.out.fits(n, given):
 			l.writing = true
@@ -232,10 +233,12 @@ func (l *Link) admit(n, given int) error {
 // makeRoom lets the peer acknowledge something. It may return without.
 func (l *Link) makeRoom() {
 	switch {
-	case l.asked <= l.acked || l.dirty:
+	case !l.mute && (l.asked <= l.acked || l.dirty):
 		l.ask()
 	case l.reading, l.attended:
 		l.turn.Wait() // for the one who reads
+	case l.inboxBody != nil && l.mute:
+		l.lose(l.conn, l.down.cause)
 	case l.inboxBody != nil:
 		l.fail(&LinkError{l.id, "the peer sends without being asked and acknowledges nothing"})
 	default:
@@ -251,21 +254,21 @@ func (l *Link) ask() {
 	err := c.sendAck(got, flagAck)
 	l.mu.Lock()
 	if err != nil {
-		l.lose(c, err)
+		l.silence(c, err)
 	}
 	l.release()
 }
 
 // release gives the writing role back, and sends the Ack that became due in the meantime.
 func (l *Link) release() {
-	for l.owed && l.conn != nil && l.err == nil && !l.ended {
+	for l.owed && l.conn != nil && !l.mute && l.err == nil && !l.ended {
 		c, got := l.conn, l.got
 		l.owed, l.dirty = false, false
 		l.mu.Unlock()
 		err := c.sendAck(got, 0)
 		l.mu.Lock()
 		if err != nil {
-			l.lose(c, err)
+			l.silence(c, err)
 		}
 	}
 	l.writing = false
@@ -282,7 +285,7 @@ func (l *Link) Flush() error {
 	if l.err != nil {
 		return l.failure()
 	}
-	if !l.dirty || l.conn == nil {
+	if !l.dirty || l.conn == nil || l.mute {
 		return nil
 	}
 	c := l.conn
@@ -291,7 +294,7 @@ func (l *Link) Flush() error {
 	err := c.Flush()
 	l.mu.Lock()
 	if err != nil {
-		l.lose(c, err)
+		l.silence(c, err)
 	}
 	l.release()
 	if l.err != nil {
@@ -413,6 +416,8 @@ func (l *Link) advance(n uint64) error {
 // patience is when the read that begins now has waited for too long; zero: never.
 func (l *Link) patience() time.Time {
 	switch {
+	case l.mute:
+		return l.muteEnd
 	case !l.expires.IsZero():
 		return l.expires
 	case l.limits.Silence > 0:
@@ -472,7 +477,7 @@ func (l *Link) end() {
 	}
 	l.ended = true
 	c := l.conn
-	if c == nil || l.writing { // whoever writes is stuck
+	if c == nil || l.mute || l.writing { // whoever writes is stuck
 		return
 	}
 	l.writing = true
@@ -490,7 +495,7 @@ func (l *Link) Close() error {
 	l.mu.Lock()
 	l.end()
 	c := l.conn
-	l.conn = nil
+	l.conn, l.mute = nil, false
 	if c != nil {
 		l.before.add(c)
 	}
@@ -500,6 +505,13 @@ func (l *Link) Close() error {
 		return nil
 	}
 	return c.Close()
+}
+
+// Abandon is Close without a word to the peer, for when another link has told it.
+func (l *Link) Abandon() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail(l.wrap(net.ErrClosed))
 }
 
 // fail ends the link with err, unless it has ended.
@@ -522,12 +534,26 @@ func (l *Link) failure() error { return l.err }
 
 func (l *Link) wrap(err error) error { return fmt.Errorf("link %d: %w", l.id, err) }
 
+// silence deals with a connection that cannot be written to. It is lost when all that it brings has been read: the last words of
+// the peer may be among it.
+func (l *Link) silence(c *Conn, err error) {
+	if l.conn != c || l.mute {
+		return
+	}
+	l.mute, l.muteEnd = true, time.Now().Add(closeTimeout)
+	if l.down.cause == nil {
+		l.down.cause = err
+	}
+	_ = c.SetReadDeadline(l.patience()) // fails with the connection, which the read will tell
+	l.turn.Broadcast()
+}
+
 // lose gives up connection c, which has failed with err. mu is let go for a moment.
 func (l *Link) lose(c *Conn, err error) {
 	if l.conn != c {
 		return // it has been replaced already
 	}
-	l.conn = nil
+	l.conn, l.mute = nil, false
 	l.before.add(c)
 	c.kill()
 	l.turn.Broadcast()
@@ -538,13 +564,17 @@ func (l *Link) lose(c *Conn, err error) {
 	case errors.As(err, &broken):
 		l.fail(&LinkError{l.id, broken.Error()})
 		return
-	case l.ended, !l.expires.IsZero() && (l.out.n == 0 || time.Now().After(l.expireBy)):
+	case l.ended:
+		l.fail(l.wrap(net.ErrClosed))
+		return
+	case !l.expires.IsZero() && (l.out.n == 0 || time.Now().After(l.expireBy)):
 		l.fail(&LostError{Link: l.id, Cause: err})
 		return
 	}
 	if l.down.cause == nil { // the first is the one to tell
 		l.down.cause, l.down.silent = err, errors.Is(err, os.ErrDeadlineExceeded)
 	}
+	err = l.down.cause
 	if l.limits.Outage == 0 {
 		l.fail(l.lost(0))
 		return
@@ -552,9 +582,9 @@ func (l *Link) lose(c *Conn, err error) {
 	if l.open == nil {
 		l.begin()
 	}
-	if hook := l.c.OnLost; hook != nil {
+	if hook, silent := l.c.OnLost, l.down.silent; hook != nil {
 		l.mu.Unlock()
-		hook(l.id, err, errors.Is(err, os.ErrDeadlineExceeded))
+		hook(l.id, err, silent)
 		l.mu.Lock()
 	}
 }

@@ -165,7 +165,7 @@ func (l *Link) install(c *Conn, received uint64) {
 		c.kill()
 		return
 	}
-	l.conn = c
+	l.conn, l.mute = c, false
 	if l.peer.Remote == "" {
 		l.peer = c.Peer()
 	}
@@ -177,7 +177,7 @@ func (l *Link) install(c *Conn, received uint64) {
 	n := l.replay(c)
 	l.statistics.Resent += n
 	l.release()
-	if l.conn != c {
+	if l.conn != c || l.mute {
 		return
 	}
 	was := l.down
@@ -202,7 +202,7 @@ func (l *Link) replay(c *Conn) (bytes int64) {
 		return 0
 	}
 	last := l.out.last // nobody adds while writing is taken
-	for n := l.out.first(); n <= last && l.conn == c; n++ {
+	for n := l.out.first(); n <= last && l.conn == c && !l.mute; n++ {
 		if n < l.out.first() {
 			continue // acknowledged in the meantime
 		}
@@ -218,7 +218,7 @@ func (l *Link) replay(c *Conn) (bytes int64) {
 		}
 		l.mu.Lock()
 		if err != nil {
-			l.lose(c, err)
+			l.silence(c, err)
 			return bytes
 		}
 		bytes += int64(FrameHeader + len(f.head) + len(f.body))
@@ -230,14 +230,14 @@ func (l *Link) replay(c *Conn) (bytes int64) {
 // replace gives up a connection whose key is worn out, when everything on it has arrived.
 func (l *Link) replace() {
 	c := l.conn
-	for l.conn == c && l.err == nil && l.out.n > 0 {
+	for l.conn == c && !l.mute && l.err == nil && l.out.n > 0 {
 		if l.writing {
 			l.turn.Wait()
 		} else {
 			l.makeRoom()
 		}
 	}
-	if l.conn != c || l.err != nil {
+	if l.conn != c || l.mute || l.err != nil {
 		return
 	}
 	l.conn = nil

@@ -55,7 +55,8 @@ func (s *Links) Attach(ctx context.Context, conn *Conn) (*Link, error) {
 		a, err = conn.recvAttach()
 	}
 	s.count(-1)
-	if !stop() || err != nil {
+	defer stop()
+	if err != nil {
 		conn.kill()
 		if rules, ok := err.(*LinkError); ok {
 			return nil, rules
