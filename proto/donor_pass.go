@@ -6,27 +6,23 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"trireme/engine/gentle"
 	"trireme/engine/tree"
 	"trireme/proto/msg"
-	"trireme/wire"
 )
 
 func autoStreams() int { return min(max(4, runtime.NumCPU()), 16) }
 
 // connect opens the data connections.
 func (d *donor) connect(n int) error {
-	c := d.c.Wire
-	c.Session = d.s.control.Session()
 	for i := range n {
-		conn, err := wire.Dial(d.s.ctx, d.c.Ticket, wire.Data, c)
-		if err != nil {
-			return d.s.cause(wireError(fmt.Sprintf("open data connection %d of %d", i+1, n), err))
+		l := d.s.control.Branch(i+1, n, dataLimits(d.c.Reconnect, false))
+		d.s.own(l)
+		if err := l.Open(); err != nil {
+			return d.s.cause(linkError(fmt.Sprintf("open data connection %d of %d", i+1, n), err))
 		}
-		d.s.own(conn)
-		d.workers = append(d.workers, newWorker(d, conn))
+		d.workers = append(d.workers, newWorker(d, l))
 	}
 	d.p.conns.Store(int32(n))
 	d.c.Note("%d data connections to %s", n, d.c.Ticket.Host)
@@ -222,7 +218,7 @@ func (d *donor) work(q []job) error {
 	}
 	return d.each(func(w *worker) error {
 		for j := next(); j != nil; j = next() {
-			if !d.deadline.IsZero() && time.Now().After(d.deadline) {
+			if d.cutoff.isPast() {
 				return errOverrun
 			}
 			if err := w.do(j); err != nil {
@@ -242,7 +238,7 @@ func (d *donor) flush() error {
 }
 
 // each runs f on all workers at the same time; the first failure ends the session,
-// but for a deadline that passed.
+// but for a cutoff that passed.
 func (d *donor) each(f func(*worker) error) error {
 	var wg sync.WaitGroup
 	var late atomic.Bool

@@ -240,11 +240,20 @@ func (l *Link) replace() {
 	if l.conn != c || l.mute || l.err != nil {
 		return
 	}
-	l.conn = nil
-	l.before.add(c)
-	l.down.cause = ErrWornOut
-	c.kill()
+	l.detach(ErrWornOut)
+	_ = c.SetReadDeadline(time.Unix(1, 0)) // wakes up who reads; closed it is when the joiner has the other one
 	l.restore()
+	l.mu.Unlock()
+	c.kill()
+	l.mu.Lock()
+}
+
+// detach takes the connection away, on purpose.
+func (l *Link) detach(cause error) {
+	l.before.add(l.conn)
+	l.conn, l.mute = nil, false
+	l.down.cause = cause
+	l.turn.Broadcast()
 }
 
 // begin starts the clock of an outage that is not running yet.
@@ -266,7 +275,7 @@ func (l *Link) arm() {
 	if o := l.limits.Overdue; o > 0 && !l.down.overdue {
 		next = max(0, o-gone)
 	}
-	if o := l.limits.Outage; o >= 0 {
+	if o := l.limits.Outage; o > 0 {
 		if left := max(0, o-gone); next < 0 || left < next {
 			next = left
 		}
@@ -318,7 +327,7 @@ func (l *Link) hopeless(err error) bool {
 	var stranger *StrangerError
 	var rules *LinkError
 	switch {
-	case l.limits.Outage == 0 && l.down.cause == nil, errors.As(err, &refused), errors.As(err, &rules):
+	case l.limits.Outage == 0, errors.As(err, &refused), errors.As(err, &rules):
 		l.fail(err)
 	case errors.As(err, &stranger) && (stranger.Cause == CausePin || stranger.Cause == CauseNonce):
 		l.fail(err)

@@ -117,11 +117,15 @@ func (l *Link) takeOver(conn *Conn, a attach) error {
 		return err
 	}
 	l.attempt = a.attempt
-	if l.conn != nil {
-		l.lose(l.conn, errReplaced)
+	switch old := l.conn; {
+	case old != nil && a.wornOut:
+		l.detach(ErrWornOut)
+		old.kill()
+	case old != nil:
+		l.lose(old, errReplaced)
 	}
 	if a.wornOut {
-		l.down.cause = ErrWornOut
+		l.down.cause = ErrWornOut // not what was seen of it
 	}
 	// Whoever uses the old connection may have received a frame from it that has to be counted.
 	for l.reading || l.writing || l.opening {
