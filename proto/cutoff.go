@@ -67,11 +67,11 @@ func (d *donor) setCutoff(c *cutoff) {
 	d.cutoff = c
 }
 
-// lost is told that a connection was lost. When the joiner has gone silent, nothing is to
-// be hoped for from the others either, and their writers may be waiting in the kernel.
-func (d *donor) lost(link uint16, err error, silent bool) {
-	if link == 0 && silent {
-		d.s.kick(fmt.Errorf("the other end was silent for too long: %w", err))
+// lost is told that a connection was lost. With the control connection the others are
+// given up too: most likely they are dead, and nothing would tell those who wait on them.
+func (d *donor) lost(link uint16, err error) {
+	if link == 0 {
+		d.s.kick(fmt.Errorf("the control connection was lost: %w", err))
 	}
 }
 

@@ -83,8 +83,8 @@ type LinkConfig struct {
 	From string
 	// The hooks are called without locks, by whoever noticed, and must not block. nil: nobody wants to know.
 
-	// OnLost is told that a connection was lost. silent: by Limits.Silence.
-	OnLost func(link uint16, err error, silent bool)
+	// OnLost is told that a connection was lost.
+	OnLost func(link uint16, err error)
 	// OnOverdue is told once in an outage that it has lasted for Limits.Overdue.
 	OnOverdue func(err *LostError)
 	// OnReopened is told that frames flow again.
@@ -582,9 +582,9 @@ func (l *Link) lose(c *Conn, err error) {
 	if l.open == nil {
 		l.begin()
 	}
-	if hook, silent := l.c.OnLost, l.down.silent; hook != nil {
+	if hook := l.c.OnLost; hook != nil {
 		l.mu.Unlock()
-		hook(l.id, err, silent)
+		hook(l.id, err)
 		l.mu.Lock()
 	}
 }
