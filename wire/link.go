@@ -201,10 +201,15 @@ func (l *Link) send(typ uint8, head, body []byte, unit *[]byte) error {
 		}
 	}
 	l.release()
-	if l.err != nil {
-		return l.failure()
+	return l.unlessEnded()
+}
+
+// unlessEnded is why the link is over. That the peer has ended it is no failure of what was sent before, which it has waited for.
+func (l *Link) unlessEnded() error {
+	if l.err == io.EOF {
+		return nil
 	}
-	return nil
+	return l.err
 }
 
 // admit waits until a frame may be sent, and takes the writing role. n bytes of it are copied, given is the length of its buffer.
@@ -212,7 +217,7 @@ func (l *Link) admit(n, given int) error {
 	for {
 		switch {
 		case l.err != nil:
-			return l.failure()
+			return l.err
 		case l.ended:
 			return l.wrap(net.ErrClosed)
 		case l.writing:
@@ -282,11 +287,8 @@ func (l *Link) Flush() error {
 	for l.writing && l.err == nil {
 		l.turn.Wait()
 	}
-	if l.err != nil {
-		return l.failure()
-	}
-	if !l.dirty || l.conn == nil || l.mute {
-		return nil
+	if l.err != nil || !l.dirty || l.conn == nil || l.mute {
+		return l.unlessEnded()
 	}
 	c := l.conn
 	l.writing, l.dirty = true, false
@@ -297,10 +299,7 @@ func (l *Link) Flush() error {
 		l.silence(c, err)
 	}
 	l.release()
-	if l.err != nil {
-		return l.failure()
-	}
-	return nil
+	return l.unlessEnded()
 }
 
 // Recv reads one frame into buf, as Conn.Recv does. io.EOF, unwrapped, means that the peer has ended the link; other errors are a
@@ -313,13 +312,13 @@ func (l *Link) Recv(buf []byte) (typ uint8, body []byte, err error) {
 		case l.inboxBody != nil:
 			if len(l.inboxBody) > cap(buf) {
 				l.fail(&LinkError{l.id, (&FrameError{l.inboxType, uint32(len(l.inboxBody)), max(cap(buf), 1)}).Error()})
-				return 0, nil, l.failure()
+				return 0, nil, l.err
 			}
 			body = buf[:copy(buf[:cap(buf)], l.inboxBody)]
 			l.inboxBody = nil
 			return l.inboxType, body, nil
 		case l.err != nil:
-			return 0, nil, l.failure()
+			return 0, nil, l.err
 		case l.reading:
 			l.turn.Wait()
 		case l.conn == nil:
@@ -529,8 +528,6 @@ func (l *Link) fail(err error) {
 	}
 	l.turn.Broadcast()
 }
-
-func (l *Link) failure() error { return l.err }
 
 func (l *Link) wrap(err error) error { return fmt.Errorf("link %d: %w", l.id, err) }
 
