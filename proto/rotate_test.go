@@ -53,7 +53,7 @@ func TestTooManyConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer control.Close()
-	data := control.Branch(1, 1, wire.Limits{})
+	data := control.Branch(1, wire.Limits{})
 	defer data.Close()
 	_ = data.Open() // the joiner tells
 	if err := <-failed; CodeOf(err) != CodeProtocol || !strings.Contains(err.Error(), "more than the 0 data connections") {

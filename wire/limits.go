@@ -65,11 +65,12 @@ const (
 	// acceptPause is how long a listener waits when the system has no descriptors left.
 	acceptPause = 50 * time.Millisecond
 
-	// A Link keeps what the peer has not acknowledged. The window is what it takes to keep a link of 50 ms and 80 MB/s busy; all windows
-	// together stay below 64 MiB, which is the most that a cut makes travel twice, and MaxLinks is what follows from that.
+	// A Link keeps what the peer has not acknowledged. The wide window is what it takes to keep a link of 50 ms and 80 MB/s busy. 7 wide
+	// ones, 17 others and the control link's come to 64 MiB, which is the most that a cut makes travel twice, and less than the
+	// sockets' own buffers may hold.
 	windowMost  = 4 << 20
 	windowLeast = 2 << 20
-	windowsAll  = 48 << 20
+	wideLinks   = 7
 
 	// MaxLinks bounds the data links of one session.
 	MaxLinks = 24

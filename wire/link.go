@@ -137,12 +137,10 @@ func newLink(id uint16, c LinkConfig, open func(context.Context) (*Conn, error))
 	l.turn.L = &l.mu
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.out.window = windowLeast
+	if 1 <= id && id <= wideLinks {
+		l.out.window = windowMost
+	}
 	return l
-}
-
-// share sets the window of one of several data links.
-func (l *Link) share(links int) {
-	l.out.window = min(max(windowsAll/max(links, 1), windowLeast), windowMost)
 }
 
 // startOn makes conn the first connection.

@@ -199,7 +199,7 @@ func TestLinkCutAgain(t *testing.T) {
 					return memPair(64<<10, left(), left())
 				})
 				const frames, most = 300, 200 << 10
-				data := s.donor.Branch(1, 4, Limits{Outage: time.Minute})
+				data := s.donor.Branch(1, Limits{Outage: time.Minute})
 				var wg sync.WaitGroup
 				s.pump(&wg, t, s.donor, s.joiner.Control(), 3, frames, 100)
 				if err := data.Open(); err != nil {
@@ -230,7 +230,7 @@ func TestLinkCutAgain(t *testing.T) {
 func TestLinkWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMemSession(t, steady(LinkConfig{}), steady(LinkConfig{}), func(int) (*memConn, *memConn) { return memPair(64<<20, -1, -1) })
-		data := s.donor.Branch(1, 4, Limits{Outage: time.Minute})
+		data := s.donor.Branch(1, Limits{Outage: time.Minute})
 		if err := data.Open(); err != nil {
 			t.Fatal(err)
 		}

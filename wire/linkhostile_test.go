@@ -213,7 +213,7 @@ func TestLinkHostileJoiner(t *testing.T) {
 				a, b := memPair(1<<20, -1, -1)
 				_, err := b.Write(append(frame(frameAttach, 0, 0, attachSize, ""), appendAttach(nil, c.answer)...))
 				return memLink(a, Data), err
-			}).Branch(1, 1, Limits{Outage: time.Minute})
+			}).Branch(1, Limits{Outage: time.Minute})
 			rules(t, l.Open(), c.want)
 		})
 	}
@@ -377,6 +377,10 @@ func TestAttachVector(t *testing.T) {
 	a := attach{3, true, 7, 0x12345}
 	if got := hex.EncodeToString(appendAttach(nil, a)); got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+	page, err := os.ReadFile("PREFACE.md")
+	if err != nil || !strings.Contains(string(page), "    ATTACH "+want+"\n") {
+		t.Errorf("PREFACE.md lacks the line (%v)", err)
 	}
 }
 

@@ -28,17 +28,15 @@ func DialLink(ctx context.Context, t Ticket, c Config, lc LinkConfig) (*Link, er
 	return l, nil
 }
 
-// Branch makes one of the data links of the session whose control link this is: number id, from 1, of at most MaxLinks. It is connected
-// by Open or when it is first used.
-func (l *Link) Branch(id, of int, limits Limits) *Link {
-	if id < 1 || id > of || of > MaxLinks || l.open == nil {
-		panic(fmt.Sprintf("wire: internal error: data link %d of %d", id, of))
+// Branch makes one of the data links of the session whose control link this is: number id, from 1 to MaxLinks. It is connected by Open
+// or when it is first used.
+func (l *Link) Branch(id int, limits Limits) *Link {
+	if id < 1 || id > MaxLinks || l.open == nil {
+		panic(fmt.Sprintf("wire: internal error: data link %d", id))
 	}
 	c := l.c
 	c.Limits = limits
-	b := newLink(uint16(id), c, l.open)
-	b.share(of)
-	return b
+	return newLink(uint16(id), c, l.open)
 }
 
 // Open connects a link that is not.

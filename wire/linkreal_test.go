@@ -13,7 +13,6 @@ type realSession struct {
 	donor *Link
 	links *Links
 	fresh chan *Link
-	of    int
 	stop  context.CancelFunc
 	wg    sync.WaitGroup
 	mu    sync.Mutex
@@ -33,7 +32,7 @@ func newSession(t testing.TB, plain bool, links int) *realSession {
 // startSession makes the control link, and the joiner take whatever comes after it.
 func startSession(t testing.TB, joiner, donor Config, links int) *realSession {
 	t.Helper()
-	s := &realSession{t: t, l: listen(t, joiner), fresh: make(chan *Link, links), of: links}
+	s := &realSession{t: t, l: listen(t, joiner), fresh: make(chan *Link, links)}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	there := make(chan *Conn, 1)
@@ -74,7 +73,7 @@ func startSession(t testing.TB, joiner, donor Config, links int) *realSession {
 // data opens a data link.
 func (s *realSession) data(id int) (donor, joiner *Link) {
 	s.t.Helper()
-	d := s.donor.Branch(id, s.of, Limits{Outage: patience})
+	d := s.donor.Branch(id, Limits{Outage: patience})
 	if err := d.Open(); err != nil {
 		s.t.Fatal(err)
 	}

@@ -94,7 +94,6 @@ func (s *Links) find(a attach) (l *Link, isNew bool, err error) {
 		return nil, false, &LinkError{a.link, fmt.Sprintf("the donor opened more than the %d data connections it was allowed", s.allowed)}
 	}
 	l = newLink(a.link, s.config, nil)
-	l.share(s.allowed)
 	s.links[a.link] = l
 	return l, true, nil
 }
