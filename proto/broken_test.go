@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // breaker stands between donor and joiner as a network that fails.
@@ -20,6 +22,7 @@ type breaker struct {
 
 	mu      sync.Mutex
 	conns   []net.Conn
+	each    int   // bytes a second that one connection carries; 0: any number
 	every   int64 // all connections are cut when that many bytes have passed; 0: never
 	passed  int64 // since the last cut
 	cuts    int
@@ -74,6 +77,11 @@ func (b *breaker) pass(to, from net.Conn, n int) {
 	defer to.Close()
 	defer from.Close()
 	buf := make([]byte, 64<<10)
+	limit := rate.NewLimiter(rate.Inf, len(buf))
+	if b.each > 0 {
+		limit.SetLimit(rate.Limit(b.each))
+		_ = from.(*net.TCPConn).SetReadBuffer(len(buf)) // the path has little memory
+	}
 	for {
 		k, err := from.Read(buf)
 		b.mu.Lock()
@@ -85,6 +93,9 @@ func (b *breaker) pass(to, from net.Conn, n int) {
 		b.mu.Unlock()
 		if mute {
 			k = 0
+		}
+		if limit.WaitN(context.Background(), k) != nil {
+			return
 		}
 		if _, werr := to.Write(buf[:k]); err != nil || werr != nil {
 			return
@@ -143,6 +154,7 @@ type brokenRig struct {
 	*rig
 	net   *breaker
 	every int64
+	each  int      // bytes a second that one connection carries; 0: any number
 	said  [2]notes // donor, joiner
 	donor func(*DonorConfig)
 }
@@ -153,6 +165,7 @@ func newBrokenRig(t *testing.T, reconnect time.Duration) *brokenRig {
 	r.lock = lockFunc{func(context.Context) (string, error) { return "here:1", nil }, func() error { return nil }}
 	r.tweakDonor = func(d *DonorConfig) {
 		r.net = newBreaker(t, d.Ticket.Port, r.every)
+		r.net.each = r.each
 		t.Cleanup(r.net.close)
 		d.Ticket.Port = r.net.ln.Addr().(*net.TCPAddr).Port
 		d.Reconnect, d.ReconnectFrom, d.Note, d.Passes = reconnect, fmt.Sprintf("reconnect=%v, the test", reconnect), r.said[0].add, 3
@@ -175,12 +188,12 @@ func impatient(t *testing.T) {
 
 // TestCutAllAlong cuts all connections again and again, in every phase. The copy is exact and little is sent twice.
 func TestCutAllAlong(t *testing.T) {
-	for _, plain := range []bool{false, true} {
-		for _, passes := range []int{3, 0} {
+	for plain, passes := range map[bool]int{false: 3, true: 0} {
+		{
 			t.Run(fmt.Sprintf("plain=%v/passes=%d", plain, passes), func(t *testing.T) {
 				r := newBrokenRig(t, 20*time.Second)
-				r.plain, r.every = plain, 5<<20
-				write(t, r.rig.donor, "shop/big.ibd", random(40<<20, 4))
+				r.plain, r.every = plain, 4<<20
+				write(t, r.rig.donor, "shop/big.ibd", random(24<<20, 4))
 				cut := func(context.Context) error { r.net.cut(); return nil }
 				r.lock = lockFunc{func(ctx context.Context) (string, error) {
 					// What the lock finds, and a cut before and after.
@@ -306,5 +319,21 @@ func TestReconnectOff(t *testing.T) {
 	_, _, derr, jerr := r.run()
 	if CodeOf(derr) != CodeNetwork || CodeOf(jerr) != CodeNetwork {
 		t.Errorf("donor: %v; joiner: %v", derr, jerr)
+	}
+}
+
+// TestStreamsGrow: on a path that gives each connection so much and no more, a donor that may have many takes more than it began with, and copies
+// as it should.
+func TestStreamsGrow(t *testing.T) {
+	was := tuneEvery
+	tuneEvery = 50 * time.Millisecond
+	defer func() { tuneEvery = was }()
+	r := newBrokenRig(t, 20*time.Second)
+	write(t, r.rig.donor, "shop/big.ibd", random(40<<20, 4))
+	r.each = 8 << 20
+	r.donor = func(d *DonorConfig) { d.Streams = 0 }
+	r.mustRun()
+	if !strings.Contains(r.said[0].String(), "data connections work from now on") {
+		t.Errorf("the donor said:\n%s", r.said[0].String())
 	}
 }

@@ -55,8 +55,9 @@ type DonorConfig struct {
 	Software, Node string
 	Facts          []msg.Fact
 
-	// Streams is the number of data connections wanted; 0 means one per processor,
-	// at least four (performance 8.2). The joiner may allow fewer.
+	// Streams bounds the data connections; 0 means wire.MaxLinks. The joiner may allow
+	// fewer. A donor begins with one per processor, at least four (performance 8.2), and
+	// has more of them work as long as that pays.
 	Streams int
 	// NoDelta sends every file whole, whatever the joiner holds.
 	NoDelta bool
@@ -154,7 +155,8 @@ type donor struct {
 	key     [32]byte
 	id      [16]byte
 	passes  uint16
-	workers []*worker
+	workers []*worker // as many as there may be; the crew says which of them work
+	crew    crew
 
 	packing packing
 	limit   *throttle
@@ -262,7 +264,7 @@ func (d *donor) converse() (Summary, error) {
 func (d *donor) hello() (int, error) {
 	want := d.c.Streams
 	if want <= 0 {
-		want = autoStreams()
+		want = wire.MaxLinks
 	}
 	own := msg.Hello{Streams: uint16(min(want, wire.MaxLinks)), Software: d.c.Software, Node: d.c.Node, Facts: d.c.Facts}
 	if err := d.s.tell(msg.TypeHello, own); err != nil {

@@ -45,7 +45,8 @@ type JoinerConfig struct {
 	Software, Node string
 	Facts          []msg.Fact
 
-	// Streams is the most data connections the donor may open; 0 means 16.
+	// Streams is the most data connections the donor may open; 0 means
+	// wire.MaxLinks.
 	Streams int
 	// Compress says which packed content is taken; zero means none.
 	Compress pack.Mode
@@ -122,7 +123,7 @@ func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
 	}
 	c.Note = oneAtATime(c.Note)
 	if c.Streams <= 0 {
-		c.Streams = 16
+		c.Streams = wire.MaxLinks
 	}
 	j := &joiner{c: c, s: newSession(ctx, c.Reconnect), p: c.Progress}
 	j.p.countWire(j.s.wireBytes)

@@ -277,7 +277,7 @@ func (d *donor) openWindow(df diff) error {
 	d.clock = d.p.clock()
 	sp := newSpools()
 	d.spools = sp
-	for _, w := range d.workers {
+	for _, w := range d.atWork() {
 		sp.start(w)
 	}
 	d.s.run(func() error {
@@ -387,7 +387,7 @@ func (d *donor) still(w *window, sameSlots bool) (bool, error) {
 	if err := d.flushInTime(); err != nil {
 		return false, err
 	}
-	for _, w := range d.workers {
+	for _, w := range d.atWork() {
 		d.spools.start(w)
 	}
 	if err := d.move(ws); err != nil {

@@ -90,7 +90,7 @@ func (d *donor) watchLink() error {
 		}
 		now := d.look()
 		s := pack.Sample{
-			Took: now.at.Sub(last.at), Blocked: now.blocked - last.blocked, Senders: len(d.workers),
+			Took: now.at.Sub(last.at), Blocked: now.blocked - last.blocked, Senders: d.opened(),
 			Content: now.content - last.content, Wire: now.wire - last.wire, Idle: -1,
 		}
 		if now.idleKnown && last.idleKnown && s.Took > 0 {
@@ -133,7 +133,7 @@ func (d *donor) explain(took time.Duration) {
 	if took < worthExplaining || d.c.Compress != pack.Auto || d.packing.codec == pack.None || d.packing.ever.Load() || len(d.workers) == 0 {
 		return
 	}
-	share := d.s.blockedWriting().Seconds() / (took.Seconds() * float64(len(d.workers)))
+	share := d.s.blockedWriting().Seconds() / (took.Seconds() * float64(d.opened()))
 	d.c.Note("content was not compressed (compress=auto): the link was not the bottleneck for long enough, or no processor was idle; workers waited for the link %.0f%% of the time", 100*share)
 }
 

@@ -144,6 +144,12 @@ func (s *session) wireBytes() (n int64) {
 	return n
 }
 
+// delivered counts what has reached the peer's system.
+func (s *session) delivered() (n int64) {
+	s.each(func(l *wire.Link) { n += l.Delivered() })
+	return n
+}
+
 // blockedWriting is the time that all connections of the session have waited for the
 // kernel to take bytes.
 func (s *session) blockedWriting() (d time.Duration) {

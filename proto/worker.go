@@ -19,9 +19,10 @@ import (
 // reads, compares, sends, and takes the next (run to completion, performance 4.5).
 // Only one goroutine uses it at a time.
 type worker struct {
-	d    *donor
-	conn *wire.Link
-	hash *block.Hasher
+	d     *donor
+	index int // in the crew
+	conn  *wire.Link
+	hash  *block.Hasher
 
 	unit  []byte // block.Unit bytes, file content on its way out
 	reply []byte // frames coming in
@@ -53,11 +54,19 @@ type worker struct {
 	openID uint32
 }
 
-func newWorker(d *donor, conn *wire.Link) *worker {
-	return &worker{
-		d: d, conn: conn, hash: block.NewHasher(d.key),
-		unit: make([]byte, block.Unit), reply: make([]byte, msg.MaxBody),
+func newWorker(d *donor, conn *wire.Link, index int) *worker {
+	return &worker{d: d, conn: conn, index: index}
+}
+
+// connect connects the worker's link and gets it its buffers, which those that are never
+// wanted do without.
+func (w *worker) connect() error {
+	if err := w.conn.Open(); err != nil || w.hash != nil {
+		return err
 	}
+	w.hash = block.NewHasher(w.d.key)
+	w.unit, w.reply = make([]byte, block.Unit), make([]byte, msg.MaxBody)
+	return nil
 }
 
 func (w *worker) release() {

@@ -587,15 +587,15 @@ func (l *Link) lose(c *Conn, err error) {
 // counters are those of a Conn.
 type counters struct {
 	written, read int64
+	delivered     int64 // of connections that are no more
 	writeTime     time.Duration
-	readTime      time.Duration
 }
 
 func (n *counters) add(c *Conn) {
 	n.written += c.Written()
 	n.read += c.Read()
 	n.writeTime += c.BlockedWriting()
-	n.readTime += c.BlockedReading()
+	n.delivered += c.Delivered()
 }
 
 func (l *Link) counters() counters {
