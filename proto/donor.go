@@ -37,6 +37,12 @@ type DonorConfig struct {
 	Ticket wire.Ticket
 	Wire   wire.Config // Session is filled in here
 
+	// Reconnect is how long a lost connection is tried to be opened again; 0 means that a
+	// loss ends the transfer. Under the lock it is a few seconds at most. ReconnectFrom
+	// says where the value comes from, for errors.
+	Reconnect     time.Duration
+	ReconnectFrom string
+
 	// Dirs is the datadir to read. Unused for a bypass.
 	Dirs *tree.Dirs
 	// Locker brackets the locked passes. nil: the datadir is quiet by itself.
@@ -54,8 +60,9 @@ type DonorConfig struct {
 	Software, Node string
 	Facts          []msg.Fact
 
-	// Streams is the number of data connections wanted; 0 means one per processor,
-	// at least four (performance 8.2). The joiner may allow fewer.
+	// Streams bounds the data connections; 0 means wire.MaxLinks. The joiner may allow
+	// fewer. A donor begins with one per processor, at least four (performance 8.2), and
+	// has more of them work as long as that pays.
 	Streams int
 	// NoDelta sends every file whole, whatever the joiner holds.
 	NoDelta bool
@@ -123,6 +130,10 @@ type Summary struct {
 	Locks  int           // windows it took
 	Wire   int64         // bytes on the wire, both ways
 	Wait   time.Duration // of Locked: until the server granted it
+	// Reopened counts connections that were lost and opened again, Resent the bytes that
+	// this end had to send again for it.
+	Reopened int
+	Resent   int64
 	// Predicted is how long the lock was expected to take when it was first asked for; 0
 	// without live passes.
 	Predicted time.Duration
@@ -149,7 +160,8 @@ type donor struct {
 	key     [32]byte
 	id      [16]byte
 	passes  uint16
-	workers []*worker
+	workers []*worker // as many as there may be; the crew says which of them work
+	crew    crew
 
 	packing packing
 	limit   *throttle
@@ -165,12 +177,14 @@ type donor struct {
 	predicted time.Duration // of the next lock; 0: none was made
 	rough     bool          // the kernel does not let us lower our priority
 
-	spools   *spools       // of the present lock window
-	clones   *clones       // of the present lock window
-	clock    passClock     // of the present locked pass
-	deadline time.Time     // of the present lock window; zero: none
-	late     chan struct{} // closed when it has passed; nil: none
-	flushing <-chan error  // a flush that the deadline overtook; nil: none
+	spools *spools   // of the present lock window
+	clones *clones   // of the present lock window
+	clock  passClock // of the present locked pass
+	cutoff *cutoff   // of the present lock window; nil: none; written under mu
+	// cutoffReason is why the last one passed.
+	cutoffReason string
+	flushing     <-chan error // a flush that the cutoff overtook; nil: none
+	holding      atomic.Bool  // the server is locked
 
 	// Set between passes, read by workers.
 	tracking bool   // what is sent is remembered in the rows
@@ -195,17 +209,11 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 	if c.Note == nil {
 		c.Note = func(string, ...any) {}
 	}
-	note := c.Note
-	var noting sync.Mutex // the one that watches the link has things to say too
-	c.Note = func(format string, args ...any) {
-		noting.Lock()
-		defer noting.Unlock()
-		note(format, args...)
-	}
+	c.Note = oneAtATime(c.Note)
 	if c.Rounds <= 0 {
 		c.Rounds = 8
 	}
-	d := &donor{c: c, s: newSession(ctx), p: c.Progress, started: time.Now(), sampled: time.Now(), clones: newClones(), cat: newCatalogue(), restless: map[uint32]string{}}
+	d := &donor{c: c, s: newSession(ctx, c.Reconnect), p: c.Progress, started: time.Now(), sampled: time.Now(), clones: newClones(), cat: newCatalogue(), restless: map[uint32]string{}}
 	rand.Read(d.key[:]) // never fails (crypto/rand)
 	rand.Read(d.id[:])
 	d.limit = newThrottle(c.RateLimit)
@@ -225,11 +233,15 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 // converse is the donor's side of SPEC.md from the first frame to the last.
 func (d *donor) converse() (Summary, error) {
 	d.p.enter(PhaseWaiting)
-	conn, err := wire.Dial(d.s.ctx, d.c.Ticket, wire.Control, d.c.Wire)
+	control, err := wire.DialLink(d.s.ctx, d.c.Ticket, d.c.Wire, wire.LinkConfig{
+		Limits: controlLimits(d.c.Reconnect, false), From: d.c.ReconnectFrom,
+		OnLost: d.lost, OnOverdue: d.overdue,
+		OnReopened: func(r wire.Reopened) { d.s.noteReopened(r, d.c.Note) },
+	})
 	if err != nil {
 		return Summary{}, wireError(fmt.Sprintf("connect to the joiner at %s", d.c.Ticket.Host), err)
 	}
-	d.s.attach(conn)
+	d.s.attach(control)
 	d.s.run(d.watchProgress)
 	if d.c.RateChanges != nil {
 		d.s.run(d.watchRate)
@@ -247,6 +259,8 @@ func (d *donor) converse() (Summary, error) {
 	}
 	d.p.enter(PhaseDone)
 	sum.Files, sum.Bytes, _ = d.cat.totals()
+	st := d.s.linkStats()
+	sum.Reopened, sum.Resent = st.Reopened, st.Resent
 	sum.Passes, sum.Wire, sum.Predicted = d.p.Passes(), d.s.wireBytes(), d.predicted
 	return sum, nil
 }
@@ -255,9 +269,9 @@ func (d *donor) converse() (Summary, error) {
 func (d *donor) hello() (int, error) {
 	want := d.c.Streams
 	if want <= 0 {
-		want = autoStreams()
+		want = wire.MaxLinks
 	}
-	own := msg.Hello{Streams: uint16(min(want, 256)), Software: d.c.Software, Node: d.c.Node, Facts: d.c.Facts}
+	own := msg.Hello{Streams: uint16(min(want, wire.MaxLinks)), Software: d.c.Software, Node: d.c.Node, Facts: d.c.Facts}
 	if err := d.s.tell(msg.TypeHello, own); err != nil {
 		return 0, err
 	}
@@ -417,6 +431,7 @@ func (d *donor) watchProgress() error {
 	t := time.NewTicker(beatEvery)
 	defer t.Stop()
 	figure, since := int64(-1), time.Now()
+	kicked := false
 	for {
 		select {
 		case <-d.s.ctx.Done():
@@ -435,7 +450,12 @@ func (d *donor) watchProgress() error {
 				continue
 			}
 			if f := s.Done + s.Read + s.Sent + s.Holes + d.p.remote.Load() + d.held.Load(); f != figure {
-				figure, since = f, now
+				figure, since, kicked = f, now, false
+			}
+			if now.Sub(since) > limit/2 && !kicked && d.c.Reconnect != 0 {
+				// A single connection may be dead though the others show that the peer lives.
+				kicked = true
+				d.s.kick(fmt.Errorf("nothing has moved for %v", limit/2))
 			}
 			if now.Sub(since) > limit {
 				return failf(CodeTimeout, "nothing has moved for %v in the phase %q; look at disk and network of the joiner", limit, s.Phase)

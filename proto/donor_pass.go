@@ -6,30 +6,39 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"trireme/engine/gentle"
 	"trireme/engine/tree"
 	"trireme/proto/msg"
-	"trireme/wire"
 )
 
-func autoStreams() int { return min(max(4, runtime.NumCPU()), 16) }
+// firstStreams is with how many data links a donor begins.
+func firstStreams() int { return min(max(4, runtime.NumCPU()), 16) }
 
-// connect opens the data connections.
+// connect opens the first data links of n that there may be.
 func (d *donor) connect(n int) error {
-	c := d.c.Wire
-	c.Session = d.s.control.Session()
+	first := min(n, firstStreams())
 	for i := range n {
-		conn, err := wire.Dial(d.s.ctx, d.c.Ticket, wire.Data, c)
-		if err != nil {
-			return d.s.cause(wireError(fmt.Sprintf("open data connection %d of %d", i+1, n), err))
+		l := d.s.control.Branch(i+1, dataLimits(d.c.Reconnect, false))
+		d.s.own(l)
+		w := newWorker(d, l, i)
+		d.workers = append(d.workers, w)
+		if i >= first {
+			continue
 		}
-		d.s.own(conn)
-		d.workers = append(d.workers, newWorker(d, conn))
+		if err := w.connect(); err != nil {
+			return d.s.cause(linkError(fmt.Sprintf("open data connection %d of %d", i+1, first), err))
+		}
 	}
-	d.p.conns.Store(int32(n))
-	d.c.Note("%d data connections to %s", n, d.c.Ticket.Host)
+	d.crew.turn.L = &d.crew.mu
+	d.crew.open, d.crew.width = first, first
+	d.p.conns.Store(int32(first))
+	if n == first {
+		d.c.Note("%d data connections to %s", n, d.c.Ticket.Host)
+		return nil
+	}
+	d.c.Note("%d data connections to %s, up to %d if they bring more", first, d.c.Ticket.Host, n)
+	d.s.run(func() error { return d.watchGoodput(first, n) })
 	return nil
 }
 
@@ -119,7 +128,10 @@ func (d *donor) pass(kind msg.PassKind, df diff, wishes []wish) (PassStats, erro
 			w.have = d.cat.rows[w.id].have
 		}
 	}
-	if err := d.move(wishes); err != nil {
+	d.tune(kind == msg.PassLive || d.c.Locker == nil)
+	err := d.move(wishes)
+	d.tune(false)
+	if err != nil {
 		return PassStats{}, err
 	}
 	if err := d.flush(); err != nil {
@@ -198,7 +210,7 @@ func (d *donor) move(wishes []wish) error {
 	for _, w := range d.workers {
 		w.release() // a name may stand for another file by now
 	}
-	for _, q := range plan(wishes, len(d.workers)) {
+	for _, q := range plan(wishes, len(d.atWork())) {
 		if err := d.work(q); err != nil {
 			return err
 		}
@@ -208,24 +220,16 @@ func (d *donor) move(wishes []wish) error {
 
 // work lets every worker take jobs off one queue and waits for all of them: the
 // next order must not begin before (R-COPY-4).
-func (d *donor) work(q []job) error {
-	var mu sync.Mutex
-	next := func() job {
-		mu.Lock()
-		defer mu.Unlock()
-		if len(q) == 0 {
-			return nil
-		}
-		j := q[0]
-		q = q[1:]
-		return j
-	}
-	return d.each(func(w *worker) error {
-		for j := next(); j != nil; j = next() {
-			if !d.deadline.IsZero() && time.Now().After(d.deadline) {
+func (d *donor) work(jobs []job) error {
+	q := &queue{d: d, jobs: jobs}
+	return d.all(d.workers, func(w *worker) error {
+		for j := q.next(w); j != nil; j = q.next(w) {
+			if d.cutoff.isPast() {
+				q.drained()
 				return errOverrun
 			}
 			if err := w.do(j); err != nil {
+				q.drained()
 				return err
 			}
 		}
@@ -241,12 +245,15 @@ func (d *donor) flush() error {
 	})
 }
 
-// each runs f on all workers at the same time; the first failure ends the session,
-// but for a deadline that passed.
-func (d *donor) each(f func(*worker) error) error {
+// each runs f on all workers that are connected.
+func (d *donor) each(f func(*worker) error) error { return d.all(d.atWork(), f) }
+
+// all runs f on workers at the same time; the first failure ends the session, but for a
+// cutoff that passed.
+func (d *donor) all(workers []*worker, f func(*worker) error) error {
 	var wg sync.WaitGroup
 	var late atomic.Bool
-	for _, w := range d.workers {
+	for _, w := range workers {
 		one := func() {
 			switch err := f(w); {
 			case errors.Is(err, errOverrun):

@@ -45,10 +45,15 @@ type JoinerConfig struct {
 	Software, Node string
 	Facts          []msg.Fact
 
-	// Streams is the most data connections the donor may open; 0 means 16.
+	// Streams is the most data connections the donor may open; 0 means
+	// wire.MaxLinks.
 	Streams int
 	// Compress says which packed content is taken; zero means none.
 	Compress pack.Mode
+	// Reconnect and ReconnectFrom as in DonorConfig. A donor whose program has ended looks
+	// to its joiner like a broken network, so this is also how long that goes unnoticed.
+	Reconnect     time.Duration
+	ReconnectFrom string
 	// FirstContact is how long to wait for the donor; 0 means without limit.
 	FirstContact time.Duration
 
@@ -93,10 +98,10 @@ type joiner struct {
 	p     *Progress
 	store *store.Store
 
-	key     block.Key
-	agreed  int          // data connections, from the Hellos
-	streams atomic.Int32 // the same once the donor may open them
-	kind    msg.PassKind // of the last pass
+	key    block.Key
+	links  *wire.Links  // set before await returns
+	agreed int          // data links, from the Hellos
+	kind   msg.PassKind // of the last pass
 	// differing is what the last pass sent, as the donor counts it.
 	differing int64
 	locked    bool        // a locked pass has been
@@ -107,9 +112,6 @@ type joiner struct {
 
 	// gate is held for reading while a data frame is handled.
 	gate sync.RWMutex
-
-	mu   sync.Mutex
-	data int // data connections that are open
 }
 
 func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
@@ -119,10 +121,11 @@ func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
 	if c.Note == nil {
 		c.Note = func(string, ...any) {}
 	}
+	c.Note = oneAtATime(c.Note)
 	if c.Streams <= 0 {
-		c.Streams = 16
+		c.Streams = wire.MaxLinks
 	}
-	j := &joiner{c: c, s: newSession(ctx), p: c.Progress}
+	j := &joiner{c: c, s: newSession(ctx, c.Reconnect), p: c.Progress}
 	j.p.countWire(j.s.wireBytes)
 	j.s.beats = j.p.done.Load
 	j.s.heard = j.p.remote.Store
@@ -138,11 +141,11 @@ func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
 // converse is the joiner's side of SPEC.md from the first frame to the last.
 func (j *joiner) converse() (Summary, error) {
 	j.p.enter(PhaseWaiting)
-	conn, err := j.await()
+	control, err := j.await()
 	if err != nil {
 		return Summary{}, err
 	}
-	j.s.attach(conn)
+	j.s.attach(control)
 	peer, err := j.hello()
 	if err != nil {
 		return Summary{}, err
@@ -170,8 +173,8 @@ func (j *joiner) converse() (Summary, error) {
 
 // await waits for the donor's control connection and then keeps accepting its data
 // connections.
-func (j *joiner) await() (*wire.Conn, error) {
-	first := make(chan *wire.Conn, 1)
+func (j *joiner) await() (*wire.Link, error) {
+	first := make(chan *wire.Link, 1)
 	j.s.run(func() error { return j.accept(first) })
 	var late <-chan time.Time
 	if j.c.FirstContact > 0 {
@@ -191,7 +194,7 @@ func (j *joiner) await() (*wire.Conn, error) {
 
 // accept takes connections until the session ends. The listener has authenticated
 // each; a donor that proved itself and cannot be used ends the session.
-func (j *joiner) accept(first chan<- *wire.Conn) error {
+func (j *joiner) accept(first chan<- *wire.Link) error {
 	for {
 		c, err := j.c.Listener.Accept(j.s.ctx)
 		if err != nil {
@@ -200,32 +203,40 @@ func (j *joiner) accept(first chan<- *wire.Conn) error {
 			}
 			return wireError("wait for the donor", err)
 		}
-		j.s.own(c)
 		if c.Kind() == wire.Control {
 			if j.started.Swap(true) {
 				c.Close() // the listener lets only one in; never two sessions
 				continue
 			}
-			first <- c
+			j.links = wire.NewLinks(c, wire.LinkConfig{
+				Limits: controlLimits(j.c.Reconnect, false), From: j.c.ReconnectFrom,
+				OnReopened: func(r wire.Reopened) { j.s.noteReopened(r, j.c.Note) },
+			})
+			first <- j.links.Control()
 			continue
 		}
-		j.mu.Lock()
-		j.data++
-		n := j.data
-		j.mu.Unlock()
-		// Each may be in the middle of being replaced, more than once on a slow machine: the new one comes before the end of the old one is
-		// seen.
-		if allowed := int(j.streams.Load()); n > 4*allowed {
-			return failf(CodeProtocol, "the donor opened more than the %d data connections it was allowed", allowed)
-		}
+		// The listener lets no data connection in before the control connection.
 		j.s.run(func() (err error) {
 			if j.c.Gentle {
-				gentle.Background(func() { err = j.serve(c) })
+				gentle.Background(func() { err = j.take(c) })
 				return err
 			}
-			return j.serve(c)
+			return j.take(c)
 		})
 	}
+}
+
+// take finds out what a data connection is for, and serves its link if that is new.
+func (j *joiner) take(c *wire.Conn) error {
+	l, err := j.links.Attach(j.s.ctx, c)
+	if err != nil {
+		return linkError("data connection", err)
+	}
+	if l == nil {
+		return nil
+	}
+	j.s.own(l)
+	return j.serve(l)
 }
 
 func (j *joiner) hello() (msg.Hello, error) {
@@ -238,7 +249,7 @@ func (j *joiner) hello() (msg.Hello, error) {
 		return msg.Hello{}, err
 	}
 	j.c.Note("donor is %s, %s", printable(peer.Node), printable(peer.Software))
-	streams := min(int(peer.Streams), j.c.Streams)
+	streams := min(int(peer.Streams), j.c.Streams, wire.MaxLinks)
 	j.agreed = streams
 	own := msg.Hello{Streams: uint16(streams), Software: j.c.Software, Node: j.c.Node,
 		Facts: append(slices.Clone(j.c.Facts), codecsFact(j.c.Compress)...)}
@@ -305,7 +316,7 @@ func (j *joiner) prepare(peer msg.Hello, m msg.Mode) error {
 		}
 		return j.s.cause(Fail(CodeIO, fmt.Errorf("prepare the joiner's datadir: %w", err)))
 	}
-	j.streams.Store(int32(j.agreed))
+	j.links.Allow(j.agreed)
 	j.p.conns.Store(int32(j.agreed))
 	j.open.Store(true)
 	return j.s.tell(msg.TypeAccept, msg.Accept{Streams: uint16(j.agreed)})

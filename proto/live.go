@@ -102,7 +102,7 @@ func (d *donor) hashRate() float64 {
 		w.leaves = w.hash.Leaves(w.leaves[:0], block.LeafOther, w.unit)
 	}
 	one := units * block.Unit / max(time.Since(began).Seconds(), 1e-6)
-	return share * one * float64(min(len(d.workers), runtime.GOMAXPROCS(0)))
+	return share * one * float64(min(d.opened(), runtime.GOMAXPROCS(0)))
 }
 
 // basis makes the live passes and ends there. Files that moved are the business of the
@@ -141,7 +141,7 @@ func (d *donor) livePassOver(df diff, at time.Time, lsn uint64) (PassStats, erro
 	}
 	d.saw(ws, at, lsn)
 	// With the look at all files, which the lock will have as well, and without the rate limit, which it will not.
-	st.Took = max(0, time.Since(at)-time.Duration(d.held.Load()-held)/time.Duration(len(d.workers)))
+	st.Took = max(0, time.Since(at)-time.Duration(d.held.Load()-held)/time.Duration(d.opened()))
 	st.Seconds = st.Took.Seconds()
 	return st, nil
 }

@@ -45,9 +45,8 @@ func (d *donor) relock(w *window) error {
 		return d.s.cause(Fail(CodeLock, err))
 	}
 	w.state, w.wait = state, time.Since(w.asked)
-	if err := d.s.hush(silenceLocked); err != nil {
-		return d.s.cause(Fail(CodeNetwork, err))
-	}
+	d.holding.Store(true)
+	d.s.hush(true)
 	d.c.Note("locked after %.3f s at %s", w.wait.Seconds(), state)
 	return nil
 }
@@ -58,7 +57,8 @@ func (d *donor) letGo(w *window) error {
 		if err := d.c.Locker.Unlock(); err != nil {
 			return d.s.cause(Fail(CodeServer, err))
 		}
-		d.s.silence.Store(int64(silenceLive))
+		d.holding.Store(false)
+		d.s.hush(false)
 		d.yield(true)
 	}
 	w.took += time.Since(w.asked)
@@ -110,7 +110,7 @@ func (d *donor) lock() (Summary, error) {
 		if errors.Is(err, errOverrun) {
 			// Given back: what was read in this window counts for nothing, its
 			// coordinates least of all (R-LOCK-5). What was sent is remembered.
-			d.c.Note("the lock took longer than lock-max (%v); making another live pass before asking again", d.c.LockMax)
+			d.c.Note("%s; making another live pass before asking for the lock again", d.cutoffReason)
 			if err := d.anew(w); err != nil {
 				return Summary{}, err
 			}
@@ -224,14 +224,9 @@ func (d *donor) paranoid(w *window) (Summary, error) {
 // underLock reads everything that may have changed since it was sent. Reading ends
 // with a round that finds nothing; sending goes on behind it (fact 5).
 func (d *donor) underLock(w *window) error {
-	d.deadline = time.Time{}
-	if d.c.LockMax > 0 && w.tries < lockTries {
-		late := make(chan struct{})
-		d.deadline, d.late = w.asked.Add(d.c.LockMax), late
-		t := time.AfterFunc(time.Until(d.deadline), func() { close(late) })
-		defer t.Stop()
+	if w.tries < lockTries {
+		defer d.openCutoff(w)()
 	}
-	defer func() { d.deadline, d.late = time.Time{}, nil }()
 	d.p.enter(PhaseLocked)
 	slots := d.redoSlots()
 	w.lsn = d.known(slots.LSN)
@@ -282,7 +277,7 @@ func (d *donor) openWindow(df diff) error {
 	d.clock = d.p.clock()
 	sp := newSpools()
 	d.spools = sp
-	for _, w := range d.workers {
+	for _, w := range d.atWork() {
 		sp.start(w)
 	}
 	d.s.run(func() error {
@@ -300,14 +295,14 @@ func (d *donor) announced() error {
 	select {
 	case <-d.spools.release:
 		return nil
-	case <-d.late:
+	case <-d.cutoff.passed():
 		return errOverrun
 	case <-d.s.ctx.Done():
 		return d.s.cause(nil)
 	}
 }
 
-// flushInTime is flush that gives up when the window's deadline passes. The flush then
+// flushInTime is flush that gives up when the window's cutoff passes. The flush then
 // goes on, and closeWindow waits for it, with the server released.
 func (d *donor) flushInTime() error {
 	done := make(chan error, 1)
@@ -315,7 +310,7 @@ func (d *donor) flushInTime() error {
 	select {
 	case err := <-done:
 		return err
-	case <-d.late:
+	case <-d.cutoff.passed():
 		d.flushing = done
 		return errOverrun
 	}
@@ -392,7 +387,7 @@ func (d *donor) still(w *window, sameSlots bool) (bool, error) {
 	if err := d.flushInTime(); err != nil {
 		return false, err
 	}
-	for _, w := range d.workers {
+	for _, w := range d.atWork() {
 		d.spools.start(w)
 	}
 	if err := d.move(ws); err != nil {

@@ -90,7 +90,7 @@ func (d *donor) watchLink() error {
 		}
 		now := d.look()
 		s := pack.Sample{
-			Took: now.at.Sub(last.at), Blocked: now.blocked - last.blocked, Senders: len(d.workers),
+			Took: now.at.Sub(last.at), Blocked: now.blocked - last.blocked, Senders: d.opened(),
 			Content: now.content - last.content, Wire: now.wire - last.wire, Idle: -1,
 		}
 		if now.idleKnown && last.idleKnown && s.Took > 0 {
@@ -133,7 +133,7 @@ func (d *donor) explain(took time.Duration) {
 	if took < worthExplaining || d.c.Compress != pack.Auto || d.packing.codec == pack.None || d.packing.ever.Load() || len(d.workers) == 0 {
 		return
 	}
-	share := d.s.blockedWriting().Seconds() / (took.Seconds() * float64(len(d.workers)))
+	share := d.s.blockedWriting().Seconds() / (took.Seconds() * float64(d.opened()))
 	d.c.Note("content was not compressed (compress=auto): the link was not the bottleneck for long enough, or no processor was idle; workers waited for the link %.0f%% of the time", 100*share)
 }
 
@@ -159,8 +159,8 @@ func (w *worker) futile(r *row, off int64, p []byte) bool {
 
 // transmit puts one chunk on the wire, packed if that is wanted and helps. raw says
 // that it is not to be tried. It belongs to the goroutine that sends: the worker's, or
-// its spool's while there is one.
-func (w *worker) transmit(id uint32, raw bool, head, content []byte) error {
+// its spool's while there is one. content lies in *unit, which may be replaced.
+func (w *worker) transmit(id uint32, raw bool, head, content []byte, unit *[]byte) error {
 	payload, codec := content, pack.None
 	if p := &w.d.packing; !raw && p.on.Load() {
 		if err := w.packer.Use(p.codec, w.d.c.CompressLevel); err != nil {
@@ -173,7 +173,13 @@ func (w *worker) transmit(id uint32, raw bool, head, content []byte) error {
 		payload, codec = w.packer.Pack(content)
 		msg.SetCodec(head, codec)
 	}
-	if err := w.conn.Send(uint8(msg.TypeChunk), head, payload); err != nil {
+	var err error
+	if codec == pack.None {
+		err = w.conn.Give(uint8(msg.TypeChunk), head, payload, unit)
+	} else {
+		err = w.conn.Send(uint8(msg.TypeChunk), head, payload)
+	}
+	if err != nil {
 		return w.d.s.lost("send file content", err)
 	}
 	w.d.p.carried.Add(int64(len(content)))

@@ -48,16 +48,14 @@ func TestTooManyConnections(t *testing.T) {
 		_, err := Receive(ctx, JoinerConfig{Listener: ln, Store: func(Offer) (*store.Store, error) { panic("no offer was made") }})
 		failed <- err
 	}()
-	control, err := wire.Dial(ctx, ln.Ticket("127.0.0.1"), wire.Control, c)
+	control, err := wire.DialLink(ctx, ln.Ticket("127.0.0.1"), c, wire.LinkConfig{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer control.Close()
-	c.Session = control.Session()
-	data, err := wire.Dial(ctx, ln.Ticket("127.0.0.1"), wire.Data, c)
-	if err == nil {
-		defer data.Close()
-	}
+	data := control.Branch(1, wire.Limits{})
+	defer data.Close()
+	_ = data.Open() // the joiner tells
 	if err := <-failed; CodeOf(err) != CodeProtocol || !strings.Contains(err.Error(), "more than the 0 data connections") {
 		t.Errorf("joiner: %v", err)
 	}

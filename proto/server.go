@@ -1,9 +1,7 @@
 package proto
 
 import (
-	"errors"
 	"fmt"
-	"io"
 
 	"trireme/engine/block"
 	"trireme/proto/msg"
@@ -11,14 +9,12 @@ import (
 	"trireme/wire/pack"
 )
 
-// server answers one data connection of the donor: it applies chunks and computes
+// server answers one data link of the donor: it applies chunks and computes
 // digests, one frame after another.
 type server struct {
 	j    *joiner
-	conn *wire.Conn
+	conn *wire.Link
 	hash *block.Hasher
-
-	flushed bool // the last frame was a Flush
 
 	unpacker pack.Unpacker
 
@@ -37,25 +33,16 @@ type server struct {
 	list   []block.Digest
 }
 
-// serve handles one data connection until the donor closes it.
-func (j *joiner) serve(c *wire.Conn) error {
+// serve handles one data link until the session ends.
+func (j *joiner) serve(l *wire.Link) error {
 	v := &server{
-		j: j, conn: c,
+		j: j, conn: l,
 		in: make([]byte, msg.MaxBody), unit: make([]byte, block.Unit),
 	}
 	for {
-		typ, body, err := c.Recv(v.in)
+		typ, body, err := l.Recv(v.in)
 		if err != nil {
-			if v.flushed && errors.Is(err, io.EOF) {
-				// Everything is applied and the donor has closed: it replaces a
-				// connection whose keys are worn out.
-				j.mu.Lock()
-				j.data--
-				j.mu.Unlock()
-				j.s.disown(c)
-				return nil
-			}
-			if j.finished.Load() && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) || j.s.closing.Load() {
+			if j.finished.Load() || j.s.closing.Load() {
 				return nil
 			}
 			return j.s.lost("data connection", err)
@@ -78,7 +65,6 @@ func (v *server) handle(t msg.Type, body []byte) error {
 	if v.hash == nil {
 		v.hash = block.NewHasher(v.j.key)
 	}
-	v.flushed = t == msg.TypeFlush
 	switch t {
 	case msg.TypeChunk:
 		return v.chunk(body)

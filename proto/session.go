@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,11 +15,6 @@ import (
 const (
 	// beatEvery is the time between two heartbeats of each end.
 	beatEvery = time.Second
-	// silenceLive is how long an end may stay silent before it counts as dead:
-	// long enough for a joiner whose disk stalls every goroutine.
-	silenceLive = 60 * time.Second
-	// silenceLocked is the same while the donor's server is locked (R-LOCK-7).
-	silenceLocked = 5 * time.Second
 	// graceForCause is how long a broken data connection waits for the reason that
 	// the control connection may be carrying, so that "broken pipe" is not what the
 	// operator reads (H13).
@@ -53,8 +45,7 @@ type session struct {
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup // every goroutine of this end
 
-	silence atomic.Int64             // time.Duration: allowed silence on control
-	end     atomic.Int64             // wall clock, ns: when control is cut off whatever arrives; 0: not yet
+	outage  time.Duration            // how long a lost connection is tried again; 0: not at all
 	deaf    atomic.Bool              // control itself has failed: nobody hears us
 	closing atomic.Bool              // no more failures are recorded: the session is over
 	beats   func() int64             // what our heartbeats report
@@ -62,15 +53,15 @@ type session struct {
 	queue   func() (msg.Queue, bool) // what goes with our heartbeats; nil: nothing
 	queued  func(msg.Queue)          // called with what the peer reports of its queue; nil: nobody cares
 
-	control *wire.Conn
+	control *wire.Link
 	in      chan frame // control frames for the main function; closed by the reader
 	sending sync.Mutex // one writer on control at a time
 	scratch []byte     // guarded by sending
 
 	mu    sync.Mutex
-	conns []*wire.Conn
-	past  int64         // wire bytes of connections that were replaced
-	spent time.Duration // what those waited in writes
+	links []*wire.Link // control too
+
+	reopened reopened
 }
 
 // frame is one control message. The body belongs to the receiver.
@@ -79,10 +70,9 @@ type frame struct {
 	body []byte
 }
 
-func newSession(ctx context.Context) *session {
-	s := &session{in: make(chan frame, maxAhead)}
+func newSession(ctx context.Context, outage time.Duration) *session {
+	s := &session{in: make(chan frame, maxAhead), outage: outage}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
-	s.silence.Store(int64(silenceLive))
 	return s
 }
 
@@ -125,113 +115,69 @@ func (s *session) lost(what string, err error) error {
 	case <-s.ctx.Done():
 		return s.cause(err)
 	case <-t.C:
-		return failf(CodeNetwork, "%s: %w", what, hangup(err))
+		return linkError(what, err)
 	}
 }
 
-// hangup words an end of file as what it means here.
-func hangup(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("the other end closed the connection")
-	}
-	return err
-}
-
-// own adds a connection to those that close with the session.
-func (s *session) own(c *wire.Conn) {
+// own adds a link to those that close with the session.
+func (s *session) own(l *wire.Link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.conns = append(s.conns, c)
+	s.links = append(s.links, l)
 	if s.ctx.Err() != nil {
-		c.Close()
+		l.Abandon()
 	}
 }
 
-// disown closes a connection that is no longer used; its bytes stay counted.
-func (s *session) disown(c *wire.Conn) {
+// each runs f for all links.
+func (s *session) each(f func(*wire.Link)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c.Close()
-	s.past += c.Written() + c.Read()
-	s.spent += c.BlockedWriting()
-	s.conns = slices.DeleteFunc(s.conns, func(o *wire.Conn) bool { return o == c })
+	for _, l := range s.links {
+		f(l)
+	}
 }
 
 // wireBytes counts what all connections of the session moved, both ways.
-func (s *session) wireBytes() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := s.past
-	for _, c := range s.conns {
-		n += c.Written() + c.Read()
-	}
+func (s *session) wireBytes() (n int64) {
+	s.each(func(l *wire.Link) { n += l.Written() + l.Read() })
+	return n
+}
+
+// delivered counts what has reached the peer's system.
+func (s *session) delivered() (n int64) {
+	s.each(func(l *wire.Link) { n += l.Delivered() })
 	return n
 }
 
 // blockedWriting is the time that all connections of the session have waited for the
 // kernel to take bytes.
-func (s *session) blockedWriting() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d := s.spent
-	for _, c := range s.conns {
-		d += c.BlockedWriting()
-	}
+func (s *session) blockedWriting() (d time.Duration) {
+	s.each(func(l *wire.Link) { d += l.BlockedWriting() })
 	return d
 }
 
-// hush changes how long the peer may stay silent, for the read that is waiting too.
-func (s *session) hush(d time.Duration) error {
-	s.silence.Store(int64(d))
-	return s.control.SetReadDeadline(time.Now().Add(d))
-}
-
-// arm sets the deadline of the next read on control. hush and expire may run at the
-// same time; what they say wins.
-func (s *session) arm() error {
-	for {
-		end, limit := s.end.Load(), s.silence.Load()
-		at := time.Now().Add(time.Duration(limit))
-		if end != 0 {
-			at = time.Unix(0, end)
-		}
-		if err := s.control.SetReadDeadline(at); err != nil {
-			return err
-		}
-		if s.end.Load() == end && s.silence.Load() == limit {
-			return nil
-		}
-	}
-}
-
 // expire gives the peer lastWords to hang up, whatever it still sends.
-func (s *session) expire() {
-	at := time.Now().Add(lastWords)
-	if s.end.CompareAndSwap(0, at.UnixNano()) {
-		_ = s.control.SetReadDeadline(at)
-	}
-}
+func (s *session) expire() { s.control.Expire(lastWords) }
 
-// attach makes c the control connection and starts its reader and heartbeat.
-func (s *session) attach(c *wire.Conn) {
-	s.control = c
-	s.own(c)
+// attach makes l the control link and starts its reader and heartbeat.
+func (s *session) attach(l *wire.Link) {
+	s.control = l
+	s.own(l)
 	s.run(s.readControl)
 	s.run(s.beat)
 	s.run(s.cutData)
 }
 
-// cutData closes the data connections when the session ends, so that nobody stays
+// cutData closes the data links when the session ends, so that nobody stays
 // blocked on one. Control stays open for the last words.
 func (s *session) cutData() error {
 	<-s.ctx.Done()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, c := range s.conns {
-		if c != s.control {
-			c.Close()
+	s.each(func(l *wire.Link) {
+		if l != s.control {
+			l.Abandon()
 		}
-	}
+	})
 	return nil
 }
 
@@ -241,19 +187,14 @@ func (s *session) readControl() error {
 	defer close(s.in)
 	buf := make([]byte, msg.MaxBody)
 	for {
-		if err := s.arm(); err != nil {
-			return failf(CodeNetwork, "wait for the other end: %w", err)
-		}
 		typ, body, err := s.control.Recv(buf)
 		switch {
 		case err == nil:
 		case s.closing.Load():
 			return nil
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return failf(CodeTimeout, "the other end has been silent for %v", time.Duration(s.silence.Load()))
 		default:
 			s.deaf.Store(true)
-			return failf(CodeNetwork, "control connection: %w", hangup(err))
+			return linkError("control connection", err)
 		}
 		t := msg.Type(typ)
 		switch {
@@ -330,9 +271,6 @@ func (s *session) send(t msg.Type, m appender) error {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.scratch = m.Append(s.scratch[:0])
-	if err := s.control.SetWriteDeadline(time.Now().Add(silenceLive)); err != nil {
-		return err
-	}
 	if err := s.control.Send(uint8(t), s.scratch, nil); err != nil {
 		return err
 	}
@@ -388,35 +326,40 @@ func (s *session) close(err error) error {
 	} else {
 		s.cancel(err)
 	}
-	var e *Error
 	if s.control != nil {
-		s.expire()
-		if err != nil && !s.deaf.Load() && !(errors.As(err, &e) && e.Remote) {
-			s.farewell(err)
-		}
+		s.part(err)
 	}
-	s.mu.Lock()
-	for _, c := range s.conns {
-		c.Close()
-	}
-	s.mu.Unlock()
+	s.each(func(l *wire.Link) { l.Close() })
 	s.wg.Wait()
 	return err
 }
 
-// farewell tells the peer why, then waits until it has hung up: closing at once,
-// with its frames unread, could destroy the message on its way.
-func (s *session) farewell(err error) {
-	if s.control.SetWriteDeadline(time.Now().Add(lastWords)) != nil {
+// part takes leave of the peer: it hears err when it was ours, and we wait until it has
+// hung up. Closing at once, with its frames unread, could destroy the message on its way.
+func (s *session) part(err error) {
+	var e *Error
+	if err != nil && s.outage != 0 {
+		s.control.SetLimits(wire.Limits{Outage: lastWords}) // no longer for an end that has failed
+	}
+	s.expire()
+	switch {
+	case err == nil:
+		s.control.End()
+	case s.deaf.Load() || errors.As(err, &e) && e.Remote:
+		return
+	case s.send(msg.TypeAbort, msg.Abort{Code: uint8(CodeOf(err)), Text: err.Error()}) != nil:
 		return
 	}
-	s.sending.Lock()
-	b := msg.Abort{Code: uint8(CodeOf(err)), Text: err.Error()}.Append(nil)
-	sent := s.control.Send(uint8(msg.TypeAbort), b, nil) == nil && s.control.Flush() == nil
-	s.sending.Unlock()
-	if !sent {
-		return
+	for range s.in { // ends with the reader, when its time is over at the latest
 	}
-	for range s.in { // ends with the reader, at the deadline at the latest
+}
+
+// oneAtATime keeps a Note's promise: those that watch links have things to say too.
+func oneAtATime(note func(string, ...any)) func(string, ...any) {
+	var mu sync.Mutex
+	return func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		note(format, args...)
 	}
 }

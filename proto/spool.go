@@ -78,7 +78,7 @@ func (p *spools) start(w *worker) {
 		for x := range s.queue {
 			if !failed && w.d.s.ctx.Err() == nil {
 				// Packed here and not by the worker, whose reading is what the lock waits for.
-				if err := w.transmit(x.id, x.raw, x.head, x.content); err != nil {
+				if err := w.transmit(x.id, x.raw, x.head, x.content, &x.unit); err != nil {
 					failed = true
 					w.d.s.fail(err)
 				}
@@ -92,7 +92,7 @@ func (p *spools) start(w *worker) {
 func (s *spool) put(w *worker, id uint32, raw bool, content []byte) error {
 	select {
 	case s.all.budget <- struct{}{}:
-	case <-w.d.late:
+	case <-w.d.cutoff.passed():
 		return errOverrun
 	case <-w.d.s.ctx.Done():
 		return w.d.s.cause(nil)

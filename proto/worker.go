@@ -15,13 +15,14 @@ import (
 	"trireme/wire/pack"
 )
 
-// worker is one data connection of the donor with its buffer: it takes a job,
+// worker is one data link of the donor with its buffer: it takes a job,
 // reads, compares, sends, and takes the next (run to completion, performance 4.5).
 // Only one goroutine uses it at a time.
 type worker struct {
-	d    *donor
-	conn *wire.Conn
-	hash *block.Hasher
+	d     *donor
+	index int // in the crew
+	conn  *wire.Link
+	hash  *block.Hasher
 
 	unit  []byte // block.Unit bytes, file content on its way out
 	reply []byte // frames coming in
@@ -54,11 +55,19 @@ type worker struct {
 	openID uint32
 }
 
-func newWorker(d *donor, conn *wire.Conn) *worker {
-	return &worker{
-		d: d, conn: conn, hash: block.NewHasher(d.key),
-		unit: make([]byte, block.Unit), reply: make([]byte, msg.MaxBody),
+func newWorker(d *donor, conn *wire.Link, index int) *worker {
+	return &worker{d: d, conn: conn, index: index}
+}
+
+// connect connects the worker's link and gets it its buffers, which those that are never
+// wanted do without.
+func (w *worker) connect() error {
+	if err := w.conn.Open(); err != nil || w.hash != nil {
+		return err
 	}
+	w.hash = block.NewHasher(w.d.key)
+	w.unit, w.reply = make([]byte, block.Unit), make([]byte, msg.MaxBody)
+	return nil
 }
 
 func (w *worker) release() {
@@ -72,11 +81,6 @@ func (w *worker) release() {
 func (w *worker) do(j job) error {
 	if w.d.s.ctx.Err() != nil {
 		return w.d.s.cause(nil)
-	}
-	if w.spool == nil && w.conn.Spent() {
-		if err := w.renew(); err != nil {
-			return err
-		}
 	}
 	if err := w.compare(j); err != nil {
 		return err
@@ -93,26 +97,6 @@ func (w *worker) do(j job) error {
 			return err
 		}
 	}
-	return nil
-}
-
-// renew replaces a connection whose keys have protected as much as they may (RFC
-// 8446 5.5; Go never updates them). Everything sent on it is applied first.
-func (w *worker) renew() error {
-	if err := w.flush(0); err != nil {
-		return err
-	}
-	c := w.d.c.Wire
-	c.Session = w.d.s.control.Session()
-	conn, err := wire.Dial(w.d.s.ctx, w.d.c.Ticket, wire.Data, c)
-	if err != nil {
-		return w.d.s.cause(wireError("replace a data connection", err))
-	}
-	w.d.c.Note("replaced a data connection whose key had protected %d MiB", w.conn.Written()>>20)
-	old := w.conn
-	w.d.s.own(conn)
-	w.conn = conn
-	w.d.s.disown(old)
 	return nil
 }
 
@@ -259,7 +243,7 @@ func (w *worker) ship(id uint32, raw bool, content []byte) error {
 	if w.spool != nil {
 		return w.spool.put(w, id, raw, content)
 	}
-	return w.transmit(id, raw, w.head, content)
+	return w.transmit(id, raw, w.head, content, &w.unit)
 }
 
 // grain is how finely zeroes are looked for: by file system block where the file

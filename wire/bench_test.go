@@ -87,6 +87,60 @@ func cpuSeconds(b *testing.B) float64 {
 	return float64(r.Utime.Nano()+r.Stime.Nano()) / 1e9
 }
 
+// BenchmarkLink is BenchmarkPipe over links, which keep what the peer has not acknowledged.
+func BenchmarkLink(b *testing.B) {
+	for _, transport := range []string{"tls", "plain"} {
+		for _, conns := range []int{1, 4} {
+			b.Run(fmt.Sprintf("transport=%s/conns=%d", transport, conns), func(b *testing.B) {
+				benchmarkLink(b, transport == "plain", conns)
+			})
+		}
+	}
+}
+
+func benchmarkLink(b *testing.B, plain bool, conns int) {
+	s := newSession(b, plain, conns)
+	var left atomic.Int64
+	var senders, receivers sync.WaitGroup
+	var donors []*Link
+	for i := range conns {
+		d, j := s.data(i + 1)
+		donors = append(donors, d)
+		receivers.Go(func() {
+			buf := make([]byte, MaxFrame)
+			for {
+				if _, _, err := j.Recv(buf); err != nil {
+					return
+				}
+			}
+		})
+	}
+	b.SetBytes(1 << 20)
+	b.ReportAllocs()
+	left.Store(int64(b.N))
+	b.ResetTimer()
+	before := cpuSeconds(b)
+	for _, d := range donors {
+		senders.Go(func() {
+			unit, head := make([]byte, 1<<20), make([]byte, 32)
+			for left.Add(-1) >= 0 {
+				if err := d.Give(1, head, unit, &unit); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+			if err := d.Flush(); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+	senders.Wait()
+	b.StopTimer()
+	b.ReportMetric((cpuSeconds(b)-before)*1e9/float64(b.N)/(1<<20), "cpu-s/GB")
+	s.close()
+	receivers.Wait()
+}
+
 // BenchmarkPreface is what one more connection costs, TCP included.
 func BenchmarkPreface(b *testing.B) {
 	for _, plain := range []bool{false, true} {

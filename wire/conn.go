@@ -37,6 +37,7 @@ type Conn struct {
 	sentRecords atomic.Int64
 	keyRecords  int64 // that many in one direction, and the connection is Spent
 
+	ack    [ackSize]byte     // writing; the same
 	header [FrameHeader]byte // reading; a field, because a local would be allocated for each frame
 }
 
@@ -69,14 +70,16 @@ var errDead = errors.New("the connection has carried as much as its TLS key allo
 // Send puts one frame with the given head and body, either of which may be empty, into the stream:
 //
 //	0 1  type
-//	1 1  flags, zero
+//	1 1  flags, zero; Links use one
 //	2 2  reserved, zero
 //	4 4  length of head and body together, big endian, at most MaxFrame
 //	8    head, body
 //
 // It may keep the frame in a buffer until Flush, and may block when buffers are full. Head and body are not retained. Whole TLS
 // records are encrypted straight from body.
-func (c *Conn) Send(typ uint8, head, body []byte) error {
+func (c *Conn) Send(typ uint8, head, body []byte) error { return c.send(typ, 0, head, body) }
+
+func (c *Conn) send(typ, flags uint8, head, body []byte) error {
 	n := len(head) + len(body)
 	if n > MaxFrame {
 		panic(fmt.Sprintf("wire: internal error: frame of type %d with %d bytes, at most %d are allowed", typ, n, MaxFrame))
@@ -87,7 +90,7 @@ func (c *Conn) Send(typ uint8, head, body []byte) error {
 		}
 	}
 	b := c.out[c.outN : c.outN+FrameHeader]
-	b[0], b[1], b[2], b[3] = typ, 0, 0, 0
+	b[0], b[1], b[2], b[3] = typ, flags, 0, 0
 	binary.BigEndian.PutUint32(b[4:], uint32(n))
 	c.outN += FrameHeader
 	if err := c.put(head); err != nil {
@@ -156,36 +159,57 @@ func (c *Conn) Flush() error {
 // complete. io.EOF, unwrapped, means that the peer closed the connection properly between two frames; an end anywhere else
 // is io.ErrUnexpectedEOF. A frame that does not fit is a *FrameError, and nothing of it has been read.
 func (c *Conn) Recv(buf []byte) (typ uint8, body []byte, err error) {
+	h, err := c.recvHeader(0)
+	if err != nil {
+		return 0, nil, err
+	}
+	body, err = c.recvBody(h, buf)
+	return h.typ, body, err
+}
+
+// frameHeader is the beginning of a frame whose content has not been read.
+type frameHeader struct {
+	typ, flags uint8
+	length     uint32
+}
+
+// recvHeader reads a header, in which only the given flags may be set. io.EOF as with Recv.
+func (c *Conn) recvHeader(flags uint8) (frameHeader, error) {
 	h := c.header[:]
 	if _, err := io.ReadFull(c.stream, h); err != nil {
 		// crypto/tls says io.EOF both for a closing alert and for a stream that just stops. Only after the first has TCP not
 		// come to its end yet, or not been asked.
 		cut := c.peer.Suite != plainWord && c.socket.ended
 		if err == io.EOF && !cut {
-			return 0, nil, io.EOF
+			return frameHeader{}, io.EOF
 		}
 		if err == io.EOF {
 			err = fmt.Errorf("the connection was cut off: %w", io.ErrUnexpectedEOF)
 		}
-		return 0, nil, fmt.Errorf("receive from %s: %w", c.peer.Remote, err)
+		return frameHeader{}, fmt.Errorf("receive from %s: %w", c.peer.Remote, err)
 	}
-	typ = h[0]
+	typ := h[0]
 	length := binary.BigEndian.Uint32(h[4:])
-	if h[1] != 0 || h[2] != 0 || h[3] != 0 {
-		return 0, nil, fmt.Errorf("receive from %s: %w", c.peer.Remote, &FrameError{Type: typ, Length: length})
+	if h[1]&^flags != 0 || h[2] != 0 || h[3] != 0 {
+		return frameHeader{}, fmt.Errorf("receive from %s: %w", c.peer.Remote, &FrameError{Type: typ, Length: length})
 	}
-	if limit := min(cap(buf), MaxFrame); length > uint32(limit) {
+	return frameHeader{typ, h[1], length}, nil
+}
+
+// recvBody reads the content of the frame whose header was read last.
+func (c *Conn) recvBody(h frameHeader, buf []byte) ([]byte, error) {
+	if limit := min(cap(buf), MaxFrame); h.length > uint32(limit) {
 		// Limit 0 is taken for reserved bits, and an empty buffer is no useful limit to print anyway.
-		return 0, nil, fmt.Errorf("receive from %s: %w", c.peer.Remote, &FrameError{Type: typ, Length: length, Limit: max(limit, 1)})
+		return nil, fmt.Errorf("receive from %s: %w", c.peer.Remote, &FrameError{Type: h.typ, Length: h.length, Limit: max(limit, 1)})
 	}
-	body = buf[:length]
+	body := buf[:h.length]
 	if _, err := io.ReadFull(c.stream, body); err != nil {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
-		return 0, nil, fmt.Errorf("receive from %s: frame of type %d with %d bytes: %w", c.peer.Remote, typ, length, err)
+		return nil, fmt.Errorf("receive from %s: frame of type %d with %d bytes: %w", c.peer.Remote, h.typ, h.length, err)
 	}
-	return typ, body, nil
+	return body, nil
 }
 
 // SetDeadline bounds all pending and future calls; zero removes the bound. A write that timed out leaves the connection

@@ -13,13 +13,16 @@
 //
 // Not guaranteed: a nonce that leaked before the donor used it opens the one control connection to whoever is first, unless the
 // policy asks for a certificate. Plain mode authenticates the two ends, but later bytes can be read and changed on the way.
-// Frames are not acknowledged: a nil error of Send or Flush says that the kernel took the bytes. A connection does not
-// reconnect. A name or address is as trustworthy as the resolver.
+// Frames of a Conn are not acknowledged: a nil error of Send or Flush says that the kernel took the bytes. A Conn does not
+// reconnect; a Link does, and delivers every frame once and in order over as many Conns as it takes, or fails for good. It does not
+// survive its process, and cannot tell a killed peer from a broken path. A name or address is as trustworthy as the resolver.
 //
 // Goroutines: a Listener owns one to accept and one per connection in its handshake; Close waits for all of them. Dial's have
-// ended when it returns. A Conn has none: Send and Flush run in one caller at a time, Recv in one, both at once are fine.
+// ended when it returns. A Conn has none: Send and Flush run in one caller at a time, Recv in one, both at once are fine. A Link has
+// none either, but for the moment in which the timer of an outage fires.
 //
 // Buffers: Send has copied or written head and body when it returns, so they are the caller's again. The body that Recv
 // returns lies in the buffer that was passed in. An accepted Conn owns about 0.3 MiB until it is closed; one that has not
-// authenticated owns none of that.
+// authenticated owns none of that. A Link keeps up to its window of 2 to 4 MiB beside that, and as much again of buffers it keeps for
+// the next frames.
 package wire

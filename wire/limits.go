@@ -64,4 +64,43 @@ const (
 
 	// acceptPause is how long a listener waits when the system has no descriptors left.
 	acceptPause = 50 * time.Millisecond
+
+	// A Link keeps what the peer has not acknowledged. The wide window is what it takes to keep a link of 50 ms and 80 MB/s busy. 7 wide
+	// ones, 17 others and the control link's come to 64 MiB, which is the most that a cut makes travel twice, and less than the
+	// sockets' own buffers may hold.
+	windowMost  = 4 << 20
+	windowLeast = 2 << 20
+	wideLinks   = 7
+
+	// MaxLinks bounds the data links of one session.
+	MaxLinks = 24
+
+	// keptFrames bounds the frames in a window: the bookkeeping of one link takes about 30 KiB.
+	keptFrames = 256
+
+	// smallSlab holds copies of requests, answers and heads of chunks.
+	smallSlab = 64 << 10
+
+	// A given body stays in its buffer only when it fills at least three quarters of it: the window counts buffers.
+	givenShare = 0.75
+
+	// attachTimeout bounds the exchange that attaches a connection to its link, which follows the preface at once.
+	attachTimeout = 10 * time.Second
+
+	// redialConnect bounds one TCP connect when a link is opened again: the kernel asks after 0, 1 and 3 s, and then waits longer than
+	// somebody should whose limit is 20 s in all.
+	redialConnect = 3 * time.Second
+	redialPause   = 50 * time.Millisecond
+	redialMost    = time.Second
+
+	// goneAfter is how long the joiner's port may refuse connections before its program is taken to have ended. A relay that is
+	// started again takes less.
+	goneAfter = 2 * time.Second
+
+	// attachesPerMinute bounds how often one link is opened again: far more often than any network breaks, far less often than a
+	// peer could that means harm.
+	attachesPerMinute = 1200
+
+	// maxAttaching bounds the connections of a session that have not said to which link they belong.
+	maxAttaching = 2 * MaxLinks
 )

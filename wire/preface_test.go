@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// vector computes the transcript of PREFACE.md section 7.
+// vector computes the transcript of PREFACE.md section 8.
 func vector() (names []string, values map[string][]byte) {
 	values = map[string][]byte{}
 	add := func(name string, v []byte) {

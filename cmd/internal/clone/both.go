@@ -143,6 +143,7 @@ func (o *options) both(t *transfer, b bothEnds, p *proto.Progress) (proto.Summar
 	defer ln.Close()
 	c := o.donor(t, b.from, b.src, p)
 	c.Ticket, c.Wire = ln.Ticket("127.0.0.1"), wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Plain: true}
+	c.Reconnect = 0 // within one process nothing is lost that comes back
 	var dirs *tree.Dirs
 	var sum proto.Summary
 	var sendErr, receiveErr error

@@ -19,9 +19,6 @@ func (r *resolver) inert() {
 	if at := r.ownValue("transport"); s.Transport == "quic" {
 		r.reject(at, "write transport=tls, or remove it", "QUIC is not available in this version")
 	}
-	if at := r.ownValue("reconnect"); s.Reconnect != 0 {
-		no(at, "a lost connection ends the transfer, and the next one goes on from what was copied")
-	}
 	if s.Verify == "page" {
 		no(r.ownValue("verify"), "page checksums are not looked at; verify=full compares every file under the lock")
 	}

@@ -9,7 +9,7 @@ import (
 func TestWithoutEffect(t *testing.T) {
 	const mark = "has no effect in this version"
 	for _, c := range []struct{ cnf, name string }{
-		{"[trireme]\nreconnect=9\n", "reconnect"},
+		{"[trireme]\nreconnect=9\n", ""},
 		{"[sst]\nsst-idle-timeout=9\n", "sst-idle-timeout"},
 		{"[sst]\ndonor_timeout=9\n", ""},
 		{"[trireme]\nprogress=/p\n", "progress"},

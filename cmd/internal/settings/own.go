@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"fmt"
 	"sort"
 	"strconv"
 	"strings"
@@ -19,7 +20,9 @@ const NoFile = "none"
 const (
 	defaultLockTarget = 2 * time.Second // consistency 10.2
 	defaultPasses     = 5               // consistency 10.2
-	defaultReconnect  = 30 * time.Second
+	// defaultReconnect is a little longer than Galera waits until it expels a node (evs.inactive_timeout, 15 s): after that there
+	// is no node left to join. A killed donor looks to its joiner like a broken network, so it is not longer either.
+	defaultReconnect = 20 * time.Second
 
 	maxStreams = 256
 	maxPasses  = 1000
@@ -93,6 +96,7 @@ func (r *resolver) own() {
 	at = r.ownValue("reconnect")
 	s.Reconnect = r.duration(at, defaultReconnect)
 	r.show("reconnect", at, s.Reconnect.String())
+	s.ReconnectFrom = fmt.Sprintf("reconnect=%v, %s", s.Reconnect, originOr(at))
 
 	at = r.ownValue("log-format")
 	s.LogFormat = r.word(at, "text", "text", "json")
@@ -164,6 +168,13 @@ func autoOr(n int) string {
 		return "auto"
 	}
 	return strconv.Itoa(n)
+}
+
+func originOr(at Setting) string {
+	if at.IsSet() {
+		return at.Origin
+	}
+	return OriginDefault
 }
 
 func noLimit(d time.Duration) string {

@@ -145,6 +145,7 @@ type Settings struct {
 	DonorTimeout    time.Duration // the donor's limit for reaching the joiner; 0 means without limit
 	DonorTimeoutSet bool          // somebody wrote it down
 	Reconnect       time.Duration // how long a lost connection is tried again; 0 means never
+	ReconnectFrom   string        // the same with its origin, for errors
 
 	RateLimit     int64 // bytes per second; 0 means none
 	Streams       int   // 0 means automatic

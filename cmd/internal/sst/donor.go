@@ -34,7 +34,7 @@ func (c *call) donor() error {
 	cfg := proto.DonorConfig{
 		Ticket: ticket, Wire: ch, Software: c.program, Node: c.node, Bypass: c.args.Bypass,
 		Streams: c.streams(), NoDelta: c.set.Delta == "off", VerifyAll: c.set.Verify == "full" || c.set.Paranoid,
-		Note: c.log.Infof,
+		Reconnect: c.set.Reconnect, ReconnectFrom: c.set.ReconnectFrom, Note: c.log.Infof,
 	}
 	if c.args.Bypass {
 		return c.bypass(cfg)

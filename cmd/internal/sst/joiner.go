@@ -78,6 +78,7 @@ func (c *call) joiner() error {
 		},
 		Software: c.program, Node: c.node, Facts: c.facts(nil), Streams: c.set.MaxStreams, Compress: ends.Compression(c.set),
 		FirstContact: c.set.InitialTimeout, Progress: &p, Note: c.log.Infof,
+		Reconnect: c.set.Reconnect, ReconnectFrom: c.set.ReconnectFrom,
 		Gentle: true,
 		Queue: func() (waiting, room int64, ok bool) {
 			return galera.Queue(galera.QueueConfig{Dir: c.set.GCacheDir, Limit: c.set.RecvQueueMax})
