@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"trireme/engine/gentle"
+	"trireme/engine/share"
 	"trireme/engine/tree"
 	"trireme/proto/msg"
 	"trireme/wire"
@@ -96,6 +97,11 @@ type DonorConfig struct {
 	// joiner keeps what has arrived for a later transfer to compare with, and no server
 	// can start on it (R-COPY-7). It needs no Locker and takes no lock.
 	Basis bool
+	// Share is this transfer's part in one reading for several joiners, for the first pass that
+	// reads content; what follows looks at the files itself, so that no check rests on what was read
+	// for another one. It has left when Send returns. It goes with datadirs that nobody writes, or with Basis.
+	// nil: all is read for this joiner alone.
+	Share *share.Reader
 	// PageLSN says that the server writes all its pages before it reports the lock,
 	// so that a page's LSN tells whether it changed (consistency 1.2, 2.6).
 	PageLSN bool
@@ -133,6 +139,9 @@ type Summary struct {
 // if it could be reached.
 func Send(ctx context.Context, c DonorConfig) (Summary, error) {
 	d := newDonor(ctx, c)
+	if c.Share != nil {
+		defer c.Share.Leave()
+	}
 	sum, err := d.converse()
 	if err = d.s.close(err); err != nil {
 		return Summary{}, err
@@ -175,6 +184,8 @@ type donor struct {
 	// Set between passes, read by workers.
 	tracking bool   // what is sent is remembered in the rows
 	finding  bool   // rechecks only count
+	sharing  bool   // what is read is read for other joiners too
+	shared   bool   // that is over
 	after    uint64 // not 0: the lock is over, and was held at this LSN
 
 	found     atomic.Int64 // what rechecks found while finding
@@ -299,6 +310,9 @@ func (d *donor) full(streams int) (Summary, error) {
 	d.p.enter(PhaseScanning)
 	if d.c.Basis {
 		d.yield(true) // somebody may be writing all the time
+		if d.c.Share != nil {
+			d.c.Share.Begin() // changes are counted from the look at the files that follows
+		}
 	}
 	d.judgePages()
 	lsn, at, t, err := d.firstScan()
@@ -434,7 +448,7 @@ func (d *donor) watchProgress() error {
 				figure, since = -1, now
 				continue
 			}
-			if f := s.Done + s.Read + s.Sent + s.Holes + d.p.remote.Load() + d.held.Load(); f != figure {
+			if f := s.Done + s.Read + s.Given + s.Sent + s.Holes + d.p.remote.Load() + d.held.Load(); f != figure {
 				figure, since = f, now
 			}
 			if now.Sub(since) > limit {

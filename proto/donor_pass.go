@@ -119,7 +119,13 @@ func (d *donor) pass(kind msg.PassKind, df diff, wishes []wish) (PassStats, erro
 			w.have = d.cat.rows[w.id].have
 		}
 	}
-	if err := d.move(wishes); err != nil {
+	d.sharing = d.c.Share != nil && len(wishes) > 0 && !d.shared
+	err := d.move(wishes)
+	if d.sharing {
+		d.c.Share.Leave() // nobody shall wait for the rest of this transfer
+		d.sharing, d.shared = false, true
+	}
+	if err != nil {
 		return PassStats{}, err
 	}
 	if err := d.flush(); err != nil {
@@ -198,13 +204,21 @@ func (d *donor) move(wishes []wish) error {
 	for _, w := range d.workers {
 		w.release() // a name may stand for another file by now
 	}
-	for _, q := range plan(wishes, len(d.workers)) {
+	lanes := len(d.workers)
+	if d.sharing {
+		lanes = sharedLanes
+	}
+	for _, q := range plan(wishes, lanes) {
 		if err := d.work(q); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// sharedLanes is how many files are read by turns when several joiners get them: the same number
+// for all, whatever connections each has, so that they come to them in the same order.
+const sharedLanes = 4
 
 // work lets every worker take jobs off one queue and waits for all of them: the
 // next order must not begin before (R-COPY-4).
