@@ -204,11 +204,7 @@ func (d *donor) move(wishes []wish) error {
 	for _, w := range d.workers {
 		w.release() // a name may stand for another file by now
 	}
-	lanes := len(d.workers)
-	if d.sharing {
-		lanes = sharedLanes
-	}
-	for _, q := range plan(wishes, lanes) {
+	for _, q := range plan(wishes, d.lanes()) {
 		if err := d.work(q); err != nil {
 			return err
 		}
@@ -219,6 +215,13 @@ func (d *donor) move(wishes []wish) error {
 // sharedLanes is how many files are read by turns when several joiners get them: the same number
 // for all, whatever connections each has, so that they come to them in the same order.
 const sharedLanes = 4
+
+func (d *donor) lanes() int {
+	if d.sharing {
+		return sharedLanes
+	}
+	return len(d.workers)
+}
 
 // work lets every worker take jobs off one queue and waits for all of them: the
 // next order must not begin before (R-COPY-4).

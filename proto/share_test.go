@@ -4,14 +4,17 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"trireme/engine/block"
 	"trireme/engine/share"
+	"trireme/engine/tree"
 )
 
 // fleet is one donor's datadir and several joiners that get it at the same time.
@@ -124,6 +127,54 @@ func TestFleet(t *testing.T) {
 	if got, want := f.rigs[2].progress[0].Snapshot().Sent, int64((20<<20+100*16384-1)/(100*16384)*16384); got != want {
 		t.Errorf("%d bytes sent for a page in a hundred, %d were due", got, want)
 	}
+}
+
+// TestFleetOrder: joiners with different numbers of connections come to big files in the same order, so that a window that holds a part
+// of them is enough. The workers are played; the order is the donor's.
+func TestFleetOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const files, size = 6, 100 << 20
+		var ws []wish
+		for id := range uint32(files) {
+			ws = append(ws, wish{id: id, class: tree.Tablespace, size: size})
+		}
+		s := share.New(share.Config{})
+		var wg sync.WaitGroup
+		for i := range 3 {
+			part := s.Join(func() { t.Errorf("joiner %d fell out of step", i) })
+			d := &donor{sharing: true, workers: make([]*worker, i*2+1)}
+			var mu sync.Mutex
+			queue := plan(ws, d.lanes())[0]
+			next := func() job {
+				mu.Lock()
+				defer mu.Unlock()
+				if len(queue) == 0 {
+					return nil
+				}
+				j := queue[0]
+				queue = queue[1:]
+				return j
+			}
+			for range d.workers {
+				wg.Go(func() {
+					p := make([]byte, block.Unit)
+					for j := next(); j != nil; j = next() {
+						for off := j[0].off; off < j[0].off+j[0].n; off += block.Unit {
+							time.Sleep(time.Duration(len(d.workers)) * time.Millisecond)
+							_, _, err := part.ReadAt(t.Context(), share.Key{Path: strconv.Itoa(int(j[0].id))}, p, off, true, func(p []byte, _ int64) (int, error) { return len(p), nil })
+							if err != nil {
+								t.Error(err)
+							}
+						}
+					}
+				})
+			}
+		}
+		wg.Wait()
+		if st := s.Stats(); st.Read != files*size {
+			t.Errorf("%+v for %d bytes", st, files*size)
+		}
+	})
 }
 
 // TestFleetBasis: a basis for several, from a datadir that is written.

@@ -137,8 +137,8 @@ func TestPace(t *testing.T) {
 		falls  bool
 	}{{1030 * time.Millisecond, false}, {2 * time.Second, true}} {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFile("f", 60*block.Unit)
-			s := New(Config{Window: 4 << 20, Patience: time.Second})
+			f := newFile("f", 120*block.Unit)
+			s := New(Config{Window: block.Unit, Patience: time.Second})
 			var fell atomic.Int32
 			a, b := s.Join(nil), s.Join(func() { fell.Add(1) })
 			var wg sync.WaitGroup
@@ -282,6 +282,27 @@ func TestErrors(t *testing.T) {
 	if err := copyUnits(t.Context(), b, f, 0); err != nil {
 		t.Error(err)
 	}
+	// One that waits for the reading of another hears nothing of its failure either.
+	synctest.Test(t, func(t *testing.T) {
+		s := New(Config{})
+		a, b := s.Join(nil), s.Join(nil)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			p := make([]byte, block.Unit)
+			_, _, err := a.ReadAt(t.Context(), f.key, p, 0, true, func([]byte, int64) (int, error) {
+				time.Sleep(time.Second)
+				return 0, errDisk
+			})
+			if !errors.Is(err, errDisk) {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		if err := copyUnits(t.Context(), b, f, 0); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+	})
 }
 
 // TestManyWorkers: several workers of each copy, in true parallel, with parts read again; every byte is right, and memory bounded.
