@@ -105,6 +105,29 @@ func (o *options) source(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.basis, "live-basis", false, "copy from a server that runs: no server can start on the result until an exact copy has completed it")
 }
 
+// command completes cmd: its run begins with a transfer and ends it, whatever run does.
+func (o *options) command(program string, cmd *cobra.Command, run func(t *transfer, cmd *cobra.Command, args []string) error) *cobra.Command {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		t, end, err := o.start(cmd, program)
+		if err != nil {
+			return err
+		}
+		defer end()
+		return run(t, cmd, args)
+	}
+	return cmd
+}
+
+// end finds settings and layout of an end that is described by the flags for directories and by --defaults-file.
+func (o *options) end(t *transfer, role settings.Role, dir string) (*settings.Settings, tree.Layout, error) {
+	set, err := o.resolve(role, dir, o.defaultsFile, true, t.show.Note)
+	if err != nil {
+		return nil, tree.Layout{}, err
+	}
+	lay, err := layout(set)
+	return set, lay, err
+}
+
 // check finds what flags cannot check themselves.
 func (o *options) check() error {
 	if !slices.Contains([]string{show.Auto, show.Bar, show.Log, show.None}, o.progress) {

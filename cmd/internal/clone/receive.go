@@ -43,18 +43,10 @@ type receiveOptions struct {
 // Receive is the command "trireme receive". program is what the other end is told about us.
 func Receive(program string) *cobra.Command {
 	o := new(receiveOptions)
-	cmd := &cobra.Command{
+	cmd := o.command(program, &cobra.Command{
 		Use: "receive DIR", Short: "receive a datadir from another host", Long: receiveLong, Args: cobra.ExactArgs(1),
 		ValidArgsFunction: directories(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			t, end, err := o.start(cmd, program)
-			if err != nil {
-				return err
-			}
-			defer end()
-			return o.run(t, args[0])
-		},
-	}
+	}, func(t *transfer, _ *cobra.Command, args []string) error { return o.run(t, args[0]) })
 	o.common(cmd, "target")
 	o.target(cmd)
 	o.certificates(cmd)
@@ -86,11 +78,7 @@ func (o *receiveOptions) run(t *transfer, dir string) (err error) {
 	if dir, err = absolute(dir); err != nil {
 		return err
 	}
-	set, err := o.resolve(settings.Joiner, dir, o.defaultsFile, true, t.show.Note)
-	if err != nil {
-		return err
-	}
-	lay, err := layout(set)
+	set, lay, err := o.end(t, settings.Joiner, dir)
 	if err != nil {
 		return err
 	}

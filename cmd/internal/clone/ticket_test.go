@@ -1,6 +1,7 @@
 package clone
 
 import (
+	"bufio"
 	"strings"
 	"testing"
 	"time"
@@ -55,14 +56,14 @@ func FuzzTicket(f *testing.F) {
 	})
 }
 
-// TestFirstWord: the ticket alone or the whole line, from standard input.
-func TestFirstWord(t *testing.T) {
+// TestTicketLine: the ticket alone or the whole line, from standard input.
+func TestTicketLine(t *testing.T) {
 	for text, want := range map[string]string{"abc\n": "abc", "trireme send DIR abc\nmore\n": "abc", "abc": "abc"} {
-		if got, err := firstWord(strings.NewReader(text)); err != nil || got != want {
+		if got, err := ticketLine(bufio.NewReader(strings.NewReader(text))); err != nil || got != want {
 			t.Errorf("%q: %q, %v", text, got, err)
 		}
 	}
-	if _, err := firstWord(strings.NewReader("\n")); exitCode(err) != 2 {
+	if _, err := ticketLine(bufio.NewReader(strings.NewReader("\n"))); exitCode(err) != 2 {
 		t.Error(err)
 	}
 }

@@ -64,43 +64,70 @@ func (t *transfer) note(format string, args ...any) { t.show.Note(fmt.Sprintf(fo
 
 // follow runs f, shows its progress, and closes with its summary. It returns f's error with its code.
 func (t *transfer) follow(p *proto.Progress, set *settings.Settings, f func() (proto.Summary, error)) error {
+	tracker := status.New(t.written(set), p)
+	end := t.look(tracker.Tick)
+	sum, err := f()
+	end()
+	result, err := t.result(err)
+	t.show.Close(tracker.Finish(result, still(sum), err, exitCode(err)))
+	t.afterwards(result, set)
+	return err
+}
+
+// written says where the figures of a transfer go.
+func (t *transfer) written(set *settings.Settings) status.Config {
 	c := status.Config{
 		Program: t.program, Role: t.role, Directory: set.Datadir, Metrics: set.MetricsFile, Phase: t.phase, Warn: func(format string, args ...any) { t.note("warning: "+format, args...) },
 	}
 	c.File, c.Wanted = status.Path(set)
-	tracker := status.New(c, p)
+	return c
+}
+
+// look shows what tick says until the function it returns is called.
+func (t *transfer) look(tick func(time.Time) status.Status) (end func()) {
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		tick := time.NewTicker(lookEvery)
-		defer tick.Stop()
+		ticker := time.NewTicker(lookEvery)
+		defer ticker.Stop()
 		for {
 			select {
 			case <-stop:
 				return
-			case now := <-tick.C:
-				t.show.Update(tracker.Tick(now))
+			case now := <-ticker.C:
+				t.show.Update(tick(now))
 			}
 		}
 	})
-	sum, err := f()
-	sum.Locked, sum.Wait = 0, 0 // there is no server here that could be locked
-	close(stop)
-	wg.Wait()
-	result := status.Complete
+	return func() {
+		close(stop)
+		wg.Wait()
+	}
+}
+
+// still is a summary without locks: there is no server here that could be locked.
+func still(sum proto.Summary) proto.Summary {
+	sum.Locked, sum.Wait = 0, 0
+	return sum
+}
+
+// result is how a transfer ended, and its error with its code; a basis that was asked for is none.
+func (t *transfer) result(err error) (string, error) {
 	var end *proto.Error
 	switch {
 	case err == nil:
+		return status.Complete, nil
 	case errors.As(err, &end) && end.Code == proto.CodeBasis && (t.role == "receive") == end.Remote:
-		result, err = status.Basis, nil
-	default:
-		result, err = status.Failed, withCode(err)
+		return status.Basis, nil
 	}
-	t.show.Close(tracker.Finish(result, sum, err, exitCode(err)))
+	return status.Failed, withCode(err)
+}
+
+// afterwards says what is still to be done.
+func (t *transfer) afterwards(result string, set *settings.Settings) {
 	if result == status.Basis && t.role != "send" {
 		t.show.Note("no server can start on " + set.Datadir + " yet: stop the source's server and copy again, which sends what has changed since")
 	}
-	return err
 }
 
 // phase names a phase where no server is locked.
