@@ -258,7 +258,7 @@ func TestInterrupt(t *testing.T) {
 	}
 	r := <-result
 	errs, _ := r[1].(string)
-	if r[0] != exitInterrupt || !strings.HasSuffix(errs, "trireme clone: stopped by signal interrupt\n") {
+	if r[0] != exitInterrupt || !strings.HasSuffix(errs, "trireme clone: stopped by signal interrupt; the same command again goes on from what has been copied\n") {
 		t.Fatalf("%v: %s", r[0], errs)
 	}
 	for _, name := range []string{"ibdata1", "ib_logfile0", "aria_log_control", "undo001"} {

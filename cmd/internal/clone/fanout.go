@@ -76,7 +76,7 @@ func (t *transfer) each(fan *status.Fan, legs []*leg, ended <-chan ending) {
 		e := <-ended
 		stop()
 		l := legs[e.leg]
-		l.result, l.err = t.result(e.err)
+		l.result, l.err = t.result(e.err, &l.progress)
 		s := fan.End(e.leg, l.result, still(e.sum), l.err, exitCode(l.err))
 		t.note("%s: %s", l.name(), show.Summary(s))
 		left--

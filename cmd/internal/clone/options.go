@@ -113,7 +113,7 @@ func (o *options) command(program string, cmd *cobra.Command, run func(t *transf
 			return err
 		}
 		defer end()
-		return run(t, cmd, args)
+		return inOurWords(run(t, cmd, args))
 	}
 	return cmd
 }

@@ -2,7 +2,6 @@ package clone
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -18,6 +17,7 @@ import (
 	"trireme/engine/tree"
 	"trireme/proto"
 	"trireme/wire"
+	"trireme/wire/identity"
 )
 
 const receiveLong = `Receive a datadir from another host into DIR.
@@ -155,21 +155,29 @@ func (o *receiveOptions) open(t *transfer, set *settings.Settings, host, port st
 			t.note("warning: %s", w)
 		}
 	}
-	rand.Read(ch.Nonce[:]) // never fails, by its documentation
-	ch.OnStranger = func(remote string, err error) { t.note("connection from %s refused: %v", remote, err) }
-	ln, err := wire.Listen(t.ctx, net.JoinHostPort(host, port), ch)
-	if err != nil {
-		return nil, ticket{}, coded(exitNetwork, fmt.Errorf("%w; choose another port with --listen", err))
+	tk := ticket{
+		Ticket:  wire.Ticket{Host: name, Version: int(ch.MaxVersion), Plain: ch.Plain, Nonce: wire.NewNonce()},
+		expires: time.Now().Add(o.expires).Truncate(time.Second).Add(time.Second), capabilities: []string{capPin},
 	}
-	tk := ticket{Ticket: ln.Ticket(name), expires: time.Now().Add(o.expires).Truncate(time.Second).Add(time.Second), capabilities: []string{capPin}}
-	if public != 0 {
-		tk.Port = public
+	if !ch.Plain {
+		tk.Pin = identity.Pin(ch.Material.Leaf)
 	}
 	if set.TLS.Mode != settings.Pinned && set.TLS.Mode != settings.Plain {
 		tk.capabilities = []string{capCert}
 	}
 	if o.keepIdentity {
 		tk.capabilities = append(tk.capabilities, capIdentity)
+	}
+	ch.Nonce = tk.bound().Nonce
+	ch.OnStranger = func(remote string, err error) { t.note("connection from %s refused: %v", remote, err) }
+	ln, err := wire.Listen(t.ctx, net.JoinHostPort(host, port), ch)
+	if err != nil {
+		return nil, ticket{}, coded(exitNetwork, fmt.Errorf("%w; choose another port with --listen", err))
+	}
+	at := ln.Ticket(name)
+	tk.Host, tk.Port = at.Host, at.Port
+	if public != 0 {
+		tk.Port = public
 	}
 	if _, err := parseTicket(tk.String()); err != nil {
 		return nil, ticket{}, errors.Join(cli.Usage(fmt.Errorf("flag --advertise %q: it makes no ticket: %w", o.advertise, err)), ln.Close())

@@ -146,7 +146,7 @@ func (o *options) send(t *transfer, dir string, words []string) (err error) {
 // toReceiver is what proto.Send needs for one receiver.
 func (o *options) toReceiver(t *transfer, set *settings.Settings, src *source, l *leg) proto.DonorConfig {
 	c := o.donor(t, set, src, &l.progress)
-	c.Ticket, c.Wire = l.ticket.Ticket, l.channel
+	c.Ticket, c.Wire = l.ticket.bound(), l.channel
 	return c
 }
 

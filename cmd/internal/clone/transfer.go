@@ -60,7 +60,9 @@ func (t *transfer) detail(format string, args ...any) {
 	}
 }
 
-func (t *transfer) note(format string, args ...any) { t.show.Note(fmt.Sprintf(format, args...)) }
+func (t *transfer) note(format string, args ...any) {
+	t.show.Note(spoken(fmt.Sprintf(format, args...)))
+}
 
 // follow runs f, shows its progress, and closes with its summary. It returns f's error with its code.
 func (t *transfer) follow(p *proto.Progress, set *settings.Settings, f func() (proto.Summary, error)) error {
@@ -68,7 +70,7 @@ func (t *transfer) follow(p *proto.Progress, set *settings.Settings, f func() (p
 	end := t.look(tracker.Tick)
 	sum, err := f()
 	end()
-	result, err := t.result(err)
+	result, err := t.result(err, p)
 	t.show.Close(tracker.Finish(result, still(sum), err, exitCode(err)))
 	t.afterwards(result, set)
 	return err
@@ -112,7 +114,7 @@ func still(sum proto.Summary) proto.Summary {
 }
 
 // result is how a transfer ended, and its error with its code; a basis that was asked for is none.
-func (t *transfer) result(err error) (string, error) {
+func (t *transfer) result(err error, p *proto.Progress) (string, error) {
 	var end *proto.Error
 	switch {
 	case err == nil:
@@ -120,7 +122,31 @@ func (t *transfer) result(err error) (string, error) {
 	case errors.As(err, &end) && end.Code == proto.CodeBasis && (t.role == "receive") == end.Remote:
 		return status.Basis, nil
 	}
-	return status.Failed, withCode(err)
+	return status.Failed, inOurWords(t.goOn(withCode(err), p))
+}
+
+// goOn adds to the error of a transfer that was cut off how to go on. One that had not begun has used no ticket up.
+func (t *transfer) goOn(err error, p *proto.Progress) error {
+	switch exitCode(err) {
+	case exitNetwork, exitTimeout, exitOther, exitInterrupt, exitTerminate:
+	default:
+		return err
+	}
+	begun := p.Snapshot().Phase > proto.PhaseWaiting
+	how := ""
+	switch {
+	case t.role == "clone" && begun:
+		how = "the same command again goes on from what has been copied"
+	case t.role == "receive" && begun:
+		how = "the ticket is used up: start trireme receive again and give its new ticket to trireme send; what has arrived is compared and used"
+	case t.role == "receive" && exitCode(err) == exitTimeout:
+		how = "for a new ticket start trireme receive again"
+	case begun:
+		how = "the ticket is used up: start trireme receive again on the other host for a new one; what has arrived there is compared and used"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, how)
 }
 
 // afterwards says what is still to be done.
