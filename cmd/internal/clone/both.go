@@ -87,7 +87,7 @@ func (o *options) clone(t *transfer, srcDir, dstDir string) (err error) {
 		return plan(t, src, tg)
 	}
 	var p proto.Progress
-	return t.follow(&p, to, func() (proto.Summary, error) {
+	return t.follow(&p, to, whose, func() (proto.Summary, error) {
 		return o.both(t, bothEnds{from: from, to: to, src: src, tg: tg, whose: whose}, &p)
 	})
 }

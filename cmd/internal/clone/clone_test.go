@@ -288,7 +288,7 @@ func TestOwner(t *testing.T) {
 	mustRun(t, "clone", "--owner", "12345:54321", src, dst)
 	var names []string
 	err := filepath.WalkDir(dst, func(path string, e os.DirEntry, err error) error {
-		if err != nil || e.Name() == tree.StatusName {
+		if err != nil {
 			return err
 		}
 		info, err := e.Info()
@@ -317,6 +317,18 @@ func TestOwner(t *testing.T) {
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Uid != 12345 {
 		t.Errorf("a new file of the owner's datadir belongs to %v", info.Sys())
+	}
+	// What a sender writes into the source's directory belongs to whom that belongs.
+	if err := os.Chown(src, 12345, 54321); err != nil {
+		t.Fatal(err)
+	}
+	r := receive(t, t.Context(), "--listen", "127.0.0.1:0", filepath.Join(t.TempDir(), "dst"))
+	mustRun(t, "send", src, r.ticket)
+	r.end(t, 0)
+	if info, err := os.Stat(filepath.Join(src, tree.StatusName)); err != nil {
+		t.Error(err)
+	} else if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Uid != 12345 || st.Gid != 54321 {
+		t.Errorf("the status file in the source belongs to %v", info.Sys())
 	}
 	if _, err := parseOwner("no-such-user"); err == nil {
 		t.Error("an unknown user was taken")

@@ -38,7 +38,7 @@ func (o *options) fanOut(t *transfer, set *settings.Settings, src *source, legs 
 	for _, l := range legs {
 		names, figures = append(names, l.name()), append(figures, &l.progress)
 	}
-	fan := status.NewFan(t.written(set), names, figures)
+	fan := status.NewFan(t.written(set, ownerOf(set.Datadir)), names, figures)
 	reading := share.New(share.Config{})
 	ended := make(chan ending, len(legs)) // as many as are sent: nobody waits with an end
 	var all errgroup.Group                // every receiver is served to its own end

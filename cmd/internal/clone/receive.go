@@ -107,7 +107,7 @@ func (o *receiveOptions) run(t *transfer, dir string) (err error) {
 	}
 	var p proto.Progress
 	var dirs *tree.Dirs
-	err = t.follow(&p, set, func() (proto.Summary, error) {
+	err = t.follow(&p, set, whose, func() (proto.Summary, error) {
 		return proto.Receive(t.ctx, proto.JoinerConfig{
 			Listener: ln,
 			Store: func(o proto.Offer) (s *store.Store, err error) {

@@ -140,7 +140,7 @@ func (o *options) send(t *transfer, dir string, words []string) (err error) {
 		return o.fanOut(t, set, src, legs)
 	}
 	l := legs[0]
-	return t.follow(&l.progress, set, func() (proto.Summary, error) { return proto.Send(t.ctx, o.toReceiver(t, set, src, l)) })
+	return t.follow(&l.progress, set, ownerOf(dir), func() (proto.Summary, error) { return proto.Send(t.ctx, o.toReceiver(t, set, src, l)) })
 }
 
 // toReceiver is what proto.Send needs for one receiver.

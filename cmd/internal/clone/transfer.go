@@ -65,8 +65,8 @@ func (t *transfer) note(format string, args ...any) {
 }
 
 // follow runs f, shows its progress, and closes with its summary. It returns f's error with its code.
-func (t *transfer) follow(p *proto.Progress, set *settings.Settings, f func() (proto.Summary, error)) error {
-	tracker := status.New(t.written(set), p)
+func (t *transfer) follow(p *proto.Progress, set *settings.Settings, whose owner, f func() (proto.Summary, error)) error {
+	tracker := status.New(t.written(set, whose), p)
 	end := t.look(tracker.Tick)
 	sum, err := f()
 	end()
@@ -76,12 +76,15 @@ func (t *transfer) follow(p *proto.Progress, set *settings.Settings, f func() (p
 	return err
 }
 
-// written says where the figures of a transfer go.
-func (t *transfer) written(set *settings.Settings) status.Config {
+// written says where the figures of a transfer go. The status file lies in the datadir and belongs to its owner.
+func (t *transfer) written(set *settings.Settings, whose owner) status.Config {
 	c := status.Config{
 		Program: t.program, Role: t.role, Directory: set.Datadir, Metrics: set.MetricsFile, Phase: t.phase, Warn: func(format string, args ...any) { t.note("warning: "+format, args...) },
 	}
 	c.File, c.Wanted = status.Path(set)
+	if whose.needed() {
+		c.Give = func(f *os.File) error { return f.Chown(whose.uid, whose.gid) }
+	}
 	return c
 }
 

@@ -53,7 +53,7 @@ var metrics = []metric{
 }
 
 // WriteMetrics replaces the metrics file with s in the text format of Prometheus.
-func WriteMetrics(path string, s *Status) error { return replace(path, Metrics(s), metricsHead) }
+func WriteMetrics(path string, s *Status) error { return replace(path, Metrics(s), metricsHead, nil) }
 
 // Metrics is s in the text format of Prometheus.
 func Metrics(s *Status) []byte {

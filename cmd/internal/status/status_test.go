@@ -28,7 +28,7 @@ func TestFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.json")
 	s := running()
 	for range 2 {
-		if err := Write(path, &s); err != nil {
+		if err := Write(path, &s, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -49,7 +49,7 @@ func TestFile(t *testing.T) {
 	}
 	// A link in the place of the file that is renamed leads nowhere.
 	victim := filepath.Join(t.TempDir(), "victim")
-	if err := errors.Join(os.Remove(path), os.WriteFile(victim, []byte("precious"), 0o600), os.Symlink(victim, filepath.Join(filepath.Dir(path), ".s.json.tmp")), Write(path, &s)); err != nil {
+	if err := errors.Join(os.Remove(path), os.WriteFile(victim, []byte("precious"), 0o600), os.Symlink(victim, filepath.Join(filepath.Dir(path), ".s.json.tmp")), Write(path, &s, nil)); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := os.ReadFile(victim); err != nil || string(b) != "precious" {
@@ -154,7 +154,7 @@ func TestReadPipe(t *testing.T) {
 	if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("%v", err)
 	}
-	if err := Write(path, &Status{Version: Version}); err == nil {
+	if err := Write(path, &Status{Version: Version}, nil); err == nil {
 		t.Error("the pipe was replaced")
 	}
 }

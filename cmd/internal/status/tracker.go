@@ -18,6 +18,8 @@ type Config struct {
 	// bypass and a refusal touch nothing, and failures to write it are nobody's business.
 	File   string
 	Wanted bool
+	// Give makes a new status file belong to whom it shall; nil: it is ours.
+	Give func(*os.File) error
 	// Metrics is the file for Prometheus; "" means none.
 	Metrics string
 	// Phase names a phase for people; nil means proto's names.
@@ -113,7 +115,7 @@ func (t *Tracker) Finish(result string, sum proto.Summary, err error, code int) 
 
 func (t *Tracker) write(s *Status) {
 	if t.c.File != "" && (t.c.Wanted || t.looked) {
-		t.warn(t.c.File, "status-file", Write(t.c.File, s), t.c.Wanted)
+		t.warn(t.c.File, "status-file", Write(t.c.File, s, t.c.Give), t.c.Wanted)
 	}
 	if t.c.Metrics != "" {
 		t.warn(t.c.Metrics, "metrics-file", WriteMetrics(t.c.Metrics, s), true)
