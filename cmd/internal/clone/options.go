@@ -2,6 +2,7 @@ package clone
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -163,6 +164,9 @@ func (o *options) resolve(role settings.Role, dir, defaults string, flags bool, 
 		return nil, cli.Usage(fmt.Errorf("read option file: %w", err))
 	}
 	in.Files = files
+	if at := settings.ServerOption(in, "datadir"); at.IsSet() && !sameDirectory(at.Value, dir) {
+		note(fmt.Sprintf("warning: %s sets datadir=%s, and this is about %s; see that it is the right option file", at.Origin, at.Value, dir))
+	}
 	for name, value := range o.places {
 		if flags && *value != "" {
 			in.Arguments[name] = *value
@@ -199,6 +203,16 @@ func (o *options) resolve(role settings.Role, dir, defaults string, flags bool, 
 		set.TLS = settings.TLS{Mode: settings.VerifyIdentity, NameCheck: true, Decider: decider, CA: given("ca", o.ca), Cert: decider, Key: given("key", o.key)}
 	}
 	return set, nil
+}
+
+// sameDirectory says whether two names lead to one directory, or are the same where there is none.
+func sameDirectory(a, b string) bool {
+	x, aerr := os.Stat(a)
+	y, berr := os.Stat(b)
+	if aerr == nil && berr == nil {
+		return os.SameFile(x, y)
+	}
+	return filepath.Clean(a) == filepath.Clean(b)
 }
 
 // layout is where the parts of one end lie.

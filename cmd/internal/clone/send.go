@@ -182,6 +182,7 @@ func (s *source) tell(t *transfer) {
 	if found, err := links(s.lay.Data); err == nil && len(found) > 0 {
 		t.note("warning: the source has symbolic links; what they lead to is copied where it is a database: %s", strings.Join(found, ", "))
 	}
+	var unknown []string
 	var files, dirs int
 	var bytes, allocated int64
 	for i := range s.tree.Entries {
@@ -189,6 +190,8 @@ func (s *source) tell(t *transfer) {
 		switch {
 		case e.Class == tree.Private && strings.HasPrefix(e.Path, "keyring"):
 			t.note("warning: %s is not copied; a server with encrypted tables needs it on the other host as well", s.dirs.Path(e.Role, e.Path))
+		case e.Class == tree.Foreign && !e.Dir && e.Role == tree.RoleData && !strings.Contains(e.Path, "/"):
+			unknown = append(unknown, e.Path)
 		case !e.Sent():
 		case e.Dir:
 			dirs++
@@ -197,6 +200,12 @@ func (s *source) tell(t *transfer) {
 			bytes += e.Size
 			allocated += max(0, e.Allocated)
 		}
+	}
+	if len(unknown) > 0 {
+		t.note("not copied, because no server is known to make them (%d): %s", len(unknown), some(unknown))
+	}
+	for _, r := range s.remarks {
+		t.note("warning: %s", r)
 	}
 	for _, w := range s.tree.Warnings {
 		// Root reads what belongs to others, and gives what it writes to whom it shall belong.
