@@ -97,10 +97,10 @@ type DonorConfig struct {
 	// joiner keeps what has arrived for a later transfer to compare with, and no server
 	// can start on it (R-COPY-7). It needs no Locker and takes no lock.
 	Basis bool
-	// Share is this transfer's part in one reading for several joiners, for the first pass that
-	// reads content; what follows looks at the files itself, so that no check rests on what was read
-	// for another one. It has left when Send returns. It goes with datadirs that nobody writes, or with Basis.
-	// nil: all is read for this joiner alone.
+	// Share is this transfer's part in one reading for several joiners. A verify round takes from it
+	// only what was read after this transfer's own pass before had read its last, so it proves as much as if it had
+	// read all itself. It has left when Send returns. It goes with datadirs that nobody writes, and, for the first pass, with
+	// Basis; not with a Locker. nil: all is read for this joiner alone.
 	Share *share.Reader
 	// PageLSN says that the server writes all its pages before it reports the lock,
 	// so that a page's LSN tells whether it changed (consistency 1.2, 2.6).
@@ -185,7 +185,7 @@ type donor struct {
 	tracking bool   // what is sent is remembered in the rows
 	finding  bool   // rechecks only count
 	sharing  bool   // what is read is read for other joiners too
-	shared   bool   // that is over
+	parted   bool   // that is over
 	after    uint64 // not 0: the lock is over, and was held at this LSN
 
 	found     atomic.Int64 // what rechecks found while finding
@@ -448,7 +448,7 @@ func (d *donor) watchProgress() error {
 				figure, since = -1, now
 				continue
 			}
-			if f := s.Done + s.Read + s.Given + s.Sent + s.Holes + d.p.remote.Load() + d.held.Load(); f != figure {
+			if f := s.Done + s.Read + s.Sent + s.Holes + d.p.remote.Load() + d.held.Load(); f != figure {
 				figure, since = f, now
 			}
 			if now.Sub(since) > limit {

@@ -119,11 +119,10 @@ func (d *donor) pass(kind msg.PassKind, df diff, wishes []wish) (PassStats, erro
 			w.have = d.cat.rows[w.id].have
 		}
 	}
-	d.sharing = d.c.Share != nil && len(wishes) > 0 && !d.shared
+	d.sharing = d.c.Share != nil && len(wishes) > 0 && !d.parted
 	err := d.move(wishes)
 	if d.sharing {
-		d.c.Share.Leave() // nobody shall wait for the rest of this transfer
-		d.sharing, d.shared = false, true
+		err = errors.Join(err, d.passedOn(err == nil))
 	}
 	if err != nil {
 		return PassStats{}, err
@@ -208,6 +207,21 @@ func (d *donor) move(wishes []wish) error {
 		if err := d.work(q); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// passedOn ends the part of a pass that reads for other joiners too. The next pass finds what has changed since, so it takes nothing that
+// was read before now; they begin it together. The further passes of a basis are each joiner's own: what they look at depends on when it began.
+func (d *donor) passedOn(well bool) error {
+	d.sharing = false
+	if d.c.Basis || !well {
+		d.parted = true
+		d.c.Share.Leave()
+		return nil
+	}
+	if err := d.c.Share.Meet(d.s.ctx); err != nil {
+		return d.s.cause(err)
 	}
 	return nil
 }

@@ -183,7 +183,7 @@ func (w *worker) fetch(id uint32, p []byte, off int64, readAt func([]byte, int64
 	if w.d.sharing && len(p) > 0 {
 		r := &w.d.cat.rows[id]
 		whole := off%block.Unit == 0 && (len(p) == block.Unit || off+int64(len(p)) >= r.Size)
-		n, fresh, err = w.d.c.Share.ReadAt(w.d.s.ctx, share.Key{Role: r.Role, Path: r.Path, ID: r.ID}, p, off, whole, timed)
+		n, fresh, err = w.d.c.Share.ReadAt(w.d.s.ctx, share.Key{Role: r.Role, Path: r.Path, ID: r.ID, Pass: w.d.passes}, p, off, whole, timed)
 	} else {
 		n, err = timed(p, off)
 	}

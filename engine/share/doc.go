@@ -8,7 +8,7 @@
 // number of copies, and none of them stops the others.
 //
 // Guarantees: a Reader gets each byte as it was in the file at some moment between its
-// Begin and the return of ReadAt, as if it had read the file itself. Nothing is given
+// Begin or last Meet and the return of ReadAt, as if it had read the file itself. Nothing is given
 // to a copy that was read before that copy began.
 //
 // What is not guaranteed: that every byte is read once. Copies that go through the files

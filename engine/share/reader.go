@@ -16,6 +16,7 @@ type Reader struct {
 	bit   uint64
 	fell  func()
 	since time.Time
+	met   int           // how often it has called Meet
 	debt  time.Duration // how long others have waited for it, as far as not forgiven
 }
 
@@ -41,6 +42,27 @@ func (r *Reader) Begin() {
 	r.since = time.Now()
 }
 
+// Meet ends a pass over the files: nobody waits for r to read more of it, and r waits until all that are in step have come as far, or
+// have kept it waiting for too long. What they read next is read anew, after all of them have read the last. It gives up with the cause of ctx.
+func (r *Reader) Meet(ctx context.Context) error {
+	s := r.s
+	s.lock()
+	defer s.mu.Unlock()
+	r.since = time.Now()
+	r.met++
+	s.clear(r)
+	for s.inStep&r.bit != 0 {
+		slow := s.behind(r.met)
+		if slow == 0 {
+			break
+		}
+		if err := s.pause(ctx, &s.meeting, slow); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Leave takes r out of step, for good: nobody waits for it any more. It may go on reading, for itself.
 func (r *Reader) Leave() {
 	r.s.lock()
@@ -51,6 +73,11 @@ func (r *Reader) Leave() {
 // part ends the waiting for r.
 func (s *Share) part(r *Reader) {
 	s.inStep &^= r.bit
+	s.clear(r)
+}
+
+// clear keeps nothing for r any more.
+func (s *Share) clear(r *Reader) {
 	for _, b := range s.kept {
 		b.pending &^= r.bit
 	}
@@ -175,6 +202,12 @@ func (s *Share) wait(ctx context.Context, r *Reader) error {
 		}
 		return nil
 	}
+	return s.pause(ctx, &s.waiters, slow)
+}
+
+// pause returns when something has changed, or one of slow has lost the others' patience and is out of step. The lock is held at both ends;
+// count says that somebody waits while it is not.
+func (s *Share) pause(ctx context.Context, count *int, slow uint64) error {
 	left := s.c.Patience
 	for rest := slow; rest != 0; rest &= rest - 1 {
 		o := s.readers[bits.TrailingZeros64(rest)]
@@ -190,7 +223,7 @@ func (s *Share) wait(ctx context.Context, r *Reader) error {
 		left = min(left, s.c.Patience-o.debt)
 	}
 	changed := s.changed
-	s.waiters++
+	*count++
 	s.mu.Unlock()
 	t := time.NewTimer(left)
 	defer t.Stop()
@@ -202,6 +235,6 @@ func (s *Share) wait(ctx context.Context, r *Reader) error {
 		err = context.Cause(ctx)
 	}
 	s.lock()
-	s.waiters--
+	*count--
 	return err
 }

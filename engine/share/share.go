@@ -44,11 +44,12 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Key names a file of the datadir. A file that replaces another one is another file.
+// Key names a file of the datadir in one pass over it. A file that replaces another one is another file.
 type Key struct {
 	Role tree.Role
 	Path string
 	ID   tree.FileID
+	Pass uint16 // the same for all copies, since each pass wants to read anew
 }
 
 // Stats are the bytes of all readers so far.
@@ -71,7 +72,8 @@ type Share struct {
 	used    int64     // bytes of kept
 	free    [][]byte  // of block.Unit bytes each
 	changed chan struct{}
-	waiters int
+	waiters int       // for room
+	meeting int       // for others to end a pass
 	last    time.Time // until when debts are reckoned
 	stats   Stats
 }
@@ -117,6 +119,15 @@ func (s *Share) lock() {
 	if s.waiters > 0 {
 		blamed = s.laggards()
 	}
+	if s.meeting > 0 {
+		furthest := 0
+		for _, r := range s.readers {
+			if s.inStep&r.bit != 0 {
+				furthest = max(furthest, r.met)
+			}
+		}
+		blamed |= s.behind(furthest)
+	}
 	for _, r := range s.readers {
 		if blamed&r.bit != 0 {
 			r.debt += dt
@@ -134,6 +145,16 @@ func (s *Share) laggards() uint64 {
 		}
 	}
 	return 0
+}
+
+// behind are those in step that have ended fewer passes.
+func (s *Share) behind(passes int) (slow uint64) {
+	for _, r := range s.readers {
+		if s.inStep&r.bit != 0 && r.met < passes {
+			slow |= r.bit
+		}
+	}
+	return slow
 }
 
 // wake lets everybody who waits look again.

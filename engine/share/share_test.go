@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,7 +32,10 @@ type file struct {
 
 func newFile(name string, size int) *file {
 	f := &file{key: Key{Path: name}, b: make([]byte, size)}
-	_, _ = rand.NewChaCha8([32]byte{byte(size), byte(size >> 8)}).Read(f.b) // never fails
+	// Each piece of 4 KiB says where it lies.
+	for off := 0; off < size; off += 4096 {
+		copy(f.b[off:], strconv.Itoa(off)+name)
+	}
 	return f
 }
 
@@ -235,6 +239,52 @@ func TestBegin(t *testing.T) {
 				t.Errorf("%d, fresh %v, %v: byte %d, want %d", n, fresh, err, p[0], want)
 			}
 		}
+	})
+}
+
+// TestMeet: copies begin a pass together, out of what was read after the last of them had ended the one before; one that does not come is
+// waited for as long as one that does not read.
+func TestMeet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFile("f", 6*block.Unit)
+		s := New(Config{Patience: 10 * time.Second})
+		dead := s.Join(nil)
+		var wg sync.WaitGroup
+		began := time.Now()
+		for i := range 3 {
+			r := s.Join(func() { t.Errorf("copy %d fell out of step", i) })
+			wg.Go(func() {
+				for pass := range uint16(3) {
+					g := file{key: f.key, b: f.b}
+					g.key.Pass = pass
+					if err := copyUnits(t.Context(), r, &g, time.Duration(i)*200*time.Millisecond); err != nil {
+						t.Error(err)
+					}
+					f.reads.Add(g.reads.Load())
+					if err := r.Meet(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		// The slowest takes 2.4 s for each pass, and all wait for it; in the first one for the dead one as well.
+		if took := time.Since(began); took != 14800*time.Millisecond || s.inStep&dead.bit != 0 {
+			t.Errorf("took %v", took)
+		}
+		if f.reads.Load() != 3*int64(len(f.b)) {
+			t.Errorf("%d bytes read in 3 passes over %d", f.reads.Load(), len(f.b))
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cause := errors.New("killed")
+		wg.Go(func() {
+			if err := s.readers[2].Meet(ctx); !errors.Is(err, cause) {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		cancel(cause)
+		wg.Wait()
 	})
 }
 

@@ -118,6 +118,12 @@ func label(s status.Status) string {
 }
 
 func (l *lines) Close(s status.Status) {
+	if s.Result == status.Running { // the present state is all that was asked for
+		for _, one := range running(s) {
+			l.print(label(one) + Line(one))
+		}
+		return
+	}
 	if s.Result != status.Failed {
 		l.print(Summary(s))
 	}

@@ -142,6 +142,11 @@ complete at 3 receivers: 3 files and directories, 100 MiB; read here 0 B, sent 3
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 	b.Reset()
+	New(Config{Progress: Log, Err: &b}).Close(several(5)) // trireme watch --once
+	if b.String() != want[:strings.Index(want, "complete")] {
+		t.Errorf("once: %s", b.String())
+	}
+	b.Reset()
 	d = New(Config{Progress: Bar, Err: &b})
 	d.Update(several(1))
 	d.Note("a note")
