@@ -158,18 +158,43 @@ func TestCloneByHand(t *testing.T) {
 		p.noStart()
 	})
 
-	r := p.receive("--owner", "mysql", dst)
-	errs := p.works("send", src, r.ticket)
-	if err := r.cmd.Wait(); err != nil {
-		t.Fatalf("%v: %s", err, r.errs.String())
+	// Three receivers out of one reading: the old copy, an empty directory, and one whose connection is cut.
+	second, third := filepath.Join(t.TempDir(), "second"), filepath.Join(t.TempDir(), "third")
+	rs := []*handReceiver{p.receive("--owner", "mysql", dst), p.receive(second), p.receive(third)}
+	link := newLink(t, rs[2].ticket)
+	sent := make(chan struct{})
+	var code int
+	var errs string
+	go func() {
+		defer close(sent)
+		code, errs = p.run("send", "--rate-limit", "100m", src, rs[0].ticket, rs[1].ticket, link.ticket)
+	}()
+	p.moved(third, 8<<20)
+	link.cut()
+	<-sent
+	if code != 6 || !strings.Contains(errs, "1 of 3 receivers were not served") {
+		t.Errorf("the sender ended with %d: %s", code, errs)
 	}
+	for i, r := range rs[:2] {
+		if err := r.cmd.Wait(); err != nil {
+			t.Fatalf("receiver %d: %v: %s", i, err, r.errs.String())
+		}
+	}
+	_ = rs[2].cmd.Wait() // cut off
 	t.Logf("send: %s", errs)
 	x, err := cluster.TreeHash(p.ctx, src, notCopied)
 	p.must(err)
-	y, err := cluster.TreeHash(p.ctx, dst, notCopied)
+	for _, copied := range []string{dst, second} {
+		y, err := cluster.TreeHash(p.ctx, copied, notCopied)
+		p.must(err)
+		if diff := cluster.Diff(x, y); len(diff) > 0 || len(x) < 100 {
+			t.Errorf("%s: %d names, differences %q", copied, len(x), diff)
+		}
+	}
+	s, err := status.Read(filepath.Join(src, tree.StatusName))
 	p.must(err)
-	if diff := cluster.Diff(x, y); len(diff) > 0 || len(x) < 100 {
-		t.Errorf("%d names differ in %q", len(x), diff)
+	if first := s.Receivers[0].Passes[0].Read + s.Receivers[1].Passes[0].Read; len(s.Receivers) != 3 || first > s.Bytes || s.Shared < s.Bytes || s.Receivers[0].Saved < s.Bytes/2 {
+		t.Errorf("of %d bytes %d were read for two receivers, %d taken from memory, and %d saved by the old copy", s.Bytes, first, s.Shared, s.Receivers[0].Saved)
 	}
 	p.must(p.two.Start(p.ctx, true))
 	p.must(p.two.WaitSynced(p.ctx))
