@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -278,4 +280,34 @@ func newLink(t *testing.T, ticket string) *link {
 		t.Fatal("no port")
 	}
 	return &link{ticket: host + ":" + port + "/" + rest, cut: cut}
+}
+
+// snapshotByHand clones a snapshot of the first node's datadir, whose server works on, to the second one's, and starts that. dir is the file
+// system that both lie on.
+func snapshotByHand(t *testing.T, ctx context.Context, r *joinRig, dir string) {
+	t.Helper()
+	want, err := cluster.Checksums(ctx, r.one)
+	must(t, err)
+	snap := filepath.Join(dir, "snapshot")
+	if out, err := exec.CommandContext(ctx, "btrfs", "subvolume", "snapshot", "-r", dir, snap).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	rel, err := filepath.Rel(dir, r.one.Datadir())
+	must(t, err)
+	must(t, r.two.Wipe())
+	must(t, os.RemoveAll(r.two.Datadir()))
+	if out, err := exec.CommandContext(ctx, binary, "clone", r.one.Datadir(), r.two.Datadir()).CombinedOutput(); err == nil || !bytes.Contains(out, []byte("holds a lock on")) {
+		t.Errorf("the datadir of a server that works: %v: %s", err, out)
+	}
+	if out, err := exec.CommandContext(ctx, binary, "clone", filepath.Join(snap, rel), r.two.Datadir()).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	must(t, r.one.Stop(ctx))
+	must(t, r.two.Start(ctx, true))
+	must(t, r.two.WaitSynced(ctx))
+	got, err := cluster.Checksums(ctx, r.two)
+	must(t, err)
+	if !maps.Equal(got, want) || len(want) < 5 {
+		t.Errorf("the clone of the snapshot holds %v, want %v", got, want)
+	}
 }

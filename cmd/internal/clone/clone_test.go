@@ -371,6 +371,7 @@ func TestCompletion(t *testing.T) {
 	}{
 		{[]string{"__complete", "clone", ""}, ":16"}, // directories
 		{[]string{"__complete", "send", "a", ""}, ":4"},
+		{[]string{"__complete", "send", "a", "ticket", ""}, ":4"},
 		{[]string{"__complete", "clone", "--progress", ""}, "auto\nbar\nlog\nnone\n"},
 		{[]string{"__complete", "send", "--delta", ""}, "auto\non\noff\n"},
 	} {
