@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"trireme/engine/gentle"
+	"trireme/engine/share"
 	"trireme/engine/tree"
 	"trireme/proto/msg"
 	"trireme/wire"
@@ -103,6 +104,11 @@ type DonorConfig struct {
 	// joiner keeps what has arrived for a later transfer to compare with, and no server
 	// can start on it (R-COPY-7). It needs no Locker and takes no lock.
 	Basis bool
+	// Share is this transfer's part in one reading for several joiners. A verify round takes from it
+	// only what was read after this transfer's own pass before had read its last, so it proves as much as if it had
+	// read all itself. It has left when Send returns. It goes with datadirs that nobody writes, and, for the first pass, with
+	// Basis; not with a Locker. nil: all is read for this joiner alone.
+	Share *share.Reader
 	// PageLSN says that the server writes all its pages before it reports the lock,
 	// so that a page's LSN tells whether it changed (consistency 1.2, 2.6).
 	PageLSN bool
@@ -144,6 +150,9 @@ type Summary struct {
 // if it could be reached.
 func Send(ctx context.Context, c DonorConfig) (Summary, error) {
 	d := newDonor(ctx, c)
+	if c.Share != nil {
+		defer c.Share.Leave()
+	}
 	sum, err := d.converse()
 	if err = d.s.close(err); err != nil {
 		return Summary{}, err
@@ -189,6 +198,8 @@ type donor struct {
 	// Set between passes, read by workers.
 	tracking bool   // what is sent is remembered in the rows
 	finding  bool   // rechecks only count
+	sharing  bool   // what is read is read for other joiners too
+	parted   bool   // that is over
 	after    uint64 // not 0: the lock is over, and was held at this LSN
 
 	found     atomic.Int64 // what rechecks found while finding
@@ -313,6 +324,9 @@ func (d *donor) full(streams int) (Summary, error) {
 	d.p.enter(PhaseScanning)
 	if d.c.Basis {
 		d.yield(true) // somebody may be writing all the time
+		if d.c.Share != nil {
+			d.c.Share.Begin() // changes are counted from the look at the files that follows
+		}
 	}
 	d.judgePages()
 	lsn, at, t, err := d.firstScan()

@@ -128,9 +128,13 @@ func (d *donor) pass(kind msg.PassKind, df diff, wishes []wish) (PassStats, erro
 			w.have = d.cat.rows[w.id].have
 		}
 	}
+	d.sharing = d.c.Share != nil && len(wishes) > 0 && !d.parted
 	d.tune(kind == msg.PassLive || d.c.Locker == nil)
 	err := d.move(wishes)
 	d.tune(false)
+	if d.sharing {
+		err = errors.Join(err, d.passedOn(err == nil))
+	}
 	if err != nil {
 		return PassStats{}, err
 	}
@@ -210,12 +214,38 @@ func (d *donor) move(wishes []wish) error {
 	for _, w := range d.workers {
 		w.release() // a name may stand for another file by now
 	}
-	for _, q := range plan(wishes, len(d.atWork())) {
+	for _, q := range plan(wishes, d.lanes()) {
 		if err := d.work(q); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// passedOn ends the part of a pass that reads for other joiners too. The next pass finds what has changed since, so it takes nothing that
+// was read before now; they begin it together. The further passes of a basis are each joiner's own: what they look at depends on when it began.
+func (d *donor) passedOn(well bool) error {
+	d.sharing = false
+	if d.c.Basis || !well {
+		d.parted = true
+		d.c.Share.Leave()
+		return nil
+	}
+	if err := d.c.Share.Meet(d.s.ctx); err != nil {
+		return d.s.cause(err)
+	}
+	return nil
+}
+
+// sharedLanes is how many files are read by turns when several joiners get them: the same number
+// for all, whatever connections each has, so that they come to them in the same order.
+const sharedLanes = 4
+
+func (d *donor) lanes() int {
+	if d.sharing {
+		return sharedLanes
+	}
+	return len(d.atWork())
 }
 
 // work lets every worker take jobs off one queue and waits for all of them: the

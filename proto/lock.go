@@ -62,9 +62,11 @@ func (d *donor) letGo(w *window) error {
 		d.yield(true)
 	}
 	w.took += time.Since(w.asked)
-	if d.predicted > 0 {
+	switch {
+	case d.c.Locker == nil: // there was no server
+	case d.predicted > 0:
 		d.c.Note("server released after %.3f s (predicted: %.3f s)", time.Since(w.asked).Seconds(), d.predicted.Seconds())
-	} else {
+	default:
 		d.c.Note("server released after %.3f s", time.Since(w.asked).Seconds())
 	}
 	return nil

@@ -35,6 +35,7 @@ type Progress struct {
 	done  atomic.Int64 // bytes it has looked at
 	sent  atomic.Int64 // content bytes that travelled, whole transfer
 	read  atomic.Int64 // bytes read from this end's files, whole transfer
+	given atomic.Int64 // donor: bytes that were read for another joiner and taken from memory
 	holes atomic.Int64 // bytes that travelled as zeroes, whole transfer
 	// carried and packed count content bytes of chunks on the wire, before and after
 	// packing; sent is ahead of carried by what waits under the lock.
@@ -56,6 +57,8 @@ type Snapshot struct {
 	Total, Done int64
 	// Sent, Read and Holes count the whole transfer.
 	Sent, Read, Holes int64
+	// Given counts bytes that a donor did not read, because it had them from another transfer (DonorConfig.Share).
+	Given int64
 	// Carried and Packed are content bytes that went over the wire, before and after
 	// compression.
 	Carried, Packed int64
@@ -80,7 +83,7 @@ type PassStats struct {
 func (p *Progress) Snapshot() Snapshot {
 	s := Snapshot{
 		Phase: Phase(p.phase.Load()), Total: p.total.Load(), Done: p.done.Load(), Sent: p.sent.Load(),
-		Read: p.read.Load(), Holes: p.holes.Load(),
+		Read: p.read.Load(), Holes: p.holes.Load(), Given: p.given.Load(),
 		Carried: p.carried.Load(), Packed: p.packed.Load(), Files: p.files.Load(), Bytes: p.bytes.Load(),
 		Streams: int(p.conns.Load()),
 	}
@@ -115,12 +118,12 @@ func (p *Progress) countWire(f func() int64) {
 
 // passClock remembers the counters at a pass's start.
 type passClock struct {
-	start             time.Time
-	read, sent, holes int64
+	start                    time.Time
+	read, given, sent, holes int64
 }
 
 func (p *Progress) clock() passClock {
-	return passClock{time.Now(), p.read.Load(), p.sent.Load(), p.holes.Load()}
+	return passClock{time.Now(), p.read.Load(), p.given.Load(), p.sent.Load(), p.holes.Load()}
 }
 
 func (p *Progress) finish(c passClock, number uint16, kind msg.PassKind) PassStats {
@@ -129,7 +132,7 @@ func (p *Progress) finish(c passClock, number uint16, kind msg.PassKind) PassSta
 		Number: int(number), Kind: kind.String(), Took: took, Seconds: took.Seconds(),
 		Read: p.read.Load() - c.read, Sent: p.sent.Load() - c.sent, Holes: p.holes.Load() - c.holes,
 	}
-	s.Skipped = max(0, s.Read-s.Sent-s.Holes)
+	s.Skipped = max(0, s.Read+p.given.Load()-c.given-s.Sent-s.Holes)
 	p.mu.Lock()
 	p.passes = append(p.passes, s)
 	p.mu.Unlock()

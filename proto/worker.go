@@ -10,6 +10,7 @@ import (
 	"trireme/engine/block"
 	"trireme/engine/gentle"
 	"trireme/engine/innodb"
+	"trireme/engine/share"
 	"trireme/proto/msg"
 	"trireme/wire"
 	"trireme/wire/pack"
@@ -138,21 +139,44 @@ func (w *worker) read(id uint32, p []byte, off int64) ([]byte, error) {
 	if w.d.working.Load() && w.d.c.Gentle && w.d.cat.rows[id].cached {
 		readAt = func(p []byte, off int64) (int, error) { return gentle.ReadAt(f, p, off) }
 	}
-	began := time.Now()
-	n, err := readAt(p, off)
-	if time.Since(began) > stall {
-		w.d.distrust.Store(true)
-	}
-	w.d.p.read.Add(int64(n))
+	n, err := w.fetch(id, p, off, readAt)
 	switch {
 	case err == nil || errors.Is(err, io.EOF) && n == len(p):
 	case errors.Is(err, io.EOF):
 		w.d.unrest(id, "became shorter")
+	case w.d.s.ctx.Err() != nil:
+		return nil, w.d.s.cause(err)
 	default:
 		r := &w.d.cat.rows[id]
 		return nil, failf(CodeIO, "read %s at %d: %w", w.d.c.Dirs.Path(r.Role, r.Path), off, err)
 	}
 	return p[:n], nil
+}
+
+// fetch reads from the file, or gets what was read for another joiner. Only the former counts as read.
+func (w *worker) fetch(id uint32, p []byte, off int64, readAt func([]byte, int64) (int, error)) (int, error) {
+	timed := func(p []byte, off int64) (int, error) {
+		began := time.Now()
+		n, err := readAt(p, off)
+		if time.Since(began) > stall {
+			w.d.distrust.Store(true)
+		}
+		return n, err
+	}
+	n, fresh, err := 0, true, error(nil)
+	if w.d.sharing && len(p) > 0 {
+		r := &w.d.cat.rows[id]
+		whole := off%block.Unit == 0 && (len(p) == block.Unit || off+int64(len(p)) >= r.Size)
+		n, fresh, err = w.d.c.Share.ReadAt(w.d.s.ctx, share.Key{Role: r.Role, Path: r.Path, ID: r.ID, Pass: w.d.passes}, p, off, whole, timed)
+	} else {
+		n, err = timed(p, off)
+	}
+	if fresh {
+		w.d.p.read.Add(int64(n))
+	} else {
+		w.d.p.given.Add(int64(n))
+	}
+	return n, err
 }
 
 // stall is how long a read may take: a disk that lets one wait for longer may let a

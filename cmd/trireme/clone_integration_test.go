@@ -58,6 +58,9 @@ func TestJoinOnCloningFileSystems(t *testing.T) {
 			if os.Getenv("SOAK") == "" {
 				must(t, n.Stop(ctx))
 				must(t, cluster.CheckOffline(ctx, n))
+				if kind == "btrfs" {
+					snapshotByHand(t, ctx, r, dir)
+				}
 			}
 		})
 	}

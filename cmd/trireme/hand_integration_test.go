@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -158,18 +160,43 @@ func TestCloneByHand(t *testing.T) {
 		p.noStart()
 	})
 
-	r := p.receive("--owner", "mysql", dst)
-	errs := p.works("send", src, r.ticket)
-	if err := r.cmd.Wait(); err != nil {
-		t.Fatalf("%v: %s", err, r.errs.String())
+	// Three receivers out of one reading: the old copy, an empty directory, and one whose connection is cut.
+	second, third := filepath.Join(t.TempDir(), "second"), filepath.Join(t.TempDir(), "third")
+	rs := []*handReceiver{p.receive("--owner", "mysql", dst), p.receive(second), p.receive(third)}
+	link := newLink(t, rs[2].ticket)
+	sent := make(chan struct{})
+	var code int
+	var errs string
+	go func() {
+		defer close(sent)
+		code, errs = p.run("send", "--rate-limit", "100m", src, rs[0].ticket, rs[1].ticket, link.ticket)
+	}()
+	p.moved(third, 8<<20)
+	link.cut()
+	<-sent
+	if code != 6 || !strings.Contains(errs, "1 of 3 receivers were not served") {
+		t.Errorf("the sender ended with %d: %s", code, errs)
 	}
+	for i, r := range rs[:2] {
+		if err := r.cmd.Wait(); err != nil {
+			t.Fatalf("receiver %d: %v: %s", i, err, r.errs.String())
+		}
+	}
+	_ = rs[2].cmd.Wait() // cut off
 	t.Logf("send: %s", errs)
 	x, err := cluster.TreeHash(p.ctx, src, notCopied)
 	p.must(err)
-	y, err := cluster.TreeHash(p.ctx, dst, notCopied)
+	for _, copied := range []string{dst, second} {
+		y, err := cluster.TreeHash(p.ctx, copied, notCopied)
+		p.must(err)
+		if diff := cluster.Diff(x, y); len(diff) > 0 || len(x) < 100 {
+			t.Errorf("%s: %d names, differences %q", copied, len(x), diff)
+		}
+	}
+	s, err := status.Read(filepath.Join(src, tree.StatusName))
 	p.must(err)
-	if diff := cluster.Diff(x, y); len(diff) > 0 || len(x) < 100 {
-		t.Errorf("%d names differ in %q", len(x), diff)
+	if first := s.Receivers[0].Passes[0].Read + s.Receivers[1].Passes[0].Read; len(s.Receivers) != 3 || first > s.Bytes || s.Shared < s.Bytes || s.Receivers[0].Saved < s.Bytes/2 {
+		t.Errorf("of %d bytes %d were read for two receivers, %d taken from memory, and %d saved by the old copy", s.Bytes, first, s.Shared, s.Receivers[0].Saved)
 	}
 	p.must(p.two.Start(p.ctx, true))
 	p.must(p.two.WaitSynced(p.ctx))
@@ -253,4 +280,34 @@ func newLink(t *testing.T, ticket string) *link {
 		t.Fatal("no port")
 	}
 	return &link{ticket: host + ":" + port + "/" + rest, cut: cut}
+}
+
+// snapshotByHand clones a snapshot of the first node's datadir, whose server works on, to the second one's, and starts that. dir is the file
+// system that both lie on.
+func snapshotByHand(t *testing.T, ctx context.Context, r *joinRig, dir string) {
+	t.Helper()
+	want, err := cluster.Checksums(ctx, r.one)
+	must(t, err)
+	snap := filepath.Join(dir, "snapshot")
+	if out, err := exec.CommandContext(ctx, "btrfs", "subvolume", "snapshot", "-r", dir, snap).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	rel, err := filepath.Rel(dir, r.one.Datadir())
+	must(t, err)
+	must(t, r.two.Wipe())
+	must(t, os.RemoveAll(r.two.Datadir()))
+	if out, err := exec.CommandContext(ctx, binary, "clone", r.one.Datadir(), r.two.Datadir()).CombinedOutput(); err == nil || !bytes.Contains(out, []byte("holds a lock on")) {
+		t.Errorf("the datadir of a server that works: %v: %s", err, out)
+	}
+	if out, err := exec.CommandContext(ctx, binary, "clone", filepath.Join(snap, rel), r.two.Datadir()).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	must(t, r.one.Stop(ctx))
+	must(t, r.two.Start(ctx, true))
+	must(t, r.two.WaitSynced(ctx))
+	got, err := cluster.Checksums(ctx, r.two)
+	must(t, err)
+	if !maps.Equal(got, want) || len(want) < 5 {
+		t.Errorf("the clone of the snapshot holds %v, want %v", got, want)
+	}
 }

@@ -64,6 +64,10 @@ func makeDatadir(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range slices.Sorted(maps.Keys(sizes)) {
 		b := make([]byte, sizes[name])
 		_, _ = random.Read(b) // never fails
+		if name == "ibdata1" {
+			clear(b[:58])
+			b[49], b[57] = 64, 0x15 // its pages, and their size in the format of today
+		}
 		path := filepath.Join(dir, name)
 		ts.Check(os.MkdirAll(filepath.Dir(path), 0o700))
 		ts.Check(os.WriteFile(path, b, 0o660))

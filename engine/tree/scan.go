@@ -215,6 +215,10 @@ func (s *scanner) link(dir int, r Role, name string, st *stat) error {
 			return nil
 		}
 	}
+	if class == Marker {
+		// No directory of ours, which would stand here itself, but a file that somebody has put elsewhere, or meant to.
+		home, class, _, part = s.classify(r, name, false)
+	}
 	if class != Database {
 		s.special(home, name, class, st, part)
 		return nil

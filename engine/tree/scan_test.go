@@ -159,6 +159,15 @@ func TestScanLinks(t *testing.T) {
 	}
 	wantLines(t, "refusals", lines, "t2.MYD: a file of a table is a symbolic link", "undo001: the undo tablespace is a symbolic link.*innodb_undo_directory")
 
+	// A directory in the place of a system tablespace is ours and says that no server may start; a link to one is somebody else's.
+	must(t, os.Symlink("../far", base+"/data/ibdata1"))
+	if tr := scan(t, d); !slices.Contains(list(tr), "innodb-home ibdata1 special file") {
+		t.Errorf("a link to a directory for a system tablespace: %v", list(tr))
+	} else if !slices.ContainsFunc(tr.Refusals, func(r Refusal) bool { return strings.HasSuffix(r.Path, "/ibdata1") }) {
+		t.Errorf("it is not refused: %v", tr.Refusals)
+	}
+	must(t, os.Remove(base+"/data/ibdata1"))
+
 	// A link that changes its target is followed to the new one.
 	must(t, os.Remove(base+"/data/far"))
 	grow(t, base, "far2/n.ibd=n", "data/far->../far2")

@@ -32,18 +32,10 @@ in DST, unless --target-defaults-file says where they belong.`
 // Clone is the command "trireme clone". program is our name and version.
 func Clone(program string) *cobra.Command {
 	o := new(options)
-	cmd := &cobra.Command{
+	cmd := o.command(program, &cobra.Command{
 		Use: "clone SRC DST", Short: "copy a datadir on this host", Long: cloneLong, Args: cobra.ExactArgs(2),
 		ValidArgsFunction: directories(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			t, end, err := o.start(cmd, program)
-			if err != nil {
-				return err
-			}
-			defer end()
-			return o.clone(t, args[0], args[1])
-		},
-	}
+	}, func(t *transfer, _ *cobra.Command, args []string) error { return o.clone(t, args[0], args[1]) })
 	o.common(cmd, "source")
 	o.source(cmd)
 	o.target(cmd)
@@ -61,15 +53,11 @@ func (o *options) clone(t *transfer, srcDir, dstDir string) (err error) {
 	if within(srcDir, dstDir) || within(dstDir, srcDir) {
 		return cli.Usage(fmt.Errorf("source %s and target %s are the same or one within the other", srcDir, dstDir))
 	}
-	from, err := o.resolve(settings.Donor, srcDir, o.defaultsFile, true, t.show.Note)
+	from, srcLay, err := o.end(t, settings.Donor, srcDir)
 	if err != nil {
 		return err
 	}
 	to, err := o.targetSettings(t, from, dstDir)
-	if err != nil {
-		return err
-	}
-	srcLay, err := layout(from)
 	if err != nil {
 		return err
 	}
@@ -99,7 +87,7 @@ func (o *options) clone(t *transfer, srcDir, dstDir string) (err error) {
 		return plan(t, src, tg)
 	}
 	var p proto.Progress
-	return t.follow(&p, to, func() (proto.Summary, error) {
+	return t.follow(&p, to, whose, func() (proto.Summary, error) {
 		return o.both(t, bothEnds{from: from, to: to, src: src, tg: tg, whose: whose}, &p)
 	})
 }

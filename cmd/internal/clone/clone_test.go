@@ -258,7 +258,7 @@ func TestInterrupt(t *testing.T) {
 	}
 	r := <-result
 	errs, _ := r[1].(string)
-	if r[0] != exitInterrupt || !strings.HasSuffix(errs, "trireme clone: stopped by signal interrupt\n") {
+	if r[0] != exitInterrupt || !strings.HasSuffix(errs, "trireme clone: stopped by signal interrupt; the same command again goes on from what has been copied\n") {
 		t.Fatalf("%v: %s", r[0], errs)
 	}
 	for _, name := range []string{"ibdata1", "ib_logfile0", "aria_log_control", "undo001"} {
@@ -288,7 +288,7 @@ func TestOwner(t *testing.T) {
 	mustRun(t, "clone", "--owner", "12345:54321", src, dst)
 	var names []string
 	err := filepath.WalkDir(dst, func(path string, e os.DirEntry, err error) error {
-		if err != nil || e.Name() == tree.StatusName {
+		if err != nil {
 			return err
 		}
 		info, err := e.Info()
@@ -317,6 +317,18 @@ func TestOwner(t *testing.T) {
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Uid != 12345 {
 		t.Errorf("a new file of the owner's datadir belongs to %v", info.Sys())
+	}
+	// What a sender writes into the source's directory belongs to whom that belongs.
+	if err := os.Chown(src, 12345, 54321); err != nil {
+		t.Fatal(err)
+	}
+	r := receive(t, t.Context(), "--listen", "127.0.0.1:0", filepath.Join(t.TempDir(), "dst"))
+	mustRun(t, "send", src, r.ticket)
+	r.end(t, 0)
+	if info, err := os.Stat(filepath.Join(src, tree.StatusName)); err != nil {
+		t.Error(err)
+	} else if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Uid != 12345 || st.Gid != 54321 {
+		t.Errorf("the status file in the source belongs to %v", info.Sys())
 	}
 	if _, err := parseOwner("no-such-user"); err == nil {
 		t.Error("an unknown user was taken")
@@ -359,6 +371,7 @@ func TestCompletion(t *testing.T) {
 	}{
 		{[]string{"__complete", "clone", ""}, ":16"}, // directories
 		{[]string{"__complete", "send", "a", ""}, ":4"},
+		{[]string{"__complete", "send", "a", "ticket", ""}, ":4"},
 		{[]string{"__complete", "clone", "--progress", ""}, "auto\nbar\nlog\nnone\n"},
 		{[]string{"__complete", "send", "--delta", ""}, "auto\non\noff\n"},
 	} {

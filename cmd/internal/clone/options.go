@@ -2,6 +2,7 @@ package clone
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -105,6 +106,29 @@ func (o *options) source(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.basis, "live-basis", false, "copy from a server that runs: no server can start on the result until an exact copy has completed it")
 }
 
+// command completes cmd: its run begins with a transfer and ends it, whatever run does.
+func (o *options) command(program string, cmd *cobra.Command, run func(t *transfer, cmd *cobra.Command, args []string) error) *cobra.Command {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		t, end, err := o.start(cmd, program)
+		if err != nil {
+			return err
+		}
+		defer end()
+		return inOurWords(run(t, cmd, args))
+	}
+	return cmd
+}
+
+// end finds settings and layout of an end that is described by the flags for directories and by --defaults-file.
+func (o *options) end(t *transfer, role settings.Role, dir string) (*settings.Settings, tree.Layout, error) {
+	set, err := o.resolve(role, dir, o.defaultsFile, true, t.show.Note)
+	if err != nil {
+		return nil, tree.Layout{}, err
+	}
+	lay, err := layout(set)
+	return set, lay, err
+}
+
 // check finds what flags cannot check themselves.
 func (o *options) check() error {
 	if !slices.Contains([]string{show.Auto, show.Bar, show.Log, show.None}, o.progress) {
@@ -140,6 +164,9 @@ func (o *options) resolve(role settings.Role, dir, defaults string, flags bool, 
 		return nil, cli.Usage(fmt.Errorf("read option file: %w", err))
 	}
 	in.Files = files
+	if at := settings.ServerOption(in, "datadir"); at.IsSet() && !sameDirectory(at.Value, dir) {
+		note(fmt.Sprintf("warning: %s sets datadir=%s, and this is about %s; see that it is the right option file", at.Origin, at.Value, dir))
+	}
 	for name, value := range o.places {
 		if flags && *value != "" {
 			in.Arguments[name] = *value
@@ -176,6 +203,16 @@ func (o *options) resolve(role settings.Role, dir, defaults string, flags bool, 
 		set.TLS = settings.TLS{Mode: settings.VerifyIdentity, NameCheck: true, Decider: decider, CA: given("ca", o.ca), Cert: decider, Key: given("key", o.key)}
 	}
 	return set, nil
+}
+
+// sameDirectory says whether two names lead to one directory, or are the same where there is none.
+func sameDirectory(a, b string) bool {
+	x, aerr := os.Stat(a)
+	y, berr := os.Stat(b)
+	if aerr == nil && berr == nil {
+		return os.SameFile(x, y)
+	}
+	return filepath.Clean(a) == filepath.Clean(b)
 }
 
 // layout is where the parts of one end lie.

@@ -2,7 +2,6 @@ package clone
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -18,6 +17,7 @@ import (
 	"trireme/engine/tree"
 	"trireme/proto"
 	"trireme/wire"
+	"trireme/wire/identity"
 )
 
 const receiveLong = `Receive a datadir from another host into DIR.
@@ -43,18 +43,10 @@ type receiveOptions struct {
 // Receive is the command "trireme receive". program is what the other end is told about us.
 func Receive(program string) *cobra.Command {
 	o := new(receiveOptions)
-	cmd := &cobra.Command{
+	cmd := o.command(program, &cobra.Command{
 		Use: "receive DIR", Short: "receive a datadir from another host", Long: receiveLong, Args: cobra.ExactArgs(1),
 		ValidArgsFunction: directories(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			t, end, err := o.start(cmd, program)
-			if err != nil {
-				return err
-			}
-			defer end()
-			return o.run(t, args[0])
-		},
-	}
+	}, func(t *transfer, _ *cobra.Command, args []string) error { return o.run(t, args[0]) })
 	o.common(cmd, "target")
 	o.target(cmd)
 	o.certificates(cmd)
@@ -86,11 +78,7 @@ func (o *receiveOptions) run(t *transfer, dir string) (err error) {
 	if dir, err = absolute(dir); err != nil {
 		return err
 	}
-	set, err := o.resolve(settings.Joiner, dir, o.defaultsFile, true, t.show.Note)
-	if err != nil {
-		return err
-	}
-	lay, err := layout(set)
+	set, lay, err := o.end(t, settings.Joiner, dir)
 	if err != nil {
 		return err
 	}
@@ -119,7 +107,7 @@ func (o *receiveOptions) run(t *transfer, dir string) (err error) {
 	}
 	var p proto.Progress
 	var dirs *tree.Dirs
-	err = t.follow(&p, set, func() (proto.Summary, error) {
+	err = t.follow(&p, set, whose, func() (proto.Summary, error) {
 		return proto.Receive(t.ctx, proto.JoinerConfig{
 			Listener: ln,
 			Store: func(o proto.Offer) (s *store.Store, err error) {
@@ -168,21 +156,29 @@ func (o *receiveOptions) open(t *transfer, set *settings.Settings, host, port st
 			t.note("warning: %s", w)
 		}
 	}
-	rand.Read(ch.Nonce[:]) // never fails, by its documentation
-	ch.OnStranger = func(remote string, err error) { t.note("connection from %s refused: %v", remote, err) }
-	ln, err := wire.Listen(t.ctx, net.JoinHostPort(host, port), ch)
-	if err != nil {
-		return nil, ticket{}, coded(exitNetwork, fmt.Errorf("%w; choose another port with --listen", err))
+	tk := ticket{
+		Ticket:  wire.Ticket{Host: name, Version: int(ch.MaxVersion), Plain: ch.Plain, Nonce: wire.NewNonce()},
+		expires: time.Now().Add(o.expires).Truncate(time.Second).Add(time.Second), capabilities: []string{capPin},
 	}
-	tk := ticket{Ticket: ln.Ticket(name), expires: time.Now().Add(o.expires).Truncate(time.Second).Add(time.Second), capabilities: []string{capPin}}
-	if public != 0 {
-		tk.Port = public
+	if !ch.Plain {
+		tk.Pin = identity.Pin(ch.Material.Leaf)
 	}
 	if set.TLS.Mode != settings.Pinned && set.TLS.Mode != settings.Plain {
 		tk.capabilities = []string{capCert}
 	}
 	if o.keepIdentity {
 		tk.capabilities = append(tk.capabilities, capIdentity)
+	}
+	ch.Nonce = tk.bound().Nonce
+	ch.OnStranger = func(remote string, err error) { t.note("connection from %s refused: %v", remote, err) }
+	ln, err := wire.Listen(t.ctx, net.JoinHostPort(host, port), ch)
+	if err != nil {
+		return nil, ticket{}, coded(exitNetwork, fmt.Errorf("%w; choose another port with --listen", err))
+	}
+	at := ln.Ticket(name)
+	tk.Host, tk.Port = at.Host, at.Port
+	if public != 0 {
+		tk.Port = public
 	}
 	if _, err := parseTicket(tk.String()); err != nil {
 		return nil, ticket{}, errors.Join(cli.Usage(fmt.Errorf("flag --advertise %q: it makes no ticket: %w", o.advertise, err)), ln.Close())

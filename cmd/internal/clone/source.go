@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"trireme/engine/innodb"
 	"trireme/engine/tree"
 )
 
@@ -19,6 +21,8 @@ type source struct {
 	dirs *tree.Dirs
 	tree *tree.Tree // as it was before anybody was called
 	hold *hold      // nil when only a basis is made
+
+	remarks []string // what is odd about it, for people
 }
 
 const notQuiet = "; stop it, or give a snapshot of the datadir, or make a basis now with --live-basis and the exact copy later, when it is stopped"
@@ -59,12 +63,71 @@ func openSource(ctx context.Context, lay tree.Layout, basis bool) (*source, erro
 	if err := s.refusals(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	if !slices.ContainsFunc(s.tree.Entries, func(e tree.Entry) bool { return e.Class == tree.Redo }) &&
-		slices.ContainsFunc(s.tree.Entries, func(e tree.Entry) bool { return e.Class == tree.System }) {
-		return nil, errors.Join(coded(exitSource, fmt.Errorf(
-			"the source has a system tablespace and no redo log in %s, so no server could start on a copy; name its option file with --defaults-file, or its directory with --innodb-log-group-home-dir", lay.Dir(tree.RoleRedo))), s.close())
+	if err := s.startable(basis); err != nil {
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
+}
+
+// startable finds what would keep a server from starting on a copy: parts that are not where we look for them, and a system
+// tablespace that is damaged. A server that works may be about to write its first page, so a basis is not judged by that.
+func (s *source) startable(basis bool) error {
+	has := func(c tree.Class) bool {
+		return slices.ContainsFunc(s.tree.Entries, func(e tree.Entry) bool { return e.Class == c })
+	}
+	if has(tree.System) && !has(tree.Redo) {
+		return coded(exitSource, fmt.Errorf(
+			"the source has a system tablespace and no redo log in %s, so no server could start on a copy; name its option file with --defaults-file, or its directory with --innodb-log-group-home-dir", s.lay.Dir(tree.RoleRedo)))
+	}
+	if here := filepath.Join(s.lay.Data, "aria_log_control"); !has(tree.AriaControl) && s.lay.Dir(tree.RoleAria) != s.lay.Data {
+		if _, err := os.Lstat(here); err == nil {
+			return coded(exitSource, fmt.Errorf(
+				"aria_log_dir_path is %s, where no aria_log_control is, and there is one at %s, which would be left behind; correct the option file or --aria-log-dir-path", s.lay.Dir(tree.RoleAria), here))
+		}
+	}
+	if basis {
+		return nil
+	}
+	return s.whole()
+}
+
+// whole looks at the files of the system tablespace.
+func (s *source) whole() error {
+	page := 0
+	for i, name := range s.dirs.Layout().SystemFiles {
+		if rel, err := filepath.Rel(s.lay.Dir(tree.RoleInnoDBHome), name); filepath.IsAbs(name) && err == nil {
+			name = rel
+		}
+		f, err := s.dirs.OpenFile(tree.RoleInnoDBHome, name, os.O_RDONLY, 0)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && page == 0:
+			return nil // a datadir without InnoDB
+		case errors.Is(err, fs.ErrNotExist):
+			return coded(exitSource, fmt.Errorf("innodb_data_file_path names %s, which is not there; correct the option file or --innodb-data-file-path", s.dirs.Path(tree.RoleInnoDBHome, name)))
+		}
+		if err != nil {
+			return withCode(fmt.Errorf("look at the system tablespace: %w", err))
+		}
+		info, err := f.Stat()
+		head := make([]byte, innodb.HeaderSize)
+		if err == nil && i == 0 {
+			_, err = f.ReadAt(head, 0)
+		}
+		if err = errors.Join(err, f.Close()); err != nil && !errors.Is(err, io.EOF) {
+			return withCode(fmt.Errorf("look at the system tablespace: %w", err))
+		}
+		path := s.dirs.Path(tree.RoleInnoDBHome, name)
+		if i == 0 {
+			if _, page, _, err = innodb.PageSize(head); err != nil {
+				return coded(exitRefused, fmt.Errorf("the source is damaged: %s does not begin as a system tablespace does (%w), and no server starts on it", path, err))
+			}
+		}
+		if info.Size()%int64(page) != 0 {
+			// A server that was killed while it let the file grow leaves this too, and starts on it.
+			s.remarks = append(s.remarks, fmt.Sprintf("%s has %d bytes, which is no multiple of its page of %d: it was cut off, or its server was killed; see that a server starts on the source", path, info.Size(), page))
+		}
+	}
+	return nil
 }
 
 // refusals says what of the source cannot be copied.

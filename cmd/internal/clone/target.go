@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -80,6 +81,9 @@ func (t *target) unused() error {
 	}
 	for _, link := range found {
 		name, _, _ := strings.Cut(link, " -> ")
+		if slices.Contains(lockFiles(&t.lay), filepath.Join(t.lay.Data, name)) {
+			return coded(exitTarget, fmt.Errorf("the target's %s is a symbolic link, and a copy would have to be behind it; remove the link, or name the directory where the file shall be by option", filepath.Join(t.lay.Data, link)))
+		}
 		if dir := filepath.Join(t.lay.Data, name); !emptyOrDatabase(dir) {
 			return coded(exitTarget, fmt.Errorf("the target has the symbolic link %s, which leads to something that is no database and would be overwritten; remove the link, or name another directory", filepath.Join(t.lay.Data, link)))
 		}

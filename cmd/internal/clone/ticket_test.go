@@ -1,6 +1,7 @@
 package clone
 
 import (
+	"bufio"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,37 @@ func TestTicket(t *testing.T) {
 	}
 }
 
+// TestBound: every part but the address is in the nonce that the ends prove to each other.
+func TestBound(t *testing.T) {
+	tk, err := parseTicket(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := tk.bound().Nonce
+	if want == tk.Nonce {
+		t.Error("the nonce goes over the wire as it stands in the ticket")
+	}
+	for name, change := range map[string]func(*ticket){
+		"version":      func(t *ticket) { t.Version = 2 },
+		"pin":          func(t *ticket) { t.Pin[31]++ },
+		"plain":        func(t *ticket) { t.Plain = true },
+		"nonce":        func(t *ticket) { t.Nonce[15]++ },
+		"expiry":       func(t *ticket) { t.expires = t.expires.Add(time.Second) },
+		"capabilities": func(t *ticket) { t.capabilities = []string{capPin} },
+	} {
+		other := tk
+		change(&other)
+		if other.bound().Nonce == want {
+			t.Errorf("%s can be changed", name)
+		}
+	}
+	other := tk
+	other.Host, other.Port = "elsewhere", 1
+	if other.bound().Nonce != want {
+		t.Error("the way to the receiver is bound too")
+	}
+}
+
 func FuzzTicket(f *testing.F) {
 	f.Add(good)
 	f.Add("h:1/trireme/1/plain/AQAAAAAAAAAAAAAAAAAAAA/1/cert")
@@ -55,14 +87,14 @@ func FuzzTicket(f *testing.F) {
 	})
 }
 
-// TestFirstWord: the ticket alone or the whole line, from standard input.
-func TestFirstWord(t *testing.T) {
+// TestTicketLine: the ticket alone or the whole line, from standard input.
+func TestTicketLine(t *testing.T) {
 	for text, want := range map[string]string{"abc\n": "abc", "trireme send DIR abc\nmore\n": "abc", "abc": "abc"} {
-		if got, err := firstWord(strings.NewReader(text)); err != nil || got != want {
+		if got, err := ticketLine(bufio.NewReader(strings.NewReader(text))); err != nil || got != want {
 			t.Errorf("%q: %q, %v", text, got, err)
 		}
 	}
-	if _, err := firstWord(strings.NewReader("\n")); exitCode(err) != 2 {
+	if _, err := ticketLine(bufio.NewReader(strings.NewReader("\n"))); exitCode(err) != 2 {
 		t.Error(err)
 	}
 }

@@ -60,47 +60,103 @@ func (t *transfer) detail(format string, args ...any) {
 	}
 }
 
-func (t *transfer) note(format string, args ...any) { t.show.Note(fmt.Sprintf(format, args...)) }
+func (t *transfer) note(format string, args ...any) {
+	t.show.Note(spoken(fmt.Sprintf(format, args...)))
+}
 
 // follow runs f, shows its progress, and closes with its summary. It returns f's error with its code.
-func (t *transfer) follow(p *proto.Progress, set *settings.Settings, f func() (proto.Summary, error)) error {
+func (t *transfer) follow(p *proto.Progress, set *settings.Settings, whose owner, f func() (proto.Summary, error)) error {
+	tracker := status.New(t.written(set, whose), p)
+	end := t.look(tracker.Tick)
+	sum, err := f()
+	end()
+	result, err := t.result(err, p)
+	t.show.Close(tracker.Finish(result, still(sum), err, exitCode(err)))
+	t.afterwards(result, set)
+	return err
+}
+
+// written says where the figures of a transfer go. The status file lies in the datadir and belongs to its owner.
+func (t *transfer) written(set *settings.Settings, whose owner) status.Config {
 	c := status.Config{
 		Program: t.program, Role: t.role, Directory: set.Datadir, Metrics: set.MetricsFile, Phase: t.phase, Warn: func(format string, args ...any) { t.note("warning: "+format, args...) },
 	}
 	c.File, c.Wanted = status.Path(set)
-	tracker := status.New(c, p)
+	if whose.needed() {
+		c.Give = func(f *os.File) error { return f.Chown(whose.uid, whose.gid) }
+	}
+	return c
+}
+
+// look shows what tick says until the function it returns is called.
+func (t *transfer) look(tick func(time.Time) status.Status) (end func()) {
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		tick := time.NewTicker(lookEvery)
-		defer tick.Stop()
+		ticker := time.NewTicker(lookEvery)
+		defer ticker.Stop()
 		for {
 			select {
 			case <-stop:
 				return
-			case now := <-tick.C:
-				t.show.Update(tracker.Tick(now))
+			case now := <-ticker.C:
+				t.show.Update(tick(now))
 			}
 		}
 	})
-	sum, err := f()
-	sum.Locked, sum.Wait = 0, 0 // there is no server here that could be locked
-	close(stop)
-	wg.Wait()
-	result := status.Complete
+	return func() {
+		close(stop)
+		wg.Wait()
+	}
+}
+
+// still is a summary without locks: there is no server here that could be locked.
+func still(sum proto.Summary) proto.Summary {
+	sum.Locked, sum.Wait = 0, 0
+	return sum
+}
+
+// result is how a transfer ended, and its error with its code; a basis that was asked for is none.
+func (t *transfer) result(err error, p *proto.Progress) (string, error) {
 	var end *proto.Error
 	switch {
 	case err == nil:
+		return status.Complete, nil
 	case errors.As(err, &end) && end.Code == proto.CodeBasis && (t.role == "receive") == end.Remote:
-		result, err = status.Basis, nil
-	default:
-		result, err = status.Failed, withCode(err)
+		return status.Basis, nil
 	}
-	t.show.Close(tracker.Finish(result, sum, err, exitCode(err)))
+	return status.Failed, inOurWords(t.goOn(withCode(err), p))
+}
+
+// goOn adds to the error of a transfer that was cut off how to go on. One that had not begun has used no ticket up.
+func (t *transfer) goOn(err error, p *proto.Progress) error {
+	switch exitCode(err) {
+	case exitNetwork, exitTimeout, exitOther, exitInterrupt, exitTerminate:
+	default:
+		return err
+	}
+	begun := p.Snapshot().Phase > proto.PhaseWaiting
+	how := ""
+	switch {
+	case t.role == "clone" && begun:
+		how = "the same command again goes on from what has been copied"
+	case t.role == "receive" && begun:
+		how = "the ticket is used up: start trireme receive again and give its new ticket to trireme send; what has arrived is compared and used"
+	case t.role == "receive" && exitCode(err) == exitTimeout:
+		how = "for a new ticket start trireme receive again"
+	case begun:
+		how = "the ticket is used up: start trireme receive again on the other host for a new one; what has arrived there is compared and used"
+	default:
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, how)
+}
+
+// afterwards says what is still to be done.
+func (t *transfer) afterwards(result string, set *settings.Settings) {
 	if result == status.Basis && t.role != "send" {
 		t.show.Note("no server can start on " + set.Datadir + " yet: stop the source's server and copy again, which sends what has changed since")
 	}
-	return err
 }
 
 // phase names a phase where no server is locked.

@@ -62,9 +62,21 @@ func put(t *testing.T, dir, name, layout string, mode fs.FileMode) {
 			t.Fatal(err)
 		}
 	}
+	if name == "ibdata1" && layout != "" {
+		if _, err := f.WriteAt(firstPage(), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := errors.Join(f.Truncate(int64(len(layout))*4096), f.Chmod(mode)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// firstPage is how a system tablespace of pages of 16 KiB begins.
+func firstPage() []byte {
+	b := make([]byte, 58)
+	b[49], b[57] = 64, 0x15 // its pages, and the format
+	return b
 }
 
 // tail cuts a file, so that it ends within a block.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -95,10 +96,34 @@ func (l *lines) Update(s status.Status) {
 		return
 	}
 	l.last = s.Updated
-	l.print(Line(s))
+	for _, one := range running(s) {
+		l.print(label(one) + Line(one))
+	}
+}
+
+// running are the transfers of s that have not ended: s itself, unless it goes to several receivers.
+func running(s status.Status) []status.Status {
+	if len(s.Receivers) == 0 {
+		return []status.Status{s}
+	}
+	return slices.DeleteFunc(slices.Clone(s.Receivers), func(one status.Status) bool { return one.Finished() })
+}
+
+// label names the receiver where there are several.
+func label(s status.Status) string {
+	if s.Receiver == "" {
+		return ""
+	}
+	return s.Receiver + ": "
 }
 
 func (l *lines) Close(s status.Status) {
+	if s.Result == status.Running { // the present state is all that was asked for
+		for _, one := range running(s) {
+			l.print(label(one) + Line(one))
+		}
+		return
+	}
 	if s.Result != status.Failed {
 		l.print(Summary(s))
 	}
@@ -172,6 +197,10 @@ func Summary(s status.Status) string {
 		return Line(s)
 	case status.Bypass:
 		return "nothing to copy: an incremental transfer follows"
+	}
+	if n := len(s.Receivers); n > 0 {
+		return fmt.Sprintf("%s at %d receivers: %d files and directories, %s; read here %s, sent %s, saved %s, holes %s, wire %s, %s",
+			s.Result, n, s.Files, size(s.Bytes), size(s.Read), size(s.Sent), size(s.Saved), size(s.Holes), size(s.Wire), seconds(s.Seconds))
 	}
 	return fmt.Sprintf("%s: %d files and directories, %s; sent %s, saved %s, holes %s, wire %s, %s",
 		s.Result, s.Files, size(s.Bytes), size(s.Sent), size(s.Saved), size(s.Holes), size(s.Wire), seconds(s.Seconds))

@@ -110,6 +110,53 @@ func TestBars(t *testing.T) {
 	}
 }
 
+// several is a transfer to three receivers, the second of which has failed.
+func several(seconds int) status.Status {
+	s := at(seconds)
+	for i, name := range []string{"h:1", "h:2", "h:3"} {
+		one := at(seconds)
+		one.Receiver, one.Done = name, one.Done/int64(i+1)
+		if i == 1 {
+			one.Result, one.Error = status.Failed, "cut"
+		}
+		s.Receivers = append(s.Receivers, one)
+	}
+	return s
+}
+
+// TestReceivers: each transfer that still runs has its line, under the receiver's name.
+func TestReceivers(t *testing.T) {
+	var b bytes.Buffer
+	d := New(Config{Progress: Log, Err: &b})
+	for s := range 7 {
+		d.Update(several(s))
+	}
+	s := several(7)
+	s.Result, s.Files, s.Bytes = status.Complete, 3, 100<<20
+	d.Close(s)
+	want := `h:1: copying: 5.0 MiB of 100 MiB (5%), 1.0 MiB/s (mean 1.0 MiB/s), ETA 1m35s, sent 2.5 MiB, saved 2.5 MiB, 4 streams
+h:3: copying: 1.7 MiB of 100 MiB (1%), 1.0 MiB/s (mean 1.0 MiB/s), ETA 1m35s, sent 2.5 MiB, saved 2.5 MiB, 4 streams
+complete at 3 receivers: 3 files and directories, 100 MiB; read here 0 B, sent 3.5 MiB, saved 3.5 MiB, holes 0 B, wire 0 B, 7s
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+	b.Reset()
+	New(Config{Progress: Log, Err: &b}).Close(several(5)) // trireme watch --once
+	if b.String() != want[:strings.Index(want, "complete")] {
+		t.Errorf("once: %s", b.String())
+	}
+	b.Reset()
+	d = New(Config{Progress: Bar, Err: &b})
+	d.Update(several(1))
+	d.Note("a note")
+	d.Update(several(2))
+	d.Close(s)
+	if !strings.Contains(b.String(), "complete at 3") {
+		t.Errorf("%q", b.String())
+	}
+}
+
 // TestSeconds: times as people write them.
 func TestSeconds(t *testing.T) {
 	for s, want := range map[float64]string{0: "0s", 0.26: "300ms", 9.94: "9.9s", 12.4: "12s", 60: "1m", 75: "1m15s", 3600: "1h0m", 3661: "1h1m1s"} {

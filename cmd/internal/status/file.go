@@ -18,13 +18,13 @@ import (
 // maxFile bounds what Read takes in: a summary with its passes has a few KiB.
 const maxFile = 1 << 20
 
-// Write replaces the status file.
-func Write(path string, s *Status) error {
+// Write replaces the status file. give is called with the new file before it has its name, to change whose it is; nil: it is ours.
+func Write(path string, s *Status, give func(*os.File) error) error {
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write status file %s: %w", path, err)
 	}
-	return replace(path, append(b, '\n'), statusHead)
+	return replace(path, append(b, '\n'), statusHead, give)
 }
 
 // What files of ours begin with. A file that begins otherwise is somebody else's, a tablespace for instance, and is
@@ -91,7 +91,7 @@ func Read(path string) (Status, error) {
 // replace writes a file under another name and renames it. The other name begins with a dot, so that neither a
 // copy nor a collector of metrics takes it for a file of its own, and is made anew, so that a link planted under it leads
 // nowhere. head is what a file that may be replaced begins with.
-func replace(path string, text []byte, head string) error {
+func replace(path string, text []byte, head string, give func(*os.File) error) error {
 	if err := mine(path, head); err != nil {
 		return err
 	}
@@ -103,7 +103,9 @@ func replace(path string, text []byte, head string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(text)
+	if _, err = f.Write(text); err == nil && give != nil {
+		err = give(f)
+	}
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = os.Rename(tmp, path)
 	}

@@ -53,20 +53,28 @@ var metrics = []metric{
 }
 
 // WriteMetrics replaces the metrics file with s in the text format of Prometheus.
-func WriteMetrics(path string, s *Status) error { return replace(path, Metrics(s), metricsHead) }
+func WriteMetrics(path string, s *Status) error { return replace(path, Metrics(s), metricsHead, nil) }
 
 // Metrics is s in the text format of Prometheus.
 func Metrics(s *Status) []byte {
 	var b bytes.Buffer
-	where := fmt.Sprintf(`directory="%s",role="%s"`, escape(s.Directory), escape(s.Role))
+	each := []Status{*s}
+	if len(s.Receivers) > 0 {
+		each = s.Receivers // who adds them up must not find the sum among them
+	}
 	for _, m := range metrics {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n", m.name, m.help, m.name)
-		for _, v := range m.values(s) {
-			labels := where
-			if v.label != "" {
-				labels += "," + v.label
+		for i := range each {
+			for _, v := range m.values(&each[i]) {
+				labels := fmt.Sprintf(`directory="%s",role="%s"`, escape(s.Directory), escape(s.Role))
+				if name := each[i].Receiver; name != "" {
+					labels += fmt.Sprintf(`,receiver="%s"`, escape(name))
+				}
+				if v.label != "" {
+					labels += "," + v.label
+				}
+				fmt.Fprintf(&b, "%s{%s} %s\n", m.name, labels, strconv.FormatFloat(v.value, 'f', -1, 64))
 			}
-			fmt.Fprintf(&b, "%s{%s} %s\n", m.name, labels, strconv.FormatFloat(v.value, 'f', -1, 64))
 		}
 	}
 	return b.Bytes()

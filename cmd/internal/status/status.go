@@ -24,6 +24,7 @@ type Status struct {
 	Program   string    `json:"program"`
 	Role      string    `json:"role"` // joiner, donor, receive, send or clone
 	Directory string    `json:"directory"`
+	Receiver  string    `json:"receiver,omitempty"` // who gets the copy, where there are several
 	PID       int       `json:"pid"`
 	Started   time.Time `json:"started"`
 	Updated   time.Time `json:"updated"`
@@ -41,6 +42,7 @@ type Status struct {
 	Files   int64 `json:"files"` // and directories
 	Bytes   int64 `json:"bytes_total"`
 	Read    int64 `json:"bytes_read"`
+	Shared  int64 `json:"bytes_shared,omitempty"` // not read, because they had been for another receiver
 	Sent    int64 `json:"bytes_sent"`
 	Saved   int64 `json:"bytes_saved"` // found equal, and not sent
 	Holes   int64 `json:"bytes_holes"`
@@ -52,6 +54,10 @@ type Status struct {
 	LockWait    float64           `json:"lock_wait_seconds"`
 	State       string            `json:"state,omitempty"` // coordinates
 	Passes      []proto.PassStats `json:"each_pass"`
+
+	// Receivers is each transfer of a source that goes to several; the figures above are then those of all together, but for
+	// Files and Bytes, which are the source's.
+	Receivers []Status `json:"receivers,omitempty"`
 }
 
 // Finished reports whether the transfer has ended.

@@ -28,7 +28,7 @@ func TestFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.json")
 	s := running()
 	for range 2 {
-		if err := Write(path, &s); err != nil {
+		if err := Write(path, &s, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -49,7 +49,7 @@ func TestFile(t *testing.T) {
 	}
 	// A link in the place of the file that is renamed leads nowhere.
 	victim := filepath.Join(t.TempDir(), "victim")
-	if err := errors.Join(os.WriteFile(victim, []byte("precious"), 0o600), os.Symlink(victim, filepath.Join(filepath.Dir(path), ".s.json.tmp")), Write(path, &s)); err != nil {
+	if err := errors.Join(os.Remove(path), os.WriteFile(victim, []byte("precious"), 0o600), os.Symlink(victim, filepath.Join(filepath.Dir(path), ".s.json.tmp")), Write(path, &s, nil)); err != nil {
 		t.Fatal(err)
 	}
 	if b, err := os.ReadFile(victim); err != nil || string(b) != "precious" {
@@ -154,7 +154,32 @@ func TestReadPipe(t *testing.T) {
 	if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("%v", err)
 	}
-	if err := Write(path, &Status{Version: Version}); err == nil {
+	if err := Write(path, &Status{Version: Version}, nil); err == nil {
 		t.Error("the pipe was replaced")
+	}
+}
+
+// TestFan: several transfers are added up, each keeps its own end, and the file is read again.
+func TestFan(t *testing.T) {
+	dir := t.TempDir()
+	var a, b proto.Progress
+	f := NewFan(Config{Program: "trireme 1", Role: "send", Directory: "/d", File: filepath.Join(dir, "s.json"), Wanted: true, Metrics: filepath.Join(dir, "m.prom")}, []string{"a:1", "b:2"}, []*proto.Progress{&a, &b})
+	one := f.End(0, Complete, proto.Summary{Files: 3, Bytes: 100, Wire: 120}, nil, 0)
+	if one.Receiver != "a:1" || one.Result != Complete {
+		t.Errorf("%+v", one)
+	}
+	s := f.Tick(time.Now())
+	if s.Finished() || len(s.Receivers) != 2 || !s.Receivers[0].Finished() || s.Receivers[1].Finished() || s.Bytes != 100 || s.Phase != "waiting" {
+		t.Errorf("%+v", s)
+	}
+	f.End(1, Failed, proto.Summary{}, errors.New("cut"), 6)
+	f.Finish(Failed, errors.New("1 of 2"), 6)
+	got, err := Read(filepath.Join(dir, "s.json"))
+	if err != nil || got.Result != Failed || got.Error != "1 of 2" || got.ExitCode != 6 || got.Receivers[1].Error != "cut" || got.Receivers[0].ExitCode != 0 || got.Wire != 120 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	m, err := os.ReadFile(filepath.Join(dir, "m.prom"))
+	if err != nil || !strings.Contains(string(m), `trireme_transfer_exit_code{directory="/d",role="send",receiver="b:2"} 6`) || strings.Contains(string(m), `role="send"}`) {
+		t.Errorf("%s, %v", m, err)
 	}
 }

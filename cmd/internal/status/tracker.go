@@ -18,12 +18,16 @@ type Config struct {
 	// bypass and a refusal touch nothing, and failures to write it are nobody's business.
 	File   string
 	Wanted bool
+	// Give makes a new status file belong to whom it shall; nil: it is ours.
+	Give func(*os.File) error
 	// Metrics is the file for Prometheus; "" means none.
 	Metrics string
 	// Phase names a phase for people; nil means proto's names.
 	Phase func(proto.Phase) string
 	// Warn is told once for each file that cannot be written.
 	Warn func(format string, args ...any)
+
+	receiver string // who this transfer goes to, where there are several
 }
 
 // Tracker follows one transfer. It belongs to one goroutine.
@@ -70,10 +74,10 @@ func (t *Tracker) now(now time.Time) Status {
 		t.saved = t.base + max(0, f.Done-(f.Sent-t.before.Sent)-(f.Holes-t.before.Holes))
 	}
 	s := Status{
-		Version: Version, Program: t.c.Program, Role: t.c.Role, Directory: t.c.Directory, PID: os.Getpid(),
+		Version: Version, Program: t.c.Program, Role: t.c.Role, Directory: t.c.Directory, Receiver: t.c.receiver, PID: os.Getpid(),
 		Started: t.started, Updated: now, Result: Running, Seconds: now.Sub(t.started).Seconds(),
 		Phase: t.c.Phase(f.Phase), Total: f.Total, Done: min(f.Done, max(f.Total, 0)), Rate: t.meter.Recent(), RateMean: t.meter.Mean(),
-		Files: f.Files, Bytes: f.Bytes, Read: f.Read, Sent: f.Sent, Saved: t.saved, Holes: f.Holes, Wire: f.Wire, Streams: f.Streams,
+		Files: f.Files, Bytes: f.Bytes, Read: f.Read, Shared: f.Given, Sent: f.Sent, Saved: t.saved, Holes: f.Holes, Wire: f.Wire, Streams: f.Streams,
 		Passes: t.p.Passes(),
 	}
 	if !moves(f.Phase) {
@@ -111,7 +115,7 @@ func (t *Tracker) Finish(result string, sum proto.Summary, err error, code int) 
 
 func (t *Tracker) write(s *Status) {
 	if t.c.File != "" && (t.c.Wanted || t.looked) {
-		t.warn(t.c.File, "status-file", Write(t.c.File, s), t.c.Wanted)
+		t.warn(t.c.File, "status-file", Write(t.c.File, s, t.c.Give), t.c.Wanted)
 	}
 	if t.c.Metrics != "" {
 		t.warn(t.c.Metrics, "metrics-file", WriteMetrics(t.c.Metrics, s), true)

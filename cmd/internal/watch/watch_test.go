@@ -50,7 +50,7 @@ func TestWatch(t *testing.T) {
 		{status.Complete, "", 1, []string{"--progress", "loud"}, 2, "expected auto, bar or log"},
 	} {
 		s.Result, s.Error, s.PID = c.result, c.cause, c.pid
-		if err := status.Write(file, &s); err != nil {
+		if err := status.Write(file, &s, nil); err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range []string{dir, file} {
@@ -66,12 +66,12 @@ func TestWatch(t *testing.T) {
 	}
 	write := make(chan error, 1)
 	go func() {
-		err := status.Write(file, &s)
+		err := status.Write(file, &s, nil)
 		time.Sleep(2 * lookEvery)
 		end := s
 		end.Result, end.Updated = status.Complete, time.Now()
 		if err == nil {
-			err = status.Write(file, &end)
+			err = status.Write(file, &end, nil)
 		}
 		write <- err
 	}()
@@ -83,7 +83,7 @@ func TestWatch(t *testing.T) {
 	}
 	// Whoever stops watching stops nothing else.
 	s.Result = status.Running
-	if err := status.Write(file, &s); err != nil {
+	if err := status.Write(file, &s, nil); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*lookEvery)

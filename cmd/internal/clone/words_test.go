@@ -1,0 +1,76 @@
+package clone
+
+import (
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestSpoken: what the packages below may say to somebody who copies by hand is in the words of that. All their texts are tried,
+// so that a new one is found here.
+func TestSpoken(t *testing.T) {
+	word := regexp.MustCompile(`\b(donor|joiner)s?\b|\bSST\b|state request`)
+	origin := regexp.MustCompile(`(donor|joiner)%s`) // a place in brackets follows, or nothing
+	silent := []string{                              // never said
+		"trireme donor proof\x00", "trireme joiner proof\x00", "donor_galera_info", "donor-keyring",
+		"SST CA %x", "trireme journal 1\ntransfer %s\ndonor %s\n",
+	}
+	seen := 0
+	for _, room := range []string{"proto", "wire", "engine"} {
+		err := filepath.WalkDir(filepath.Join("..", "..", "..", room), func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			set := token.NewFileSet()
+			f, err := parser.ParseFile(set, path, nil, 0)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				lit, ok := n.(*ast.BasicLit)
+				if !ok || lit.Kind != token.STRING {
+					return true
+				}
+				text, err := strconv.Unquote(lit.Value)
+				if err != nil || !word.MatchString(text) || slices.Contains(silent, text) {
+					return true
+				}
+				seen++
+				text = origin.ReplaceAllString(text, "$1 (my.cnf:3)")
+				if got := spoken(text); word.MatchString(got) {
+					t.Errorf("%s: %q", set.Position(lit.Pos()), got)
+				}
+				return true
+			})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen < 30 {
+		t.Errorf("only %d texts were found", seen)
+	}
+	for from, want := range map[string]string{
+		"open /data/donor/joiner.ibd: permission denied": "open /data/donor/joiner.ibd: permission denied",
+		"scan the donor's datadir: open /d/the/joiner/x": "scan the sender's datadir: open /d/the/joiner/x",
+		"joiner is db2, trireme 1":                       "receiver is db2, trireme 1",
+		"donor and joiner do not match: x":               "sender and receiver do not match: x",
+	} {
+		if got := spoken(from); got != want {
+			t.Errorf("%q became %q, want %q", from, got, want)
+		}
+	}
+	cause := errors.New("no donor has come")
+	if err := inOurWords(cause); !errors.Is(err, cause) || err.Error() != "no sender has come" || inOurWords(nil) != nil {
+		t.Error(err)
+	}
+}
