@@ -105,6 +105,13 @@ type DonorConfig struct {
 	// transfer. nil: nothing to do.
 	BeforeCommit func(ctx context.Context) error
 
+	// Keyring reads the file with the keys of encrypted tables, and makes the value of
+	// FactKeys from it, which Facts must have had as well. It is called at the end of each
+	// lock window, with the server still locked; the content is Send's to clear. It is
+	// sent if both ends check each other's certificate (R-SEC-1), and must not have
+	// changed otherwise. nil: no such file.
+	Keyring func() (content []byte, fact string, err error)
+
 	// Progress receives the figures while the transfer runs. nil: nobody watches.
 	Progress *Progress
 	// Note is told in one sentence what is about to happen. nil: nobody listens. It
@@ -186,6 +193,7 @@ type donor struct {
 	restless map[uint32]string // files that moved while they were read, and how
 
 	noBinlogs bool // the joiner keeps no binary logs
+	sendKeys  bool // both ends let the keyring travel
 }
 
 func newDonor(ctx context.Context, c DonorConfig) *donor {
@@ -202,6 +210,7 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 		defer noting.Unlock()
 		note(format, args...)
 	}
+	c.Facts = withTravel(c.Facts, c.Keyring != nil && c.Wire.ChecksPeer())
 	if c.Rounds <= 0 {
 		c.Rounds = 8
 	}
@@ -273,6 +282,7 @@ func (d *donor) hello() (int, error) {
 	if !d.c.Bypass {
 		d.agree(peer.Facts)
 	}
+	d.sendKeys = keysTravel(d.c.Facts, peer.Facts)
 	d.noBinlogs = states(peer.Facts, FactBinlogs, FactOff)
 	if !d.c.Bypass {
 		if err := checkFacts(d.c.Facts, peer.Facts); err != nil {

@@ -42,6 +42,12 @@ type JoinerConfig struct {
 	// start yet. Its error ends the transfer. nil: nothing to do.
 	BeforeCommit func(ctx context.Context) error
 
+	// Keyring puts the donor's keys of encrypted tables into their place, durably. It is
+	// called at most once, when all has arrived and nothing is final; the content is
+	// cleared afterwards. It is never called where the ends do not check each other's
+	// certificate (R-SEC-1). nil: this end takes no keys.
+	Keyring func(content []byte) error
+
 	Software, Node string
 	Facts          []msg.Fact
 
@@ -100,6 +106,9 @@ type joiner struct {
 	// differing is what the last pass sent, as the donor counts it.
 	differing int64
 	locked    bool        // a locked pass has been
+	takeKeys  bool        // both ends let the keyring travel
+	gotKeys   bool        // it is here
+	keys      []byte      // its content; secret
 	counted   passClock   // what the passes so far came to
 	started   atomic.Bool // the donor's control connection is there
 	open      atomic.Bool // data frames are legal: from Accept or PassDone until PassEnd
@@ -122,6 +131,7 @@ func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
 	if c.Streams <= 0 {
 		c.Streams = 16
 	}
+	c.Facts = withTravel(c.Facts, c.Keyring != nil && c.Listener.ChecksPeer())
 	j := &joiner{c: c, s: newSession(ctx), p: c.Progress}
 	j.p.countWire(j.s.wireBytes)
 	j.s.beats = j.p.done.Load
@@ -162,6 +172,7 @@ func (j *joiner) converse() (Summary, error) {
 	if err := checkFacts(peer.Facts, j.c.Facts); err != nil {
 		return Summary{}, err
 	}
+	j.takeKeys = keysTravel(peer.Facts, j.c.Facts)
 	if err := j.prepare(peer, mode); err != nil {
 		return Summary{}, err
 	}
@@ -315,12 +326,20 @@ func (j *joiner) prepare(peer msg.Hello, m msg.Mode) error {
 func (j *joiner) passes() (Summary, error) {
 	var number uint16
 	for {
-		f, err := j.s.next(msg.TypePassBegin, msg.TypeCommit)
+		f, err := j.s.next(msg.TypePassBegin, msg.TypeKeyring, msg.TypeCommit)
 		if err != nil {
 			return Summary{}, err
 		}
+		if f.typ == msg.TypeKeyring {
+			if err := j.keyring(f.body); err != nil {
+				return Summary{}, err
+			}
+			if f, err = j.s.next(msg.TypeCommit); err != nil {
+				return Summary{}, err
+			}
+		}
 		if f.typ == msg.TypeCommit {
-			if !j.locked || j.kind != msg.PassVerify || j.differing != 0 || j.applied() != 0 {
+			if !j.complete() {
 				return Summary{}, failf(CodeProtocol, "the donor commits without a locked pass and a verify round after it that sent nothing")
 			}
 			return j.commit(f.body)
@@ -337,6 +356,11 @@ func (j *joiner) passes() (Summary, error) {
 			return Summary{}, err
 		}
 	}
+}
+
+// complete says whether a commit is legal.
+func (j *joiner) complete() bool {
+	return j.locked && j.kind == msg.PassVerify && j.differing == 0 && j.applied() == 0
 }
 
 func (j *joiner) pass(b msg.PassBegin) error {
@@ -446,6 +470,9 @@ func (j *joiner) commit(body []byte) (Summary, error) {
 		if err := j.c.BeforeCommit(j.s.ctx); err != nil {
 			return Summary{}, j.s.cause(Fail(CodeIO, err))
 		}
+	}
+	if err := j.installKeys(); err != nil {
+		return Summary{}, j.s.cause(err)
 	}
 	seal, err := j.store.Seal(j.s.ctx)
 	if err != nil {

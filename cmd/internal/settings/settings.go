@@ -134,6 +134,7 @@ type Settings struct {
 	EncryptionKeyFile   string
 	KeyringFile         string // keyring_file_data; empty when no keyring file is configured
 	VaultConfig         string // keyring_vault_config; empty when no vault is configured
+	BaseDir, PluginDir  string // where the server's program and plugins lie; empty when not written down
 	MyISAMUseMmap       bool
 	LogOutputTable      bool // general and slow log may be written to tables
 	Debug               bool // wsrep-debug

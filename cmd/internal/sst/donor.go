@@ -9,7 +9,6 @@ import (
 	"trireme/cmd/internal/calm"
 	"trireme/cmd/internal/ends"
 	"trireme/cmd/internal/galera"
-	"trireme/cmd/internal/settings"
 	"trireme/engine/tree"
 	"trireme/proto"
 	"trireme/wire"
@@ -58,6 +57,11 @@ func (c *call) donorSetup(t wire.Ticket) (wire.Config, tree.Layout, error) {
 	for _, w := range materialWarnings(ch) {
 		c.log.Warningf("%s", w)
 	}
+	if !c.args.Bypass {
+		if err := c.findKeyring(ch, lay); err != nil {
+			return wire.Config{}, tree.Layout{}, err
+		}
+	}
 	ends.Name(c.ctx, c.set, &ch.Policy, t.Host)
 	c.log.Infof("donor connects to %s port %d; channel: %s", t.Host, t.Port, ends.Describe(c.set, ch))
 	return ch, lay, nil
@@ -101,7 +105,7 @@ func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
 		return err
 	}
 	var p proto.Progress
-	cfg.Dirs, cfg.Progress, cfg.Facts = dirs, &p, c.facts(dirs)
+	cfg.Dirs, cfg.Progress, cfg.Facts, cfg.Keyring = dirs, &p, c.facts(dirs), c.readKeys()
 	habits := galera.FeaturesOf(c.args.Family, c.version)
 	cfg.Passes, cfg.PassesTime, cfg.LockTarget, cfg.LockMax = c.set.Passes, c.set.PassesTime, c.set.LockTarget, c.set.LockMax
 	cfg.RateLimit, cfg.Gentle = c.set.RateLimit, true
@@ -119,7 +123,7 @@ func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
 		cfg.BeforeLock = quiet.Quiet
 	}
 	lock := &locker{
-		domain: expected.Domain, calm: quiet, log: c.log, set: c.set, keys: factOf(cfg.Facts, keyringFact),
+		domain: expected.Domain, calm: quiet, log: c.log,
 		Locker: galera.NewLocker(galera.LockerConfig{
 			Out: c.out, Datadir: c.set.Datadir, Family: c.args.Family, FileFirst: habits.FileFirst,
 			UUID: expected.UUID, Parent: c.parent.Alive,
@@ -145,8 +149,6 @@ type locker struct {
 	domain string
 	calm   *calm.Calm // nil: no help
 	log    *galera.Log
-	set    *settings.Settings
-	keys   string // the keyring that the joiner has agreed to
 	at     galera.GTID
 }
 
@@ -159,9 +161,6 @@ func (l *locker) Lock(ctx context.Context) (string, error) {
 		return "", proto.Fail(proto.CodeServer, err)
 	}
 	if err != nil {
-		return "", err
-	}
-	if err := sameKeys(l.set, l.keys); err != nil {
 		return "", err
 	}
 	if g.Domain == "" {

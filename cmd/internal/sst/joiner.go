@@ -50,6 +50,9 @@ func (c *call) joiner() error {
 	if err := ends.Writable(lay); err != nil {
 		return &galera.ExitError{Code: int(syscall.EACCES), Err: err}
 	}
+	if err := c.findKeyring(ch, lay); err != nil {
+		return err
+	}
 	rand.Read(ch.Nonce[:])
 	ch.OnStranger = func(remote string, err error) {
 		c.log.Warningf("connection from %s refused: %v", remote, err)
@@ -76,6 +79,7 @@ func (c *call) joiner() error {
 			_, err := galera.ParseGTID(s)
 			return err
 		},
+		Keyring:  c.installKeys(),
 		Software: c.program, Node: c.node, Facts: c.facts(nil), Streams: c.set.MaxStreams, Compress: ends.Compression(c.set),
 		FirstContact: c.set.InitialTimeout, Progress: &p, Note: c.log.Infof,
 		Gentle: true,

@@ -14,6 +14,7 @@ import (
 
 	"trireme/cmd/internal/ends"
 	"trireme/cmd/internal/galera"
+	"trireme/cmd/internal/keyring"
 	"trireme/cmd/internal/settings"
 	"trireme/engine/store"
 	"trireme/engine/tree"
@@ -37,6 +38,9 @@ type call struct {
 	wan    bool // called by the method's name with _wan behind it
 	// family, series and version of the server; empty when it would not say.
 	family, series, version string
+
+	ring keyring.Ring // where the server's keys are
+	keys string       // what they are at the start, as the other end is told
 
 	program string // our own name and version
 	node    string
