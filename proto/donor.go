@@ -61,6 +61,9 @@ type DonorConfig struct {
 	NoDelta bool
 	// VerifyAll lets the verify rounds hash every file, not only the suspects.
 	VerifyAll bool
+	// IdleTimeout is how long nothing at all may move at either end; 0 means two minutes,
+	// less than 0 without limit. Under the lock it is ten seconds at most in any case.
+	IdleTimeout time.Duration
 	// Rounds caps the verify rounds of one lock window; 0 means 8.
 	Rounds int
 
@@ -418,38 +421,5 @@ func (d *donor) yield(working bool) {
 	if err := gentle.Lower(working); err != nil {
 		d.c.Note("the priority of our disk access stays as it is: %v", err)
 		d.rough = true
-	}
-}
-
-// watchProgress ends a transfer in which nothing moves at either end. A joiner whose
-// disk hangs goes on with its heartbeats, and would hold the lock for ever.
-func (d *donor) watchProgress() error {
-	t := time.NewTicker(beatEvery)
-	defer t.Stop()
-	figure, since := int64(-1), time.Now()
-	for {
-		select {
-		case <-d.s.ctx.Done():
-			return nil
-		case now := <-t.C:
-			s := d.p.Snapshot()
-			limit := stallLive
-			switch s.Phase {
-			case PhaseLive:
-			case PhaseLocked, PhaseVerifying:
-				if d.c.Locker != nil && !d.working.Load() {
-					limit = stallLocked
-				}
-			default:
-				figure, since = -1, now
-				continue
-			}
-			if f := s.Done + s.Read + s.Sent + s.Holes + d.p.remote.Load() + d.held.Load(); f != figure {
-				figure, since = f, now
-			}
-			if now.Sub(since) > limit {
-				return failf(CodeTimeout, "nothing has moved for %v in the phase %q; look at disk and network of the joiner", limit, s.Phase)
-			}
-		}
 	}
 }

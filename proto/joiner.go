@@ -55,6 +55,9 @@ type JoinerConfig struct {
 	Streams int
 	// Compress says which packed content is taken; zero means none.
 	Compress pack.Mode
+	// IdleTimeout is how long nothing at all may move at either end within a pass; 0 means
+	// that the donor alone watches.
+	IdleTimeout time.Duration
 	// FirstContact is how long to wait for the donor; 0 means without limit.
 	FirstContact time.Duration
 
@@ -112,6 +115,7 @@ type joiner struct {
 	counted   passClock   // what the passes so far came to
 	started   atomic.Bool // the donor's control connection is there
 	open      atomic.Bool // data frames are legal: from Accept or PassDone until PassEnd
+	passing   atomic.Bool // between PassBegin and PassEnd
 	finished  atomic.Bool // data connections may close
 
 	// gate is held for reading while a data frame is handled.
@@ -153,6 +157,9 @@ func (j *joiner) converse() (Summary, error) {
 		return Summary{}, err
 	}
 	j.s.attach(conn)
+	if j.c.IdleTimeout > 0 {
+		j.s.run(j.watchProgress)
+	}
 	peer, err := j.hello()
 	if err != nil {
 		return Summary{}, err
@@ -365,6 +372,8 @@ func (j *joiner) complete() bool {
 
 func (j *joiner) pass(b msg.PassBegin) error {
 	j.kind = b.Kind
+	j.passing.Store(true)
+	defer j.passing.Store(false)
 	j.p.enter(map[msg.PassKind]Phase{msg.PassLive: PhaseLive, msg.PassLocked: PhaseLocked, msg.PassVerify: PhaseVerifying}[b.Kind])
 	// The donor's data connections may be ahead of this one, so what they brought since the last pass belongs to this.
 	clock := j.counted

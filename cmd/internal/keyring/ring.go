@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"strings"
 
+	"trireme/cmd/internal/ends"
 	"trireme/cmd/internal/settings"
+	"trireme/engine/tree"
 )
 
 // Ring is where a server keeps its keys. The zero value means that there is no keyring.
@@ -76,6 +78,18 @@ func Find(set *settings.Settings, server Server) (Ring, error) {
 		return Ring{}, fmt.Errorf("%s: the place of the keys takes %d bytes, at most %d can be compared", ring.From, len(ring.Value), maxValue)
 	}
 	return ring, nil
+}
+
+// Apart makes sure that the keyring file is not one of those that are copied or removed
+// like any other of the datadir: keys have a way of their own.
+func (r Ring) Apart(lay tree.Layout) error {
+	if r.Path == "" {
+		return nil
+	}
+	if dir, yes := ends.AmongData(lay, r.Path); yes {
+		return fmt.Errorf("the keyring %s lies among the data of the server in %s; move it to a directory of its own, as the server's manual demands", r.Path, dir)
+	}
+	return nil
 }
 
 // vault names the place of the keys in a configuration of the plugin keyring_vault. The

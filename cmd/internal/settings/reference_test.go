@@ -27,6 +27,7 @@ type sample struct {
 
 const (
 	set3 = "tca=/ca\ntcert=/c\n"
+	pool = "[mysqld]\nthread-handling=pool-of-threads\nextra-port=3307\n"
 	ssl3 = "[mysqld]\nssl-ca=/ca\nssl-cert=/c\nssl-key=/k\n"
 	off  = "[mysqld]\npxc-encrypt-cluster-traffic=off\n"
 )
@@ -113,7 +114,10 @@ var samples = []sample{
 	{"streamfmt", "sst streamfmt=tar", "", noEffect, Input{}},
 	{"ncsockopt", "sst ncsockopt=-4", "", noEffect, Input{}},
 	{"rebuild", "sst rebuild=1", "", noEffect, Input{}},
+	{"use-extra", "sst use-extra=1", pool, honoured, donorIn},
 	{"use-extra", "sst use-extra=1", "", noEffect, Input{}},
+	{"thread-handling", "mysqld thread-handling=pool-of-threads", "extra-port=3307\n[sst]\nuse-extra=1\n", honoured, donorIn},
+	{"extra-port", "mysqld extra-port=3307", "thread-handling=pool-of-threads\n[sst]\nuse-extra=1\n", honoured, donorIn},
 	{"xbstream-opts", "sst xbstream-opts=-p4", "", noEffect, Input{}},
 	{"sst-log-archive", "sst sst-log-archive=1", "", noEffect, Input{}},
 	{"sst-log-archive-dir", "sst sst-log-archive-dir=/a", "", noEffect, Input{}},
@@ -128,9 +132,10 @@ var samples = []sample{
 	{"use-memory", "sst use-memory=1G", "", noEffect, Input{}},
 	{"transferfmt", "sst transferfmt=nc", "", noEffect, Input{}},
 	{"transferfmt", "sst transferfmt=nc", set3, refused, Input{}},
-	{"progress", "sst progress=/tmp/fifo", "", noEffect, Input{}},
+	{"progress", "sst progress=/tmp/fifo", "", honoured, Input{}},
+	{"progress", "sst progress=none", "", honoured, Input{}},
 	{"progress", "sst progress=1", "", honoured, Input{}},
-	{"time", "sst time=1", "", noEffect, Input{}},
+	{"time", "sst time=1", "", honoured, Input{}},
 	{"cpat", `sst cpat=.*\.pem$`, "", honoured, Input{}},
 	{"cpat", `sst cpat=\(`, "", refused, Input{}},
 	{"compressor", "sst compressor=pigz", "", honoured, Input{}},
@@ -142,8 +147,12 @@ var samples = []sample{
 	{"sst-initial-timeout", "sst sst-initial-timeout=10", "", honoured, Input{}},
 	{"joiner-timeout", "sst joiner-timeout=10", off, honoured, pxcIn},
 	{"donor-timeout", "sst donor-timeout=10", "", honoured, donorIn},
-	{"sst-idle-timeout", "sst sst-idle-timeout=10", "", noEffect, Input{}},
-	{"sst-syslog", "sst sst-syslog=1", "", noEffect, Input{}},
+	{"sst-idle-timeout", "sst sst-idle-timeout=10", "", honoured, Input{}},
+	{"sst-idle-timeout", "sst sst-idle-timeout=10s please", "", refused, Input{}},
+	{"sst-syslog", "sst sst-syslog=1", "", honoured, Input{}},
+	{"sst-syslog", "sst sst-syslog=-1", "[mysqld_safe]\nsyslog\n", honoured, Input{}},
+	{"syslog", "mysqld_safe syslog", "", honoured, Input{}},
+	{"syslog-tag", "mysqld_safe syslog-tag=db", "", honoured, Input{}},
 	{"auto-upgrade", "sst auto-upgrade=on", off, noEffect, pxcIn},
 	{"force-upgrade", "sst force-upgrade=on", off, refused, pxcIn},
 	{"transport", "trireme transport=tls", "", honoured, Input{}},

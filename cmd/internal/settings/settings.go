@@ -143,6 +143,7 @@ type Settings struct {
 
 	InitialTimeout  time.Duration // wait for the first contact; 0 means without limit
 	IdleTimeout     time.Duration // longest time without progress; 0 means without limit
+	IdleTimeoutSet  bool          // somebody wrote it down
 	DonorTimeout    time.Duration // the donor's limit for reaching the joiner; 0 means without limit
 	DonorTimeoutSet bool          // somebody wrote it down
 	Reconnect       time.Duration // how long a lost connection is tried again; 0 means never
@@ -172,6 +173,8 @@ type Settings struct {
 	MetricsFile  string
 	Syslog       bool
 	SyslogTag    string
+
+	ExtraPort int // port of the server for such questions; 0: its socket
 
 	// Credentials for optional questions to the donor's server. Never logged, not in Table.
 	SQLUser, SQLPassword string

@@ -109,6 +109,9 @@ func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
 	habits := galera.FeaturesOf(c.args.Family, c.version)
 	cfg.Passes, cfg.PassesTime, cfg.LockTarget, cfg.LockMax = c.set.Passes, c.set.PassesTime, c.set.LockTarget, c.set.LockMax
 	cfg.RateLimit, cfg.Gentle = c.set.RateLimit, true
+	if cfg.IdleTimeout = c.set.IdleTimeout; cfg.IdleTimeout == 0 {
+		cfg.IdleTimeout = -1 // the option's word for no limit
+	}
 	cfg.Compress, cfg.CompressLevel = ends.Compression(c.set), c.set.CompressLevel
 	// A server that freezes file writes with pages still in memory, or one whose
 	// version is not known, leaves no page LSN to go by.
@@ -191,9 +194,13 @@ func (c *call) openCalm() *calm.Calm {
 	if c.set.SQLUser == "" || c.args.Socket == "" || c.set.Passes == 0 {
 		return nil
 	}
-	quiet, err := calm.Open(c.ctx, calm.Config{
-		Socket: c.args.Socket, User: c.set.SQLUser, Password: c.set.SQLPassword, Note: c.log.Infof,
-	})
+	config := calm.Config{Socket: c.args.Socket, Port: c.set.ExtraPort, User: c.set.SQLUser, Password: c.set.SQLPassword, Note: c.log.Infof}
+	quiet, err := calm.Open(c.ctx, config)
+	if err != nil && config.Port != 0 {
+		c.log.Infof("use-extra: %s; trying the socket", oneLine(err))
+		config.Port = 0
+		quiet, err = calm.Open(c.ctx, config)
+	}
 	if err != nil {
 		c.log.Infof("dirty pages are not written before the lock: %s", oneLine(err))
 		return nil

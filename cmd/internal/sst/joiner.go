@@ -69,6 +69,10 @@ func (c *call) joiner() error {
 	}
 	// The donor may have been told to send more binary logs than we would.
 	lay.MaxBinlogs = -1
+	var idle time.Duration // the donor watches in any case
+	if c.set.IdleTimeoutSet {
+		idle = c.set.IdleTimeout
+	}
 	var p proto.Progress
 	stop := c.report(&p)
 	defer c.closeDirs()
@@ -81,7 +85,7 @@ func (c *call) joiner() error {
 		},
 		Keyring:  c.installKeys(),
 		Software: c.program, Node: c.node, Facts: c.facts(nil), Streams: c.set.MaxStreams, Compress: ends.Compression(c.set),
-		FirstContact: c.set.InitialTimeout, Progress: &p, Note: c.log.Infof,
+		FirstContact: c.set.InitialTimeout, IdleTimeout: idle, Progress: &p, Note: c.log.Infof,
 		Gentle: true,
 		Queue: func() (waiting, room int64, ok bool) {
 			return galera.Queue(galera.QueueConfig{Dir: c.set.GCacheDir, Limit: c.set.RecvQueueMax})

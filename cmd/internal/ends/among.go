@@ -1,20 +1,17 @@
-package keyring
+package ends
 
 import (
-	"fmt"
 	"path/filepath"
 	"strings"
 
 	"trireme/engine/tree"
 )
 
-// Apart makes sure that the keyring file is not one of those that are copied or removed
-// like any other of the datadir: keys have a way of their own.
-func (r Ring) Apart(lay tree.Layout) error {
-	if r.Path == "" {
-		return nil
-	}
-	path := resolved(r.Path)
+// AmongData says whether path, with links followed, is one of the files that a transfer
+// copies, writes or removes, and in which directory of the layout. Such a place is none
+// for keys or for files of our own.
+func AmongData(lay tree.Layout, path string) (dir string, yes bool) {
+	path = resolved(path)
 	for _, root := range []struct {
 		role tree.Role
 		dir  string
@@ -31,10 +28,10 @@ func (r Ring) Apart(lay tree.Layout) error {
 		}
 		_, class := lay.Classify(root.role, rel, false)
 		if p := class.Props(); p.Send != tree.Never || p.Joiner != tree.Keep {
-			return fmt.Errorf("the keyring %s lies among the data of the server in %s; move it to a directory of its own, as the server's manual demands", r.Path, root.dir)
+			return root.dir, true
 		}
 	}
-	return nil
+	return "", false
 }
 
 // resolved follows links as far as the path exists.
