@@ -205,7 +205,7 @@ func (r Ring) Exposed() string {
 	if err != nil || info.Mode().Perm()&0o007 == 0 {
 		return ""
 	}
-	return fmt.Sprintf("everybody on this host may read or change the keyring %s (mode %04o): chmod 0600 %s", r.Path, info.Mode().Perm(), r.Path)
+	return fmt.Sprintf("everybody on this host may read or change the keyring %s (mode %04o)", r.Path, info.Mode().Perm())
 }
 
 // openRegular opens without waiting for the other end of a FIFO.

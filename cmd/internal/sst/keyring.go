@@ -45,7 +45,7 @@ func (c *call) tellKeyring(ch wire.Config) {
 		return
 	}
 	if text := c.ring.Exposed(); text != "" {
-		c.log.Warningf("%s", text)
+		c.log.Warningf("%s; chmod 0600", text)
 	}
 	switch {
 	case !ch.ChecksPeer():
