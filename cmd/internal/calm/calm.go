@@ -12,8 +12,8 @@ import (
 
 // Config says which server, and how much. The zero value of a field that is not marked as required is useful.
 type Config struct {
-	Socket   string // path of the server's socket; required unless Port is set
-	Port     int    // of the server on this host's loopback device, used instead; 0: the socket
+	Socket   string // path of the server's socket; required unless Address is set
+	Address  string // HOST:PORT of the server on this host, used instead; empty: the socket
 	User     string // account; empty: the name of the user we run as, for accounts that are known by their socket
 	Password string // reaches the server and the guard's pipe, and no message
 
@@ -71,7 +71,7 @@ func Open(ctx context.Context, config Config) (*Calm, error) {
 		}
 		config.User = me.Username
 	}
-	login := login{Socket: config.Socket, Port: config.Port, User: config.User, Password: config.Password}
+	login := login{Socket: config.Socket, Address: config.Address, User: config.User, Password: config.Password}
 	db, err := connect(login)
 	if err != nil {
 		return nil, err

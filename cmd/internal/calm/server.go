@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"regexp"
 	"strconv"
 	"strings"
@@ -38,7 +37,7 @@ var errSlow = errors.New("the server does not answer in time")
 // login is how a server is reached. The guard gets it through its pipe.
 type login struct {
 	Socket   string `json:"socket"`
-	Port     int    `json:"port,omitempty"` // on the loopback device, in place of the socket; 0: none
+	Address  string `json:"address,omitempty"` // HOST:PORT, in place of the socket
 	User     string `json:"user"`
 	Password string `json:"password"`
 }
@@ -70,8 +69,8 @@ func zero(value string) bool {
 
 // where names the server for messages.
 func (l login) where() string {
-	if l.Port != 0 {
-		return fmt.Sprintf("port %d", l.Port)
+	if l.Address != "" {
+		return l.Address
 	}
 	return l.Socket
 }
@@ -79,14 +78,14 @@ func (l login) where() string {
 // connect makes a small pool; no connection is made before the first question. Nothing is asked when a connection is made (a donor
 // that rejects queries still takes SET and SHOW), and the driver logs nothing.
 func connect(l login) (*sql.DB, error) {
-	if l.Socket == "" && l.Port == 0 {
+	if l.Socket == "" && l.Address == "" {
 		return nil, errors.New("connect to the server: its socket is not known; set socket in the option file")
 	}
 	config := mysql.NewConfig()
 	config.User, config.Passwd = l.User, l.Password
 	config.Net, config.Addr = "unix", l.Socket
-	if l.Port != 0 {
-		config.Net, config.Addr = "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(l.Port))
+	if l.Address != "" {
+		config.Net, config.Addr = "tcp", l.Address
 	}
 	config.Timeout = askLimit
 	config.Logger = &mysql.NopLogger{}

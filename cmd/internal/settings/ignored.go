@@ -1,6 +1,10 @@
 package settings
 
-import "strings"
+import (
+	"net"
+	"strconv"
+	"strings"
+)
 
 // ignoredOption is an option of a replaced tool: accepted, with one line saying why nothing comes of it.
 type ignoredOption struct {
@@ -72,7 +76,12 @@ func (r *resolver) extra() {
 		r.warn(at, "has no effect: it needs thread-handling=pool-of-threads and an extra-port in a group of the server")
 		return
 	}
-	r.s.ExtraPort = n
+	host, _, _ := strings.Cut(r.serverOption("bind-address", "").Value, ",")
+	switch host {
+	case "", "*", "0.0.0.0", "::":
+		host = "127.0.0.1" // the port is open there as well
+	}
+	r.s.ExtraAddress = net.JoinHostPort(host, strconv.Itoa(n))
 	r.show("use-extra", at, onOff(true))
 	r.show("thread-handling", handling, handling.Value)
 	r.show("extra-port", port, port.Value)

@@ -174,7 +174,7 @@ type Settings struct {
 	Syslog       bool
 	SyslogTag    string
 
-	ExtraPort int // port of the server for such questions; 0: its socket
+	ExtraAddress string // HOST:PORT of the server for such questions; empty: its socket
 
 	// Credentials for optional questions to the donor's server. Never logged, not in Table.
 	SQLUser, SQLPassword string

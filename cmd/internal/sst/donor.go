@@ -194,11 +194,11 @@ func (c *call) openCalm() *calm.Calm {
 	if c.set.SQLUser == "" || c.args.Socket == "" || c.set.Passes == 0 {
 		return nil
 	}
-	config := calm.Config{Socket: c.args.Socket, Port: c.set.ExtraPort, User: c.set.SQLUser, Password: c.set.SQLPassword, Note: c.log.Infof}
+	config := calm.Config{Socket: c.args.Socket, Address: c.set.ExtraAddress, User: c.set.SQLUser, Password: c.set.SQLPassword, Note: c.log.Infof}
 	quiet, err := calm.Open(c.ctx, config)
-	if err != nil && config.Port != 0 {
+	if err != nil && config.Address != "" {
 		c.log.Infof("use-extra: %s; trying the socket", oneLine(err))
-		config.Port = 0
+		config.Address = ""
 		quiet, err = calm.Open(c.ctx, config)
 	}
 	if err != nil {
