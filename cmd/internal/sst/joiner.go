@@ -114,9 +114,13 @@ func (c *call) openStore(lay tree.Layout, o proto.Offer) (*store.Store, error) {
 		return nil, fmt.Errorf("open the datadir: %w", err)
 	}
 	c.dirs = dirs
+	state := "" // in the datadir
+	if c.set.WsrepDataHome != c.set.Datadir {
+		state = c.set.WsrepDataHome
+	}
 	c.store = store.Open(store.Config{
 		Dirs: dirs, Layout: lay, TransferID: o.ID, DonorID: o.Node,
-		CheckGrastate: true, GrastateWait: grastateWait,
+		CheckGrastate: true, GrastateDir: state, GrastateWait: grastateWait,
 		// Files come and go while the donor works, but not without end: each takes
 		// memory here.
 		MaxEntries: int(2*o.Files) + spareEntries,

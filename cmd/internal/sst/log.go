@@ -17,10 +17,10 @@ func (c *call) openLog() {
 		}
 		c.syslog = s
 	}
-	if c.syslog == nil && c.set.LogFormat != "json" {
+	if c.syslog == nil && c.set.LogFormat != "json" && !c.set.Debug {
 		return
 	}
-	c.log = galera.NewLog(galera.LogConfig{W: os.Stderr, Family: c.args.Family, JSON: c.set.LogFormat == "json", Syslog: c.syslog})
+	c.log = galera.NewLog(galera.LogConfig{W: os.Stderr, Family: c.args.Family, JSON: c.set.LogFormat == "json", Role: c.args.Role, Debug: c.set.Debug, Syslog: c.syslog})
 }
 
 func (c *call) closeLog() {
