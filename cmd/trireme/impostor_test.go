@@ -105,6 +105,9 @@ func TestImpostors(t *testing.T) {
 			if strings.Contains(given.Stderr+taken.Stderr, secret) {
 				t.Errorf("the secret is in a log:\n%s%s", given.Stderr, taken.Stderr)
 			}
+			for _, dir := range []string{r.Give.Datadir, r.Take.Datadir} {
+				notIn(t, dir, secret)
+			}
 			seen := refusals(taken.Stderr)
 			all := ""
 			for why, n := range seen {

@@ -53,7 +53,7 @@ func (r *keyringRig) put(path, text string) {
 	}
 }
 
-// keys reads a file; "" when there is none.
+// keysIn reads a file; "" when there is none.
 func keysIn(path string) string {
 	b, _ := os.ReadFile(path) // a file that cannot be read has not the keys that the caller wants
 	return string(b)
@@ -67,14 +67,20 @@ func (r *keyringRig) untold(results ...serveremul.Result) {
 			r.t.Errorf("a key is in a log:\n%s", res.Stderr)
 		}
 	}
-	err := filepath.WalkDir(r.Take.Datadir, func(path string, e os.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() && strings.Contains(keysIn(path), secretMark) {
-			r.t.Errorf("a key is in %s", path)
+	notIn(r.t, r.Take.Datadir, secretMark)
+}
+
+// notIn fails the test when a secret is in any file of a datadir, the status file included.
+func notIn(t *testing.T, dir, secret string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() && strings.Contains(keysIn(path), secret) {
+			t.Errorf("a secret is in %s", path)
 		}
 		return err
 	})
 	if err != nil {
-		r.t.Error(err)
+		t.Error(err)
 	}
 }
 
