@@ -69,6 +69,9 @@ type DonorConfig struct {
 	NoDelta bool
 	// VerifyAll lets the verify rounds hash every file, not only the suspects.
 	VerifyAll bool
+	// IdleTimeout is how long nothing at all may move at either end; 0 means two minutes,
+	// less than 0 without limit. Under the lock it is ten seconds at most in any case.
+	IdleTimeout time.Duration
 	// Rounds caps the verify rounds of one lock window; 0 means 8.
 	Rounds int
 
@@ -117,6 +120,13 @@ type DonorConfig struct {
 	// to commit. Its error says that the datadir is not to be trusted and ends the
 	// transfer. nil: nothing to do.
 	BeforeCommit func(ctx context.Context) error
+
+	// Keyring reads the file with the keys of encrypted tables, and makes the value of
+	// FactKeys from it, which Facts must have had as well. It is called at the end of each
+	// lock window, with the server still locked; the content is Send's to clear. It is
+	// sent if both ends check each other's certificate (R-SEC-1), and must not have
+	// changed otherwise. nil: no such file.
+	Keyring func() (content []byte, fact string, err error)
 
 	// Progress receives the figures while the transfer runs. nil: nobody watches.
 	Progress *Progress
@@ -211,6 +221,7 @@ type donor struct {
 	restless map[uint32]string // files that moved while they were read, and how
 
 	noBinlogs bool // the joiner keeps no binary logs
+	sendKeys  bool // both ends let the keyring travel
 }
 
 func newDonor(ctx context.Context, c DonorConfig) *donor {
@@ -221,6 +232,7 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 		c.Note = func(string, ...any) {}
 	}
 	c.Note = oneAtATime(c.Note)
+	c.Facts = withTravel(c.Facts, c.Keyring != nil && c.Wire.ChecksPeer())
 	if c.Rounds <= 0 {
 		c.Rounds = 8
 	}
@@ -298,6 +310,7 @@ func (d *donor) hello() (int, error) {
 	if !d.c.Bypass {
 		d.agree(peer.Facts)
 	}
+	d.sendKeys = keysTravel(d.c.Facts, peer.Facts)
 	d.noBinlogs = states(peer.Facts, FactBinlogs, FactOff)
 	if !d.c.Bypass {
 		if err := checkFacts(d.c.Facts, peer.Facts); err != nil {
@@ -436,44 +449,5 @@ func (d *donor) yield(working bool) {
 	if err := gentle.Lower(working); err != nil {
 		d.c.Note("the priority of our disk access stays as it is: %v", err)
 		d.rough = true
-	}
-}
-
-// watchProgress ends a transfer in which nothing moves at either end. A joiner whose
-// disk hangs goes on with its heartbeats, and would hold the lock for ever.
-func (d *donor) watchProgress() error {
-	t := time.NewTicker(beatEvery)
-	defer t.Stop()
-	figure, since := int64(-1), time.Now()
-	kicked := false
-	for {
-		select {
-		case <-d.s.ctx.Done():
-			return nil
-		case now := <-t.C:
-			s := d.p.Snapshot()
-			limit := stallLive
-			switch s.Phase {
-			case PhaseLive:
-			case PhaseLocked, PhaseVerifying:
-				if d.c.Locker != nil && !d.working.Load() {
-					limit = stallLocked
-				}
-			default:
-				figure, since = -1, now
-				continue
-			}
-			if f := s.Done + s.Read + s.Sent + s.Holes + d.p.remote.Load() + d.held.Load(); f != figure {
-				figure, since, kicked = f, now, false
-			}
-			if now.Sub(since) > limit/2 && !kicked && d.c.Reconnect != 0 {
-				// A single connection may be dead though the others show that the peer lives.
-				kicked = true
-				d.s.kick(fmt.Errorf("nothing has moved for %v", limit/2))
-			}
-			if now.Sub(since) > limit {
-				return failf(CodeTimeout, "nothing has moved for %v in the phase %q; look at disk and network of the joiner", limit, s.Phase)
-			}
-		}
 	}
 }

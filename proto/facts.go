@@ -32,6 +32,9 @@ func mismatches(donor, joiner []msg.Fact) (wrong, unknown []string) {
 		theirs[f.Name] = f
 	}
 	for _, d := range donor {
+		if d.Name == FactKeys || d.Name == FactKeysTravel {
+			continue
+		}
 		j, ok := theirs[d.Name]
 		switch {
 		case !ok || d.Value == "" || j.Value == "":
@@ -40,6 +43,9 @@ func mismatches(donor, joiner []msg.Fact) (wrong, unknown []string) {
 			wrong = append(wrong, fmt.Sprintf("%s is %s at the donor%s and %s at the joiner%s",
 				printable(d.Name), printable(d.Value), from(d), printable(j.Value), from(j)))
 		}
+	}
+	if text := keysApart(donor, joiner); text != "" {
+		wrong = append(wrong, text)
 	}
 	return wrong, unknown
 }

@@ -42,6 +42,12 @@ type JoinerConfig struct {
 	// start yet. Its error ends the transfer. nil: nothing to do.
 	BeforeCommit func(ctx context.Context) error
 
+	// Keyring puts the donor's keys of encrypted tables into their place, durably. It is
+	// called at most once, when all has arrived and nothing is final; the content is
+	// cleared afterwards. It is never called where the ends do not check each other's
+	// certificate (R-SEC-1). nil: this end takes no keys.
+	Keyring func(content []byte) error
+
 	Software, Node string
 	Facts          []msg.Fact
 
@@ -54,6 +60,9 @@ type JoinerConfig struct {
 	// to its joiner like a broken network, so this is also how long that goes unnoticed.
 	Reconnect     time.Duration
 	ReconnectFrom string
+	// IdleTimeout is how long nothing at all may move at either end within a pass; 0 means
+	// that the donor alone watches.
+	IdleTimeout time.Duration
 	// FirstContact is how long to wait for the donor; 0 means without limit.
 	FirstContact time.Duration
 
@@ -105,9 +114,13 @@ type joiner struct {
 	// differing is what the last pass sent, as the donor counts it.
 	differing int64
 	locked    bool        // a locked pass has been
+	takeKeys  bool        // both ends let the keyring travel
+	gotKeys   bool        // it is here
+	keys      []byte      // its content; secret
 	counted   passClock   // what the passes so far came to
 	started   atomic.Bool // the donor's control connection is there
 	open      atomic.Bool // data frames are legal: from Accept or PassDone until PassEnd
+	passing   atomic.Bool // between PassBegin and PassEnd
 	finished  atomic.Bool // data connections may close
 
 	// gate is held for reading while a data frame is handled.
@@ -125,6 +138,7 @@ func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
 	if c.Streams <= 0 {
 		c.Streams = wire.MaxLinks
 	}
+	c.Facts = withTravel(c.Facts, c.Keyring != nil && c.Listener.ChecksPeer())
 	j := &joiner{c: c, s: newSession(ctx, c.Reconnect), p: c.Progress}
 	j.p.countWire(j.s.wireBytes)
 	j.s.beats = j.p.done.Load
@@ -146,6 +160,9 @@ func (j *joiner) converse() (Summary, error) {
 		return Summary{}, err
 	}
 	j.s.attach(control)
+	if j.c.IdleTimeout > 0 {
+		j.s.run(j.watchProgress)
+	}
 	peer, err := j.hello()
 	if err != nil {
 		return Summary{}, err
@@ -165,6 +182,7 @@ func (j *joiner) converse() (Summary, error) {
 	if err := checkFacts(peer.Facts, j.c.Facts); err != nil {
 		return Summary{}, err
 	}
+	j.takeKeys = keysTravel(peer.Facts, j.c.Facts)
 	if err := j.prepare(peer, mode); err != nil {
 		return Summary{}, err
 	}
@@ -326,12 +344,20 @@ func (j *joiner) prepare(peer msg.Hello, m msg.Mode) error {
 func (j *joiner) passes() (Summary, error) {
 	var number uint16
 	for {
-		f, err := j.s.next(msg.TypePassBegin, msg.TypeCommit)
+		f, err := j.s.next(msg.TypePassBegin, msg.TypeKeyring, msg.TypeCommit)
 		if err != nil {
 			return Summary{}, err
 		}
+		if f.typ == msg.TypeKeyring {
+			if err := j.keyring(f.body); err != nil {
+				return Summary{}, err
+			}
+			if f, err = j.s.next(msg.TypeCommit); err != nil {
+				return Summary{}, err
+			}
+		}
 		if f.typ == msg.TypeCommit {
-			if !j.locked || j.kind != msg.PassVerify || j.differing != 0 || j.applied() != 0 {
+			if !j.complete() {
 				return Summary{}, failf(CodeProtocol, "the donor commits without a locked pass and a verify round after it that sent nothing")
 			}
 			return j.commit(f.body)
@@ -350,8 +376,15 @@ func (j *joiner) passes() (Summary, error) {
 	}
 }
 
+// complete says whether a commit is legal.
+func (j *joiner) complete() bool {
+	return j.locked && j.kind == msg.PassVerify && j.differing == 0 && j.applied() == 0
+}
+
 func (j *joiner) pass(b msg.PassBegin) error {
 	j.kind = b.Kind
+	j.passing.Store(true)
+	defer j.passing.Store(false)
 	j.p.enter(map[msg.PassKind]Phase{msg.PassLive: PhaseLive, msg.PassLocked: PhaseLocked, msg.PassVerify: PhaseVerifying}[b.Kind])
 	// The donor's data connections may be ahead of this one, so what they brought since the last pass belongs to this.
 	clock := j.counted
@@ -457,6 +490,9 @@ func (j *joiner) commit(body []byte) (Summary, error) {
 		if err := j.c.BeforeCommit(j.s.ctx); err != nil {
 			return Summary{}, j.s.cause(Fail(CodeIO, err))
 		}
+	}
+	if err := j.installKeys(); err != nil {
+		return Summary{}, j.s.cause(err)
 	}
 	seal, err := j.store.Seal(j.s.ctx)
 	if err != nil {

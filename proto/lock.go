@@ -16,6 +16,7 @@ type window struct {
 	tries int
 	state string
 	lsn   uint64 // checkpoint while it was held
+	keys  []byte // the keyring while it was held, if it travels
 
 	cloned []wish                // whose files were cloned and are read after it
 	at     time.Time             // of the scan that chose them
@@ -51,8 +52,11 @@ func (d *donor) relock(w *window) error {
 	return nil
 }
 
-// letGo releases the server.
+// letGo reads the keyring and releases the server.
 func (d *donor) letGo(w *window) error {
+	if err := d.readKeys(w); err != nil {
+		return err
+	}
 	if d.c.Locker != nil {
 		if err := d.c.Locker.Unlock(); err != nil {
 			return d.s.cause(Fail(CodeServer, err))
@@ -80,6 +84,9 @@ func (d *donor) commit(w *window) (Summary, error) {
 		}
 	}
 	d.p.enter(PhaseCommit)
+	if err := d.tellKeys(w); err != nil {
+		return Summary{}, err
+	}
 	n, bytes, _ := d.cat.totals()
 	if err := d.s.tell(msg.TypeCommit, msg.Commit{Entries: n, Bytes: bytes, State: w.state}); err != nil {
 		return Summary{}, err

@@ -31,6 +31,8 @@ type rig struct {
 	t             testing.TB
 	donor, joiner string
 	plain         bool
+	donorWire     *wire.Config // nil: the joiner's key is pinned, no certificates
+	joinerWire    *wire.Config
 	mmap          bool            // the donor's server maps MyISAM data files
 	donorCtx      context.Context // nil: the test's
 	lock          Locker
@@ -134,6 +136,10 @@ func (r *rig) run() (sent, got Summary, donorErr, joinerErr error) {
 		}
 		jc.Material = m
 	}
+	dc := wire.Config{Plain: r.plain, MinVersion: 1, MaxVersion: 1}
+	if r.donorWire != nil {
+		dc, jc = *r.donorWire, *r.joinerWire
+	}
 	rand.Read(jc.Nonce[:])
 	ln, err := wire.Listen(ctx, "127.0.0.1:0", jc)
 	if err != nil {
@@ -152,7 +158,7 @@ func (r *rig) run() (sent, got Summary, donorErr, joinerErr error) {
 	defer jdirs.Close()
 
 	dcfg := DonorConfig{
-		Ticket: ln.Ticket("127.0.0.1"), Wire: wire.Config{Plain: r.plain, MinVersion: 1, MaxVersion: 1},
+		Ticket: ln.Ticket("127.0.0.1"), Wire: dc,
 		Dirs: ddirs, Locker: r.lock, State: "here:1", Software: "test", Node: "d", Streams: 3, Progress: &r.progress[0],
 	}
 	jcfg := JoinerConfig{

@@ -145,6 +145,19 @@ func (p *papers) good(r *pair, signed func(string) options) {
 		return options{"ssl-ca": p.path("ca.pem"), "ssl-cert": p.path(n + ".crt"), "ssl-key": p.path(n + ".key"), "ssl-mode": mode}
 	}
 	p.issue(p.ca, "elsewhere", []string{"db9.example", "192.0.2.9"}, ca.Options{})
+	// What stunnel wants for this mode: the nodes' own certificates in the file, and not the CA that has signed them.
+	nodes := ""
+	for _, n := range []string{"node1", "node2"} {
+		data, err := os.ReadFile(p.path(n + ".crt"))
+		r.must(err)
+		nodes += string(data)
+	}
+	p.file("nodes.pem", nodes)
+	listed := func(n string) options {
+		o := server(n, "VERIFY_IDENTITY")
+		o["ssl-ca"] = p.path("nodes.pem")
+		return o
+	}
 	pinned := "the other end is proved by pin and nonce of the address only"
 	for _, c := range []struct {
 		name     string
@@ -158,6 +171,7 @@ func (p *papers) good(r *pair, signed func(string) options) {
 		// The chain alone: the joiner's certificate is for another name.
 		{"VERIFY_CA", server("node1", "VERIFY_CA"), server("elsewhere", "VERIFY_CA"), 0, []string{"must chain to ssl-ca=" + p.path("ca.pem")}},
 		{"VERIFY_IDENTITY", server("node1", "VERIFY_IDENTITY"), server("node2", "verify_identity"), 0, []string{"must chain to ssl-ca=" + p.path("ca.pem"), "and be named " + r.two.Host()}},
+		{"VERIFY_IDENTITY, listed", listed("node1"), listed("node2"), 0, []string{"must chain to ssl-ca=" + p.path("nodes.pem"), ", or be listed there, and be named " + r.two.Host()}},
 		{"REQUIRED", server("node1", "REQUIRED"), server("node2", "REQUIRED"), 1, []string{"showing \"CN=node2\"", pinned, "ssl-mode from"}},
 		{"nothing configured", nil, nil, 0, []string{"showing a certificate made for this transfer", "proved by pin and nonce", "no TLS option is set"}},
 		{"disabled", options{"ssl-mode": "DISABLED"}, options{"ssl-mode": "DISABLED"}, 1, []string{"NOT ENCRYPTED, as configured (ssl-mode from"}},

@@ -190,6 +190,21 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// TestDebug: wsrep_debug shows every setting with its place, in both logs, and no credential among them.
+func TestDebug(t *testing.T) {
+	t.Parallel()
+	r := families(t, "M10.11", "M10.11")
+	r.Configure("wsrep_debug=1\nwsrep_sst_auth=sst:dontsayit\n")
+	r.Give.Bypass = true
+	given, taken := r.MustRun()
+	for who, res := range map[string]serveremul.Result{"donor": given, "joiner": taken} {
+		mustSay(t, who, res, "[DEBUG] setting wsrep-debug = on ("+r.Option+":2 [mysqld])", "[DEBUG] setting streams = auto (default)")
+		if strings.Contains(res.Stderr, "dontsayit") {
+			t.Errorf("the %s shows a password:\n%s", who, res.Stderr)
+		}
+	}
+}
+
 // TestStalePidFile finds the mark of a program that is no more; in containers its number may belong to anybody.
 func TestStalePidFile(t *testing.T) {
 	t.Parallel()

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"sync"
 	"testing"
 
 	"trireme/cmd/internal/serveremul"
@@ -25,21 +25,30 @@ func newPercona(t *testing.T) *perconaRig {
 	t.Parallel()
 	r := &perconaRig{Pair: families(t, "PXC", "PXC"), t: t, certs: t.TempDir()}
 	r.Configure("")
-	authority, err := ca.NewCA("Percona CA", ca.Options{Algorithm: ca.RSA})
+	files, err := perconaFiles()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, key, err := authority.Issue("Percona server", nil, ca.Options{Algorithm: ca.RSA})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, data := range map[string][]byte{"ca.pem": authority.CertificatePEM(), "server-cert.pem": cert, "server-key.pem": key} {
+	for name, data := range files {
 		if err := os.WriteFile(filepath.Join(r.certs, name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return r
 }
+
+// perconaFiles are made once for all tests: RSA keys take their time.
+var perconaFiles = sync.OnceValues(func() (map[string][]byte, error) {
+	authority, err := ca.NewCA("Percona CA", ca.Options{Algorithm: ca.RSA})
+	if err != nil {
+		return nil, err
+	}
+	cert, key, err := authority.Issue("Percona server", nil, ca.Options{Algorithm: ca.RSA})
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{"ca.pem": authority.CertificatePEM(), "server-cert.pem": cert, "server-key.pem": key}, nil
+})
 
 // ssl are the three options of a group.
 func (r *perconaRig) ssl() string {
@@ -146,92 +155,5 @@ func TestPercona(t *testing.T) {
 		r := newPercona(t)
 		r.Configure("pxc_encrypt_cluster_traffic=OFF\n[sst]\nencrypt=0\n")
 		r.joins("NOT ENCRYPTED, as configured (encrypt from")
-	})
-}
-
-// TestKeyring is about tables that are encrypted with keys of a keyring file, which does not travel: both ends hold the same one, or
-// nothing happens.
-func TestKeyring(t *testing.T) {
-	const option = "early-plugin-load=keyring_file.so\nkeyring-file-data="
-	// set gives each node a keyring file of its own with some content, or none where the content is "-".
-	set := func(r *perconaRig, give, take string) (donors string) {
-		r.deploy("")
-		for name, c := range map[string]struct {
-			o    *serveremul.Options
-			keys string
-		}{"donor": {&r.Give, give}, "joiner": {&r.Take, take}} {
-			dir := r.t.TempDir()
-			text, ring := "[mysqld]\n", filepath.Join(dir, "keyring")
-			if c.keys != "-" {
-				text += option + ring + "\n"
-				if err := os.WriteFile(ring, []byte(c.keys), 0o600); err != nil {
-					r.t.Fatal(err)
-				}
-			}
-			c.o.DefaultsFile = filepath.Join(dir, name+".cnf")
-			if err := os.WriteFile(c.o.DefaultsFile, []byte(text), 0o600); err != nil {
-				r.t.Fatal(err)
-			}
-			if name == "donor" {
-				donors = ring
-			}
-		}
-		return donors
-	}
-	// apart runs a transfer that both ends must refuse before anything changes, with the same reason and without the keys.
-	apart := func(r *perconaRig, texts ...string) {
-		r.t.Helper()
-		given, taken := r.Run()
-		r.MustBeUntouched()
-		for who, res := range map[string]serveremul.Result{"donor": given, "joiner": taken} {
-			if res.Err == nil {
-				r.t.Errorf("the %s's server is content", who)
-			}
-			mustSay(r.t, who, res, texts...)
-			if strings.Contains(res.Stderr, "secret") {
-				r.t.Errorf("the %s shows a key:\n%s", who, res.Stderr)
-			}
-		}
-	}
-	t.Run("same", func(t *testing.T) {
-		r := newPercona(t)
-		set(r, "secret 1", "secret 1")
-		r.joins("a transfer between different ones is refused")
-	})
-	t.Run("different", func(t *testing.T) {
-		r := newPercona(t)
-		set(r, "secret 1", "secret 2")
-		apart(r, "donor and joiner do not match: keyring is sha256 ", "nothing was changed")
-	})
-	t.Run("new joiner", func(t *testing.T) {
-		r := newPercona(t)
-		set(r, "secret 1", "")
-		apart(r, "and empty at the joiner")
-	})
-	t.Run("donor only", func(t *testing.T) {
-		r := newPercona(t)
-		set(r, "secret 1", "-")
-		apart(r, "encryption is keyring_file at the donor", "none at the joiner")
-	})
-	t.Run("joiner only", func(t *testing.T) {
-		r := newPercona(t)
-		set(r, "-", "secret 1")
-		apart(r, "encryption is none at the donor", "keyring_file at the joiner")
-	})
-	t.Run("rotated meanwhile", func(t *testing.T) {
-		r := newPercona(t)
-		ring := set(r, "secret 1", "secret 1")
-		r.Give.OnFlush = func() (string, error) { return "", os.WriteFile(ring, []byte("secret 2"), 0o600) }
-		given, taken := r.Run()
-		if given.Err == nil || taken.Err == nil {
-			t.Errorf("donor %v, joiner %v", given.Err, taken.Err)
-		}
-		mustSay(t, "donor", given, "the keyring "+ring+" has changed during the transfer")
-		mustSay(t, "joiner", taken, "has changed during the transfer")
-	})
-	t.Run("not encrypted", func(t *testing.T) {
-		r := newPercona(t)
-		r.Configure("pxc_encrypt_cluster_traffic=OFF\n" + option + "/keyring\n[sst]\nencrypt=0\n")
-		r.refused("a keyring is configured (keyring_file), and then the transfer must be encrypted")
 	})
 }

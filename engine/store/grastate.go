@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ func (s *Store) waitGrastate(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-limit.C:
-			file := s.abs(tree.RoleData, grastateName)
+			file := s.grastate()
 			if !ok {
 				return fmt.Errorf("check %s: no uuid and seqno lines in it; expected the form the Galera provider writes", file)
 			}
@@ -60,19 +61,34 @@ func (s *Store) waitGrastate(ctx context.Context) error {
 	}
 }
 
+// grastate is the place of the state file.
+func (s *Store) grastate() string {
+	if s.cfg.GrastateDir != "" {
+		return filepath.Join(s.cfg.GrastateDir, grastateName)
+	}
+	return s.abs(tree.RoleData, grastateName)
+}
+
 // readGrastate returns the file's text, nil when there is none.
 func (s *Store) readGrastate() ([]byte, error) {
-	f, err := s.dirs.OpenFile(tree.RoleData, grastateName, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	const flags = os.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK
+	var f *os.File
+	var err error
+	if s.cfg.GrastateDir != "" {
+		f, err = os.OpenFile(s.grastate(), flags, 0) // a directory of the configuration, not of the peer
+	} else {
+		f, err = s.dirs.OpenFile(tree.RoleData, grastateName, flags, 0)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("check %s: %w", s.abs(tree.RoleData, grastateName), err)
+		return nil, fmt.Errorf("check %s: %w", s.grastate(), err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxGrastate))
 	if err != nil {
-		return nil, fmt.Errorf("check %s: %w", s.abs(tree.RoleData, grastateName), err)
+		return nil, fmt.Errorf("check %s: %w", s.grastate(), err)
 	}
 	return text, nil
 }

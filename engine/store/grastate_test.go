@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -48,6 +50,23 @@ func TestGrastate(t *testing.T) {
 			}
 		})
 	}
+	t.Run("elsewhere", func(t *testing.T) {
+		const used, given = "uuid: 6f2f2c1e-9a0b-11ee-b9d1-0242ac120002\nseqno: 12\n", "uuid: " + zero + "\nseqno: -1\n"
+		for _, c := range []struct{ here, there, want string }{{used, given, ""}, {given, used, "6f2f2c1e"}} {
+			r := newRig(t, t.TempDir())
+			r.put(f("grastate.dat", []byte(c.here)))
+			dir := t.TempDir()
+			mustOK(t, os.WriteFile(filepath.Join(dir, "grastate.dat"), []byte(c.there), 0o600))
+			s := Open(Config{Dirs: r.dirs, Layout: r.layout, CheckGrastate: true, GrastateDir: dir, GrastateWait: 1})
+			err := s.Prepare(t.Context())
+			if c.want == "" {
+				mustOK(t, err)
+			} else {
+				mustFail(t, err, c.want, dir)
+			}
+			mustOK(t, s.Close())
+		}
+	})
 	t.Run("clone by hand", func(t *testing.T) {
 		r := newRig(t, t.TempDir())
 		r.put(f("grastate.dat", []byte("uuid: 6f2f2c1e-9a0b-11ee-b9d1-0242ac120002\nseqno: 12\n")))

@@ -24,6 +24,8 @@ type Config struct {
 	// CheckGrastate makes Prepare insist that the server has given up its old state
 	// (R-JOIN-1): true in a state transfer, false when cloning by hand.
 	CheckGrastate bool
+	// GrastateDir is the directory of the state file where that is not the datadir.
+	GrastateDir string
 	// GrastateWait bounds the wait for that; 0 means 5 s.
 	GrastateWait time.Duration
 	// Block keeps servers from starting until Commit by a directory in the place of the

@@ -28,6 +28,9 @@ const (
 	// MaxSize is the largest file: InnoDB stops at 64 TiB, a peer that announces
 	// more is broken or hostile.
 	MaxSize = 1 << 47
+	// MaxKeyring is the largest file with keys. Each key takes some hundred bytes in it,
+	// so this is thousands.
+	MaxKeyring = 1 << 20
 	// MaxBody is the longest body of any frame.
 	MaxBody = MaxPayload + 64<<10
 	// MaxID bounds the ids of the catalogue and with them the joiner's memory for

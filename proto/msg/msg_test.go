@@ -57,6 +57,7 @@ func samples() []sample {
 	digests := func(t Type, n int) func([]byte) (message, error) {
 		return func(b []byte) (message, error) { l, err := ParseDigests(nil, t, b, n); return Digests{l}, err }
 	}
+	keyring := func(b []byte) (message, error) { m, err := ParseKeyring(b); return m, err }
 	flush := func(t Type) func([]byte) (message, error) {
 		return func(b []byte) (message, error) { m, err := ParseFlush(t, b); return m, err }
 	}
@@ -80,6 +81,9 @@ func samples() []sample {
 		{"commit", TypeCommit, Commit{Entries: 12, Bytes: 1 << 40, State: "u:1"}, func(b []byte) (message, error) { m, err := ParseCommit(b); return m, err }, 0},
 		{"committed", TypeCommitted, Committed{}, func(b []byte) (message, error) { m, err := ParseCommitted(b); return m, err }, 0},
 		{"abort", TypeAbort, Abort{Code: 5, Text: "no room"}, func(b []byte) (message, error) { m, err := ParseAbort(b); return m, err }, 0},
+		{"keyring", TypeKeyring, Keyring{Content: []byte("Keyring file version:2.0\x00key\xff")}, keyring, 0},
+		{"keyring-empty", TypeKeyring, Keyring{}, keyring, 0},
+		{"keyring-full", TypeKeyring, Keyring{Content: make([]byte, MaxKeyring)}, keyring, 0},
 		{"heartbeat", TypeHeartbeat, Heartbeat{Bytes: 99}, func(b []byte) (message, error) { m, err := ParseHeartbeat(b); return m, err }, 0},
 		{"queue", TypeQueue, Queue{Waiting: 1 << 33, Room: 5}, func(b []byte) (message, error) { m, err := ParseQueue(b); return m, err }, 0},
 		{"compare", TypeCompare, Compare{Segments: []Segment{{ID: 1, Length: 1, Offset: 0}, {ID: 2, Length: 3*GroupSize + 5, Offset: 7 * GroupSize}}}, compare, 0},
@@ -144,6 +148,11 @@ func normal(m message) message {
 	case Digests:
 		if len(v.List) == 0 {
 			v.List = nil
+		}
+		return v
+	case Keyring:
+		if len(v.Content) == 0 {
+			v.Content = nil
 		}
 		return v
 	}
@@ -265,6 +274,11 @@ func TestRefusals(t *testing.T) {
 			_, err := ParseChunk(nil, Chunk{Codec: pack.Zstd, Runs: []Run{{2, true}}}.Append(nil))
 			return err
 		}},
+		{"keyring over the limit", func() error {
+			_, err := ParseKeyring(Keyring{Content: make([]byte, MaxKeyring+1)}.Append(nil))
+			return err
+		}},
+		{"keyring of 4 GiB", func() error { _, err := ParseKeyring([]byte{255, 255, 255, 255, 1}); return err }},
 		{"chunk reserved", func() error { _, err := ParseChunk(nil, mutate(chunk, 5, 1)); return err }},
 		{"no runs", func() error { _, err := ParseChunk(nil, Chunk{}.Append(nil)); return err }},
 		{"empty run", func() error { _, err := ParseChunk(nil, Chunk{Runs: []Run{{0, true}}}.Append(nil)); return err }},

@@ -22,6 +22,7 @@ const (
 	TypeCommit    Type = 0x09 // donor: make it durable under these coordinates
 	TypeCommitted Type = 0x0a // joiner: durable
 	TypeAbort     Type = 0x0b // both ways on control: the first cause
+	TypeKeyring   Type = 0x0c // donor: the keys of encrypted tables
 
 	TypeChunk   Type = 0x10 // donor, data: bytes of one file
 	TypeCompare Type = 0x11 // donor, data: which group digests it wants
@@ -44,6 +45,7 @@ var typeNames = map[Type]string{
 	TypeCommit: "Commit", TypeCommitted: "Committed", TypeAbort: "Abort", TypeChunk: "Chunk",
 	TypeCompare: "Compare", TypeGroups: "Groups", TypeAsk: "Ask", TypeLeaves: "Leaves",
 	TypeFlush: "Flush", TypeFlushed: "Flushed", TypeHeartbeat: "Heartbeat", TypeQueue: "Queue",
+	TypeKeyring: "Keyring",
 }
 
 func (t Type) String() string {

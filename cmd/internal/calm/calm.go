@@ -12,7 +12,8 @@ import (
 
 // Config says which server, and how much. The zero value of a field that is not marked as required is useful.
 type Config struct {
-	Socket   string // path of the server's socket; required
+	Socket   string // path of the server's socket; required unless Address is set
+	Address  string // HOST:PORT of the server on this host, used instead; empty: the socket
 	User     string // account; empty: the name of the user we run as, for accounts that are known by their socket
 	Password string // reaches the server and the guard's pipe, and no message
 
@@ -70,7 +71,7 @@ func Open(ctx context.Context, config Config) (*Calm, error) {
 		}
 		config.User = me.Username
 	}
-	login := login{Socket: config.Socket, User: config.User, Password: config.Password}
+	login := login{Socket: config.Socket, Address: config.Address, User: config.User, Password: config.Password}
 	db, err := connect(login)
 	if err != nil {
 		return nil, err
@@ -89,16 +90,16 @@ func (c *Calm) try(ctx context.Context) error {
 	defer cancel()
 	vars, err := variables(ctx, c.db, "version", checkpointNow, maxDirty, maxDirtyLow)
 	if err != nil {
-		return fmt.Errorf("ask the server at %s: %w", c.config.Socket, explain(err))
+		return fmt.Errorf("ask the server at %s: %w", c.login.where(), explain(err))
 	}
 	if vars[maxDirty] == "" || vars[maxDirtyLow] == "" {
-		return fmt.Errorf("ask the server at %s: it has no %s and %s", c.config.Socket, maxDirty, maxDirtyLow)
+		return fmt.Errorf("ask the server at %s: it has no %s and %s", c.login.where(), maxDirty, maxDirtyLow)
 	}
 	_, c.checkpoint = vars[checkpointNow]
 	c.family = familyOf(vars["version"])
 	s := setting{Name: maxDirty, Old: vars[maxDirty]}
 	if err := s.valid(); err != nil {
-		return fmt.Errorf("ask the server at %s: %w", c.config.Socket, err)
+		return fmt.Errorf("ask the server at %s: %w", c.login.where(), err)
 	}
 	// A value that was read and written again could undo what a guard does in between; these statements cannot.
 	name, value := maxDirty, "@@GLOBAL."+maxDirty
@@ -239,7 +240,7 @@ func (c *Calm) restore(ctx context.Context) error {
 				return fmt.Errorf("restore %s of the server: %w; a server that has ended took the change with it", settings[0].Name, err)
 			}
 			return fmt.Errorf("restore %s of the server at %s: %w; the guard goes on trying for %v, after that SET GLOBAL %s=%s by hand",
-				settings[0].Name, c.config.Socket, explain(err), guardTries, settings[0].Name, settings[0].Old)
+				settings[0].Name, c.login.where(), explain(err), guardTries, settings[0].Name, settings[0].Old)
 		}
 	}
 }

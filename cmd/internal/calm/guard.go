@@ -51,7 +51,7 @@ func parsePlan(line []byte) (plan, error) {
 		// The decoder's error may quote what it read.
 		return plan{}, errors.New("parse plan: not in the expected form")
 	}
-	if p.Login.Socket == "" || len(p.Settings) == 0 || len(p.Settings) > 2 {
+	if p.Login.Socket == "" && p.Login.Address == "" || len(p.Settings) == 0 || len(p.Settings) > 2 {
 		return plan{}, errors.New("parse plan: incomplete")
 	}
 	for _, s := range p.Settings {

@@ -37,6 +37,7 @@ var errSlow = errors.New("the server does not answer in time")
 // login is how a server is reached. The guard gets it through its pipe.
 type login struct {
 	Socket   string `json:"socket"`
+	Address  string `json:"address,omitempty"` // HOST:PORT, in place of the socket
 	User     string `json:"user"`
 	Password string `json:"password"`
 }
@@ -66,20 +67,31 @@ func zero(value string) bool {
 	return err == nil && f == 0
 }
 
+// where names the server for messages.
+func (l login) where() string {
+	if l.Address != "" {
+		return l.Address
+	}
+	return l.Socket
+}
+
 // connect makes a small pool; no connection is made before the first question. Nothing is asked when a connection is made (a donor
 // that rejects queries still takes SET and SHOW), and the driver logs nothing.
 func connect(l login) (*sql.DB, error) {
-	if l.Socket == "" {
+	if l.Socket == "" && l.Address == "" {
 		return nil, errors.New("connect to the server: its socket is not known; set socket in the option file")
 	}
 	config := mysql.NewConfig()
 	config.User, config.Passwd = l.User, l.Password
 	config.Net, config.Addr = "unix", l.Socket
+	if l.Address != "" {
+		config.Net, config.Addr = "tcp", l.Address
+	}
 	config.Timeout = askLimit
 	config.Logger = &mysql.NopLogger{}
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
-		return nil, fmt.Errorf("connect to the server at %s: %w", l.Socket, err)
+		return nil, fmt.Errorf("connect to the server at %s: %w", l.where(), err)
 	}
 	db := sql.OpenDB(connector)
 	// One works on a checkpoint while another one can end it.

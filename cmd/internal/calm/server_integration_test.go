@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -169,6 +170,9 @@ func TestServer(t *testing.T) {
 	defer c.Destroy()
 	r := &rig{t, ctx, c.Node(1)}
 	r.must(r.node.Init(ctx))
+	r.node.Set("mysqld", "extra-port", extraPort)
+	r.node.Set("mysqld", "extra-max-connections", "5")
+	r.must(r.node.WriteOptions())
 	r.must(r.node.Start(ctx, true))
 	r.must(r.node.WaitSynced(ctx))
 	r.exec(fmt.Sprintf(`CREATE USER '%s'@'localhost' IDENTIFIED BY '%s'; GRANT SUPER, PROCESS ON *.* TO '%[1]s'@'localhost'`, account, secret))
@@ -191,6 +195,7 @@ func TestServer(t *testing.T) {
 		{"long statements", testLongStatements},
 		{"clients that never rest", testNoRest},
 		{"known by the socket", testSocketAccount},
+		{"at the extra port", testExtraPort},
 		{"no guard", testNoGuard},
 		{"server ends", testServerEnds}, // the last: it leaves none
 	} {
@@ -590,4 +595,23 @@ func testServerEnds(r *rig) {
 	// A stop of the service ends the guard; without it, it would look for the server for a minute.
 	r.must(syscall.Kill(pids[0], syscall.SIGTERM))
 	r.gone("the guard", pids[0])
+}
+
+// extraPort takes connections beside those of the pool of threads; the server has it with or without one.
+const extraPort = "4399"
+
+// testExtraPort asks the server at the port that a used-up pool of threads leaves free; the guard has to find it there, too.
+func testExtraPort(r *rig) {
+	r.exec(fmt.Sprintf(`CREATE OR REPLACE USER 'extra'@'%%' IDENTIFIED BY '%s'; GRANT SUPER, PROCESS ON *.* TO 'extra'@'%%'`, secret))
+	r.soil()
+	n := &notes{t: r.T}
+	c, err := Open(r.ctx, Config{Address: net.JoinHostPort(r.node.Host(), extraPort), User: "extra", Password: secret, Note: n.add})
+	r.must(err)
+	defer c.Close()
+	r.must(c.Quiet(r.ctx))
+	if dirty := r.dirty(); dirty > 1000 {
+		r.Errorf("%d pages are dirty", dirty)
+	}
+	r.must(c.Restore(r.ctx))
+	r.want("after Restore", 90, 0)
 }

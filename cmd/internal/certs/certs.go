@@ -82,9 +82,10 @@ func (k *kind) flag(cmd *cobra.Command, days string) {
 	cmd.Flags().IntVar(&k.rsa, "rsa", 0, "make an RSA key of so many bits, 3072 to 8192 (an ECDSA key on P-256)")
 }
 
-func (k kind) options() (ca.Options, error) {
+// options are those of the flags of cmd. No days were given where the flag is not there; 0 days are no validity.
+func (k kind) options(cmd *cobra.Command) (ca.Options, error) {
 	const most = int(math.MaxInt64 / (24 * time.Hour))
-	if k.days < 0 || k.days > most {
+	if k.days < 0 || k.days > most || k.days == 0 && cmd.Flags().Changed("days") {
 		return ca.Options{}, cli.Usage(fmt.Errorf("--days %d: wanted are 1 to %d", k.days, most))
 	}
 	o := ca.Options{Lifetime: time.Duration(k.days) * 24 * time.Hour}

@@ -20,7 +20,7 @@ func initCommand() *cobra.Command {
 which signs the nodes' certificates and belongs on no node.`,
 		Example: "  trireme certs init --dir /root/sst-ca",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o, err := k.options()
+			o, err := k.options(cmd)
 			if err != nil {
 				return err
 			}

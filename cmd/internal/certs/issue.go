@@ -11,11 +11,7 @@ import (
 
 func issueCommand() *cobra.Command {
 	var (
-		dir  place
-		k    kind
-		w    writer
-		by   issuer
-		to   outputs
+		m    maker
 		cn   string
 		self bool
 	)
@@ -36,34 +32,24 @@ Without file options, certificate and key go to NAME.pem, the first name.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, names []string) error {
-			o, err := k.options()
-			if err != nil {
-				return err
-			}
 			if self && (cmd.Flags().Changed("ca") || cmd.Flags().Changed("ca-key")) {
 				return cli.Usage(errors.New("--self-signed and a CA exclude each other"))
 			}
-			if to.none() {
-				to.pem = fileName(names[0]) + ".pem"
-			}
-			if err := to.check(true); err != nil {
+			o, err := m.settle(cmd, outputs{pem: fileName(names[0]) + ".pem"}, true)
+			if err != nil {
 				return err
 			}
 			if cn == "" {
 				cn = names[0]
 			}
-			certPEM, keyPEM, err := issueOne(self, by, dir, cn, names, o)
+			certPEM, keyPEM, err := issueOne(self, m.by, m.dir, cn, names, o)
 			if err != nil {
 				return err
 			}
-			return w.write(cmd.ErrOrStderr(), to.files(dir, certPEM, keyPEM)...)
+			return m.write(cmd, certPEM, keyPEM)
 		},
 	}
-	dir.flag(cmd)
-	k.flag(cmd, "825, and never longer than the CA")
-	w.flag(cmd)
-	by.flag(cmd)
-	to.flag(cmd, "NAME.pem")
+	m.flags(cmd, "825, and never longer than the CA", "NAME.pem")
 	cmd.Flags().StringVar(&cn, "cn", "", "common name of the node (the first name)")
 	cmd.Flags().BoolVar(&self, "self-signed", false, "no CA: the certificate is its own issuer")
 	return cmd

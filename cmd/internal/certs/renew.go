@@ -15,11 +15,7 @@ import (
 
 func renewCommand() *cobra.Command {
 	var (
-		dir    place
-		k      kind
-		w      writer
-		by     issuer
-		to     outputs
+		m      maker
 		newKey bool
 	)
 	cmd := &cobra.Command{
@@ -36,39 +32,29 @@ Without file options the files are replaced in place, which needs --force.`,
   trireme certs renew ca.pem ca-key.pem --force`,
 		Args: oneOrTwo,
 		RunE: func(cmd *cobra.Command, names []string) error {
-			o, err := k.options()
+			o, err := m.settle(cmd, inPlace(names, newKey), newKey)
 			if err != nil {
 				return err
 			}
-			if k.rsa != 0 && !newKey {
+			if m.k.rsa != 0 && !newKey {
 				return cli.Usage(errors.New("--rsa makes a new key; add --new-key"))
 			}
-			old, err := identity.LoadPair(pairOf(dir, names))
+			old, err := identity.LoadPair(pairOf(m.dir, names))
 			if err != nil {
-				return err
-			}
-			if to.none() {
-				to = inPlace(names, newKey)
-			}
-			if err := to.check(newKey); err != nil {
 				return err
 			}
 			key := signer(old)
 			if newKey {
 				key = nil
 			}
-			certPEM, keyPEM, err := successor(old, key, by, dir, o)
+			certPEM, keyPEM, err := successor(old, key, m.by, m.dir, o)
 			if err != nil {
 				return err
 			}
-			return w.write(cmd.ErrOrStderr(), to.files(dir, certPEM, keyPEM)...)
+			return m.write(cmd, certPEM, keyPEM)
 		},
 	}
-	dir.flag(cmd)
-	k.flag(cmd, "825, for a CA 3650")
-	w.flag(cmd)
-	by.flag(cmd)
-	to.flag(cmd, "the files given")
+	m.flags(cmd, "825, for a CA 3650", "the files given")
 	cmd.Flags().BoolVar(&newKey, "new-key", false, "make a new key as well")
 	return cmd
 }

@@ -1,7 +1,9 @@
 package check
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime"
 	"slices"
@@ -49,7 +51,7 @@ as root or as the server's user: others may not see the keys.
 
 Exit status: 0 when a transfer may start (there may be warnings), 3 when it
 would fail or the server would refuse it, 2 for a wrong command line, 1 when
-the check itself could not be done.`
+the check itself could not be done: an option file is missing or unreadable.`
 
 // Command returns the command.
 func Command() *cobra.Command { return command(&flags{}) }
@@ -72,6 +74,9 @@ func command(f *flags) *cobra.Command {
 			}
 			if err != nil {
 				return fmt.Errorf("write the report: %w", err)
+			}
+			if unread(q.err) {
+				return fmt.Errorf("the check could not be done: %w", q.err)
 			}
 			if n := r.bad(); n > 0 {
 				return badError(n)
@@ -96,12 +101,26 @@ func command(f *flags) *cobra.Command {
 	s.StringArrayVar(&f.mysqldArgs, "mysqld-args", nil, "one word of the server's own command line; may be repeated")
 	s.BoolVar(&f.json, "json", false, "the report as JSON")
 	s.BoolVar(&f.brief, "brief", false, "only settings that somebody has set")
+	for flag, words := range map[string][]string{"role": roles, "server": families, "method": methods} {
+		// The flags exist, and each has no other completion.
+		if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+			panic("check: internal error: " + err.Error())
+		}
+	}
 	return cmd
+}
+
+// unread says that an option file could not be opened or read: then nothing is known, while a file with a mistake in it is read by
+// a server as well, and found wrong.
+func unread(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path)
 }
 
 // question is what is asked, checked.
 type question struct {
 	in        settings.Input // without role
+	family    string         // of the server
 	method    string         // as asked for; empty means by the option file
 	roles     []settings.Role
 	address   string
@@ -112,7 +131,7 @@ type question struct {
 }
 
 func (f *flags) question() (question, error) {
-	q := question{method: f.method, address: f.address, user: f.user, root: f.root}
+	q := question{family: f.family, method: f.method, address: f.address, user: f.user, root: f.root}
 	switch f.role {
 	case "joiner":
 		q.roles = []settings.Role{settings.Joiner}
@@ -121,10 +140,10 @@ func (f *flags) question() (question, error) {
 	case "both":
 		q.roles = []settings.Role{settings.Joiner, settings.Donor}
 	default:
-		return question{}, fmt.Errorf("--role %q is not one of joiner, donor, both", f.role)
+		return question{}, fmt.Errorf("--role %q is not one of %s", f.role, strings.Join(roles, ", "))
 	}
-	if !slices.Contains([]string{"mariadb", "pxc", "codership"}, f.family) {
-		return question{}, fmt.Errorf("--server %q is not one of mariadb, pxc, codership", f.family)
+	if !slices.Contains(families, f.family) {
+		return question{}, fmt.Errorf("--server %q is not one of %s", f.family, strings.Join(families, ", "))
 	}
 	if f.method != "" && !slices.Contains(methods, strings.TrimSuffix(f.method, "_wan")) {
 		return question{}, fmt.Errorf("--method %q is not one of %s", f.method, strings.Join(methods, ", "))
@@ -164,6 +183,12 @@ func (f *flags) question() (question, error) {
 
 // customaryDatadir is what the packages of all servers have compiled in.
 const customaryDatadir = "/var/lib/mysql"
+
+// roles and families are what --role and --server take.
+var (
+	roles    = []string{"joiner", "donor", "both"}
+	families = []string{"mariadb", "pxc", "codership"}
+)
 
 // methods are the names this program may be installed under.
 var methods = []string{"trireme", "rsync_tunnel", "secure_rsync"}

@@ -17,6 +17,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,7 @@ func newRig(t *testing.T) *rig {
 	issue("elsewhere", "db9", []string{"db9.example"}, ca.Options{})
 	issue("expired", "db2", []string{"127.0.0.1"}, ca.Options{Now: func() time.Time { return time.Now().AddDate(0, 0, -30) }, Lifetime: 10 * 24 * time.Hour})
 	r.twin(authority)
+	r.put("keyring", "SECRET", 0o644) // a mistake that must be shown
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	r.port = l.Addr().(*net.TCPAddr).Port
@@ -157,7 +159,10 @@ var transcripts = []struct {
 	{"refused-values", server + "[sst]\nencrypt=1\nsockopt=\"verfy=0,tcpwrap=x\"\nstreamfmt=tar\n[trireme]\nstreem=4\n", nil, ExitBad},
 	{"no-address", "[mysqld]\ndatadir=DIR/data\n" + quiet + tls, []string{"--brief"}, 0},
 	{"broken-file", "tca=x\n", nil, ExitBad},
-	{"no-file", "-", nil, ExitBad},
+	{"no-file", "-", nil, cli.ExitError},
+	{"keyring", server + "wsrep_sst_allowed_methods=trireme\npxc_encrypt_cluster_traffic=OFF\nearly-plugin-load=keyring_file.so\nkeyring_file_data=DIR/keyring\n" + tls, []string{"--brief", "--server=pxc"}, 0},
+	{"keyring-pinned", server + "wsrep_sst_allowed_methods=trireme\npxc_encrypt_cluster_traffic=OFF\nearly-plugin-load=keyring_file.so\nkeyring_file_data=DIR/keyring\n", []string{"--brief", "--server=pxc"}, 0},
+	{"keyring-nowhere", server + "wsrep_sst_allowed_methods=trireme\npxc_encrypt_cluster_traffic=OFF\nearly-plugin-load=keyring_file.so\nkeyring_file_data=DIR/none/keyring\n" + tls, []string{"--brief", "--server=pxc"}, ExitBad},
 	{"plain", server + "[sst]\nssl-mode=DISABLED\n", []string{"--brief"}, 0},
 	{"tunnel", server + quiet + tls, []string{"--brief", "--method=rsync_tunnel"}, 0},
 	{"tunnel-without-ca", server + quiet + "[sst]\ntcert=DIR/node.pem\nloose-tca=DIR/ca.pem\n", []string{"--brief", "--method=rsync_tunnel"}, ExitBad},
@@ -196,6 +201,37 @@ func (r *rig) golden(name, out string) {
 	must(r.T, err)
 	if out != string(want) {
 		r.Errorf("%s:\n got %s\nwant %s", path, out, want)
+	}
+}
+
+// TestCompletion: the shell offers the words that the flags take, and no files.
+func TestCompletion(t *testing.T) {
+	r := newRig(t)
+	for flag, want := range map[string][]string{"--role": roles, "--server": families, "--method": methods} {
+		var stdout, stderr bytes.Buffer
+		root := cli.Root(cli.Config{Program: "trireme 1.2.3", Commands: []*cobra.Command{command(&flags{root: r.dir})}, Out: &stdout, Err: &stderr})
+		if code := cli.Run(context.Background(), root, []string{"__complete", "check", flag, ""}); code != 0 {
+			t.Errorf("%s: exit code %d", flag, code)
+		}
+		got := strings.Split(stdout.String(), "\n:")
+		if words := strings.Fields(got[0]); !slices.Equal(words, want) || !strings.HasPrefix(got[len(got)-1], "4") {
+			t.Errorf("%s: offered %q, want %q and no files", flag, stdout.String(), want)
+		}
+	}
+}
+
+// TestUnreadable: what the caller may not read is no judgement on the node.
+func TestUnreadable(t *testing.T) {
+	r := newRig(t)
+	file := filepath.Join(r.dir, "my.cnf")
+	r.put("my.cnf", r.fill(server), 0o600)
+	must(t, os.Symlink("my.cnf/none", filepath.Join(r.dir, "broken")))
+	for _, words := range [][]string{
+		{"--defaults-file=" + filepath.Join(r.dir, "broken")}, {"--defaults-extra-file=" + filepath.Join(file, "x")},
+	} {
+		if out, code := r.run(words...); code != cli.ExitError || !strings.Contains(out, "trireme check: the check could not be done: ") {
+			t.Errorf("%q: exit code %d\n%s", words, code, out)
+		}
 	}
 }
 

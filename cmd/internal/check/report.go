@@ -150,6 +150,7 @@ func (x *examination) role(ctx context.Context, role settings.Role, first bool) 
 			view.Policy.Level, view.Policy.Names, view.Policy.NamesFrom = identity.ChainAndName, []string{"like the joiner's address"}, "or what it resolves back to"
 		}
 		s.Channel = ends.Describe(set, view)
+		x.keyring(role, set, ch)
 	}
 	if role == settings.Joiner {
 		host := x.joinAddress(ctx, set, ch)

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -42,7 +41,14 @@ func (x *examination) certificates(role settings.Role, set *settings.Settings, c
 	if m == nil || m.Leaf == nil || m.LeafFrom == "" {
 		return nil
 	}
+	trap := identity.SharedName(m.Leaf)
+	if trap != "" {
+		x.add(levelWarn, "certificates", role, trap, "issue the node's certificate again with another common name than the CA's")
+	}
 	for _, w := range m.Warnings {
+		if w == trap {
+			continue // the transfer looks where there is a CA to chain to, and says no more
+		}
 		text, do := splitHint(w)
 		x.add(levelWarn, "certificates", role, text, do)
 	}
@@ -53,7 +59,6 @@ func (x *examination) certificates(role settings.Role, set *settings.Settings, c
 	}
 	for _, a := range ch.Policy.Anchors {
 		c.Anchors = append(c.Anchors, a.Subject.String()+", until "+day(a.NotAfter))
-		x.sharedName(role, m.Leaf, a)
 		if left := time.Until(a.NotAfter); left < 30*24*time.Hour {
 			x.add(levelWarn, "certificates", role, fmt.Sprintf("the CA certificate %q of %s ends on %s", a.Subject, m.AnchorsFrom, day(a.NotAfter)),
 				"put its successor into the same file on every node before that day, then renew the nodes' certificates")
@@ -64,20 +69,6 @@ func (x *examination) certificates(role settings.Role, set *settings.Settings, c
 	}
 	x.add(levelOK, "certificates", role, fmt.Sprintf("%q, until %s, belongs to its key and passes its own CA", c.Subject, c.NotAfter), "")
 	return c
-}
-
-// sharedName finds the trap that the manuals warn of: a CA and a node with one name, which OpenSSL takes for a self-signed certificate.
-func (x *examination) sharedName(role settings.Role, leaf, anchor *x509.Certificate) {
-	if bytes.Equal(leaf.Raw, anchor.Raw) || leaf.Subject.CommonName == "" {
-		return
-	}
-	const do = "issue the node's certificate again with another common name than the CA's"
-	switch {
-	case bytes.Equal(leaf.RawSubject, anchor.RawSubject):
-		x.add(levelWarn, "certificates", role, fmt.Sprintf("the CA and this node have the same subject %q: this program tells them apart, but the server, socat and other users of OpenSSL refuse such a certificate", leaf.Subject), do)
-	case leaf.Subject.CommonName == anchor.Subject.CommonName:
-		x.add(levelWarn, "certificates", role, fmt.Sprintf("the CA and this node have the same common name %q, which the manuals of MySQL and Percona forbid", leaf.Subject.CommonName), do)
-	}
 }
 
 // readable asks whether the server's user gets at the files: whoever runs the check may be somebody else.

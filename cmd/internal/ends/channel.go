@@ -40,10 +40,13 @@ func Channel(set *settings.Settings, joiner bool) (wire.Config, error) {
 		c.Plain = true
 		return c, nil
 	}
+	// The script hands this mode to stunnel as verifyPeer, which wants the other end's own certificate in the file of the CA;
+	// others read it as a CA that has to sign. Both kinds of files are in use (sst-options 2.1).
+	listed := t.Mode == settings.VerifyIdentity && t.Decider.Name == "ssl-mode"
 	var err error
 	switch {
 	case t.Cert.Value != "":
-		c.Material, err = identity.Load(identity.Files{CA: source(t.CA), CAPath: source(t.CAPath), Cert: source(t.Cert), Key: source(t.Key)})
+		c.Material, err = identity.Load(identity.Files{CA: source(t.CA), CAPath: source(t.CAPath), Cert: source(t.Cert), Key: source(t.Key), AcceptListed: listed})
 	case joiner:
 		// A listener cannot do without a certificate: where none is configured
 		// the pin in the address vouches for this one. A donor's would prove nothing.
@@ -54,7 +57,7 @@ func Channel(set *settings.Settings, joiner bool) (wire.Config, error) {
 	}
 	switch t.Mode {
 	case settings.VerifyCA, settings.VerifyIdentity:
-		c.Policy.Level = identity.Chain
+		c.Policy.Level, c.Policy.AcceptListed = identity.Chain, listed
 		c.Policy.Anchors, c.Policy.AnchorsFrom = c.Material.Anchors, c.Material.AnchorsFrom
 		if cn := t.CommonName; cn.Value != "" {
 			c.Policy.Level = identity.ChainAndName
@@ -100,17 +103,25 @@ func Describe(set *settings.Settings, c wire.Config) string {
 	case identity.None:
 		check = "the other end is proved by pin and nonce of the address only"
 	case identity.Chain:
-		check = "the other end must chain to " + c.Policy.AnchorsFrom
+		check = "the other end must chain to " + c.Policy.AnchorsFrom + orListed(c.Policy, "")
 	case identity.ChainAndName:
-		check = fmt.Sprintf("the other end must chain to %s and be named %s (%s)", c.Policy.AnchorsFrom, strings.Join(c.Policy.Names, " or "), c.Policy.NamesFrom)
+		check = fmt.Sprintf("the other end must chain to %s and be named %s (%s)", c.Policy.AnchorsFrom+orListed(c.Policy, ","), strings.Join(c.Policy.Names, " or "), c.Policy.NamesFrom)
 	case identity.Exact:
 		check = "the other end must show exactly " + set.TLS.PeerCert.Value
 	}
 	return fmt.Sprintf("TLS 1.3, %s; %s (%s)%s", own, check, why(&set.TLS), inForce(set))
 }
 
+// orListed says that a certificate need not chain if it stands in the file itself.
+func orListed(p identity.Policy, end string) string {
+	if !p.AcceptListed {
+		return ""
+	}
+	return ", or be listed there" + end
+}
+
 // channelOptions are the settings beside those of trust that change a connection.
-var channelOptions = []string{"sockopt", "streams", "backup-threads", "rate-limit", "sst-initial-timeout", "donor-timeout"}
+var channelOptions = []string{"sockopt", "streams", "backup-threads", "rate-limit", "sst-initial-timeout", "sst-idle-timeout", "donor-timeout"}
 
 // inForce names what somebody has written down about the connections, with its place. None of it is secret.
 func inForce(set *settings.Settings) string {

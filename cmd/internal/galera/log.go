@@ -60,6 +60,7 @@ type LogConfig struct {
 	JSON   bool      // one object a line instead: time, level, role, msg
 	Debug  bool      // print LevelDebug, too
 	Role   string    // a field of the JSON form
+	Syslog *Syslog   // takes every line as well, as plain text; nil: nobody does. The caller closes it
 }
 
 // Log writes lines for the server's error log, shaped like those of the stock scripts because people search for them:
@@ -91,7 +92,11 @@ func (l *Log) Log(level Level, text string) {
 	if level == LevelDebug && !l.cfg.Debug {
 		return
 	}
-	line := l.line(level, text, time.Now())
+	now := time.Now()
+	line := l.line(level, text, now)
+	if l.cfg.Syslog != nil {
+		l.cfg.Syslog.send(level, escape(text), now)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, _ = l.cfg.W.Write(line)
@@ -158,3 +163,6 @@ func escape(text string) string {
 	}
 	return b.String()
 }
+
+// Printable returns text on one line with everything visible, as the log writes it.
+func Printable(text string) string { return escape(text) }

@@ -68,6 +68,9 @@ func FindParent(pid int) (*Parent, error) {
 // PID returns the server's process number.
 func (p *Parent) PID() int { return p.pid }
 
+// Program returns the file of the server's running program, "" when it may not be seen.
+func (p *Parent) Program() string { return exeOf(p.pid) }
+
 // gone is the error of a server that is no longer there.
 func (p *Parent) gone() error {
 	return exitf(ExitPipe, "the server (process %d) is gone", p.pid)

@@ -152,3 +152,26 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestSecretsStayInTheFile: a line that is wrong may hold a password, and messages go to the error log.
+func TestSecretsStayInTheFile(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "my.cnf")
+	for _, text := range []string{
+		"wsrep_sst_auth=u:geheim\n",
+		"[mysqld wsrep_sst_auth=u:geheim\n",
+		"[sst]\n!wsrep_sst_auth=u:geheim\n",
+		"[sst]\n!include " + filepath.Join(dir, "part.cnf") + "\n",
+	} {
+		write(t, file, text)
+		write(t, filepath.Join(dir, "part.cnf"), "encrypt-key = geheim\n")
+		f, err := Read(Source{DefaultsFile: file})
+		said := fmt.Sprint(err)
+		if f != nil {
+			said += strings.Join(f.Warnings(), "\n")
+		}
+		if strings.Contains(said, "geheim") || !strings.Contains(said, "my.cnf:") && !strings.Contains(said, "part.cnf:") {
+			t.Errorf("%q: %s", text, said)
+		}
+	}
+}

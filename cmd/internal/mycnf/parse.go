@@ -196,8 +196,12 @@ func (r *reader) warn(format string, args ...any) {
 	r.out.warnings = append(r.out.warnings, fmt.Sprintf(format, args...))
 }
 
-// clip shortens text for a message and drops the line end.
+// clip shortens text for a message and drops the line end, and what stands behind an equals sign: lines that are not where they
+// should be may hold passwords like any other.
 func clip(b []byte) string {
+	if i := bytes.IndexByte(b, '='); i >= 0 {
+		b = append(b[:i+1:i+1], "..."...)
+	}
 	b = trimRight(b)
 	if len(b) > 60 {
 		return string(b[:60]) + "..."

@@ -20,8 +20,8 @@ var keyPlugins = []struct{ plugin, option string }{
 	{"keyring_okv", "keyring-okv-"},
 }
 
-// encryption finds out whether tables may be encrypted. Key material never travels, so the nodes must hold
-// the same keys before; the conversation compares what is found here (consistency 6).
+// encryption finds out whether tables may be encrypted, and where the keys are. The conversation compares what is found here;
+// MariaDB's key files never travel, a keyring file does under conditions (consistency 6).
 func (r *resolver) encryption() {
 	var found []Setting
 	add := func(plugin, origin string) {
@@ -72,11 +72,8 @@ func (r *resolver) encryption() {
 	}
 	r.show("encryption-plugin", at, r.s.EncryptionPlugin)
 	ring := r.serverOption("keyring-file-data", "")
-	if r.s.EncryptionPlugin == "keyring_file" {
-		r.warn(at, "tables may be encrypted with keys of a keyring file, which is not sent: joiner and donor must hold the same file already, and a transfer between different ones is refused")
-		if ring.IsSet() {
-			r.s.KeyringFile = r.abs(ring.Value)
-		}
+	if r.s.EncryptionPlugin == "keyring_file" && ring.IsSet() {
+		r.s.KeyringFile = r.abs(ring.Value)
 	}
 	r.show("keyring-file-data", ring, r.s.KeyringFile)
 	vault := r.serverOption("keyring-vault-config", "")
@@ -89,6 +86,11 @@ func (r *resolver) encryption() {
 		r.s.EncryptionKeyFile = r.abs(key.Value)
 	}
 	r.show("file-key-management-filename", key, r.s.EncryptionKeyFile)
+	// Components of a keyring are configured in files beside the program and the plugins.
+	r.s.BaseDir = r.serverOption("basedir", "").Value
+	if plugins := r.serverOption("plugin-dir", ""); plugins.IsSet() {
+		r.s.PluginDir = r.abs(plugins.Value)
+	}
 }
 
 func isOff(value string) bool {

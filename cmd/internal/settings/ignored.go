@@ -1,6 +1,10 @@
 package settings
 
-import "strings"
+import (
+	"net"
+	"strconv"
+	"strings"
+)
 
 // ignoredOption is an option of a replaced tool: accepted, with one line saying why nothing comes of it.
 type ignoredOption struct {
@@ -15,7 +19,6 @@ var ignoredOptions = []ignoredOption{
 	{"streamfmt", sstGroup, "there is no stream format to choose", nil},
 	{"ncsockopt", sstGroup, "netcat is not used", nil},
 	{"rebuild", sstGroup, "there is no apply step that could rebuild indexes", []string{"0"}},
-	{"use-extra", sstGroup, "no backup client connects to the server", []string{"0"}},
 	{"sst-special-dirs", sstGroup, "special directories are always handled", []string{"1"}},
 	{"inno-backup-opts", backupGroups, "no backup tool is run", nil},
 	{"inno-apply-opts", backupGroups, "no backup tool is run", nil},
@@ -57,6 +60,31 @@ func (r *resolver) ignored() {
 		}
 	}
 	r.upgrades()
+	r.extra()
+}
+
+// extra finds the port that the server's pool of threads keeps for administrators. As with the script it is used where use-extra
+// asks for it, by the donor's optional help (wsrep_sst_auth): a pool that is used up would let nobody else in.
+func (r *resolver) extra() {
+	at := r.lookup("use-extra", sstGroup)
+	if !r.bool(at, false) {
+		return
+	}
+	handling, port := r.serverOption("thread-handling", ""), r.serverOption("extra-port", "")
+	n := r.int(port, 0, 0, 65535)
+	if !strings.EqualFold(handling.Value, "pool-of-threads") || n == 0 {
+		r.warn(at, "has no effect: it needs thread-handling=pool-of-threads and an extra-port in a group of the server")
+		return
+	}
+	host, _, _ := strings.Cut(r.serverOption("bind-address", "").Value, ",")
+	switch host {
+	case "", "*", "0.0.0.0", "::":
+		host = "127.0.0.1" // the port is open there as well
+	}
+	r.s.ExtraAddress = net.JoinHostPort(host, strconv.Itoa(n))
+	r.show("use-extra", at, onOff(true))
+	r.show("thread-handling", handling, handling.Value)
+	r.show("extra-port", port, port.Value)
 }
 
 // upgrades concerns the Percona script, which starts a temporary server on the joiner. We start none.

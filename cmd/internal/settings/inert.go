@@ -22,21 +22,6 @@ func (r *resolver) inert() {
 	if s.Verify == "page" {
 		no(r.ownValue("verify"), "page checksums are not looked at; verify=full compares every file under the lock")
 	}
-	no(r.lookup("sst-idle-timeout", sstGroup), "the limit without a sign of life from the other end is fixed")
-	if s.Time {
-		no(r.lookup("time", sstGroup), "the closing summary always has the times")
-	}
-	if s.ProgressFile != "" {
-		at := r.ownValue("progress")
-		if !at.IsSet() {
-			at = r.lookup("progress", sstGroup)
-		}
-		no(at, "progress goes to the error log, every few seconds")
-	}
-	// What mysqld_safe asks for needs nothing of us: it sends the server's standard error, which is ours, to the system log itself.
-	if at := r.lookup("sst-syslog", sstGroup); s.Syslog && at.IsSet() && !isOff(at.Value) {
-		no(at, "lines go to the server's error log")
-	}
 }
 
 // lookAlikes are the options in [sst] whose loss by a typing error weakens or breaks the channel.

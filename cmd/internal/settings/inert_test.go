@@ -10,11 +10,11 @@ func TestWithoutEffect(t *testing.T) {
 	const mark = "has no effect in this version"
 	for _, c := range []struct{ cnf, name string }{
 		{"[trireme]\nreconnect=9\n", ""},
-		{"[sst]\nsst-idle-timeout=9\n", "sst-idle-timeout"},
+		{"[sst]\nsst-idle-timeout=9\n", ""},
 		{"[sst]\ndonor_timeout=9\n", ""},
-		{"[trireme]\nprogress=/p\n", "progress"},
-		{"[sst]\ntime=1\n", "time"},
-		{"[sst]\nsst-syslog=1\n", "sst-syslog"},
+		{"[trireme]\nprogress=/p\n", ""},
+		{"[sst]\ntime=1\n", ""},
+		{"[sst]\nsst-syslog=1\n", ""},
 		{"[trireme]\ncompress=zstd\n", ""},
 		{"[sst]\ncompressor=gzip -1\n", ""},
 		{"[sst]\ndecompressor=zstd -d\n", ""},

@@ -108,10 +108,12 @@ func TestBackupFamily(t *testing.T) {
 		{name: "auto-upgrade off", cnf: pxc + "[sst]\nauto-upgrade=off\n", in: Input{PXC: true}, warn: "-"},
 		{name: "force-upgrade", cnf: pxc + "[sst]\nforce-upgrade=1\n", in: Input{PXC: true}, bad: "cannot upgrade"},
 		{name: "two keyrings", cnf: pxc + "[mysqld]\nkeyring_file_data=/k\nkeyring_vault_config=/v\n", in: Input{PXC: true}, bad: "configured twice"},
-		{name: "keyring file", cnf: pxc + "[mysqld]\nkeyring_file_data=/k\n", in: Input{PXC: true}, get: func(s *Settings) any { return s.EncryptionPlugin }, want: "keyring_file", warn: "same file"},
+		{name: "keyring file", cnf: pxc + "[mysqld]\nkeyring_file_data=/k\n", in: Input{PXC: true}, get: func(s *Settings) any { return s.EncryptionPlugin }, want: "keyring_file"},
 		{name: "encrypt in xtrabackup", cnf: pxc + "[xtrabackup]\nencrypt=AES256\n", in: Input{PXC: true}, bad: "[xtrabackup] is not supported"},
 		{name: "wsrep-debug", cnf: "[mysqld]\nwsrep_debug=SERVER\n", get: func(s *Settings) any { return s.Debug }, want: "true"},
 		{name: "wsrep-debug none", cnf: "[mysqld]\nwsrep_debug=NONE\n", get: func(s *Settings) any { return s.Debug }, want: "false"},
+		{name: "use-extra, port", in: Input{Role: Donor}, cnf: "[mysqld]\nthread_handling=pool-of-threads\nextra_port=3307\n[sst]\nuse-extra=1\n", get: func(s *Settings) any { return s.ExtraAddress }, want: "127.0.0.1:3307", warn: "-"},
+		{name: "use-extra, address", in: Input{Role: Donor}, cnf: "[mysqld]\nthread_handling=pool-of-threads\nextra_port=3307\nbind_address=10.0.0.1,::1\n[sst]\nuse-extra=1\n", get: func(s *Settings) any { return s.ExtraAddress }, want: "10.0.0.1:3307", warn: "-"},
 		{name: "thread-handling and extra-port", cnf: "[mysqld]\nthread-handling=pool-of-threads\nextra-port=1\n", warn: "-"},
 	}
 	for _, o := range ignoredOptions {

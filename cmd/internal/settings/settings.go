@@ -134,6 +134,7 @@ type Settings struct {
 	EncryptionKeyFile   string
 	KeyringFile         string // keyring_file_data; empty when no keyring file is configured
 	VaultConfig         string // keyring_vault_config; empty when no vault is configured
+	BaseDir, PluginDir  string // where the server's program and plugins lie; empty when not written down
 	MyISAMUseMmap       bool
 	LogOutputTable      bool // general and slow log may be written to tables
 	Debug               bool // wsrep-debug
@@ -142,6 +143,7 @@ type Settings struct {
 
 	InitialTimeout  time.Duration // wait for the first contact; 0 means without limit
 	IdleTimeout     time.Duration // longest time without progress; 0 means without limit
+	IdleTimeoutSet  bool          // somebody wrote it down
 	DonorTimeout    time.Duration // the donor's limit for reaching the joiner; 0 means without limit
 	DonorTimeoutSet bool          // somebody wrote it down
 	Reconnect       time.Duration // how long a lost connection is tried again; 0 means never
@@ -172,6 +174,8 @@ type Settings struct {
 	MetricsFile  string
 	Syslog       bool
 	SyslogTag    string
+
+	ExtraAddress string // HOST:PORT of the server for such questions; empty: its socket
 
 	// Credentials for optional questions to the donor's server. Never logged, not in Table.
 	SQLUser, SQLPassword string

@@ -28,7 +28,7 @@ func (r *resolver) timeouts() {
 	r.show("sst-initial-timeout", at, noLimit(r.s.InitialTimeout))
 
 	at = r.lookup("sst-idle-timeout", sstGroup)
-	r.s.IdleTimeout = r.duration(at, defaultIdle)
+	r.s.IdleTimeout, r.s.IdleTimeoutSet = r.duration(at, defaultIdle), at.IsSet()
 	r.show("sst-idle-timeout", at, noLimit(r.s.IdleTimeout))
 
 	at = r.lookup("donor-timeout", sstGroup)

@@ -9,7 +9,6 @@ import (
 	"trireme/cmd/internal/calm"
 	"trireme/cmd/internal/ends"
 	"trireme/cmd/internal/galera"
-	"trireme/cmd/internal/settings"
 	"trireme/engine/tree"
 	"trireme/proto"
 	"trireme/wire"
@@ -58,6 +57,11 @@ func (c *call) donorSetup(t wire.Ticket) (wire.Config, tree.Layout, error) {
 	for _, w := range materialWarnings(ch) {
 		c.log.Warningf("%s", w)
 	}
+	if !c.args.Bypass {
+		if err := c.findKeyring(ch, lay); err != nil {
+			return wire.Config{}, tree.Layout{}, err
+		}
+	}
 	ends.Name(c.ctx, c.set, &ch.Policy, t.Host)
 	c.log.Infof("donor connects to %s port %d; channel: %s", t.Host, t.Port, ends.Describe(c.set, ch))
 	return ch, lay, nil
@@ -101,10 +105,13 @@ func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
 		return err
 	}
 	var p proto.Progress
-	cfg.Dirs, cfg.Progress, cfg.Facts = dirs, &p, c.facts(dirs)
+	cfg.Dirs, cfg.Progress, cfg.Facts, cfg.Keyring = dirs, &p, c.facts(dirs), c.readKeys()
 	habits := galera.FeaturesOf(c.args.Family, c.version)
 	cfg.Passes, cfg.PassesTime, cfg.LockTarget, cfg.LockMax = c.set.Passes, c.set.PassesTime, c.set.LockTarget, c.set.LockMax
 	cfg.RateLimit, cfg.Gentle = c.set.RateLimit, true
+	if cfg.IdleTimeout = c.set.IdleTimeout; cfg.IdleTimeout == 0 {
+		cfg.IdleTimeout = -1 // the option's word for no limit
+	}
 	cfg.Compress, cfg.CompressLevel = ends.Compression(c.set), c.set.CompressLevel
 	// A server that freezes file writes with pages still in memory, or one whose
 	// version is not known, leaves no page LSN to go by.
@@ -119,7 +126,7 @@ func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
 		cfg.BeforeLock = quiet.Quiet
 	}
 	lock := &locker{
-		domain: expected.Domain, calm: quiet, log: c.log, set: c.set, keys: factOf(cfg.Facts, keyringFact),
+		domain: expected.Domain, calm: quiet, log: c.log,
 		Locker: galera.NewLocker(galera.LockerConfig{
 			Out: c.out, Datadir: c.set.Datadir, Family: c.args.Family, FileFirst: habits.FileFirst,
 			UUID: expected.UUID, Parent: c.parent.Alive,
@@ -145,8 +152,6 @@ type locker struct {
 	domain string
 	calm   *calm.Calm // nil: no help
 	log    *galera.Log
-	set    *settings.Settings
-	keys   string // the keyring that the joiner has agreed to
 	at     galera.GTID
 }
 
@@ -159,9 +164,6 @@ func (l *locker) Lock(ctx context.Context) (string, error) {
 		return "", proto.Fail(proto.CodeServer, err)
 	}
 	if err != nil {
-		return "", err
-	}
-	if err := sameKeys(l.set, l.keys); err != nil {
 		return "", err
 	}
 	if g.Domain == "" {
@@ -192,9 +194,13 @@ func (c *call) openCalm() *calm.Calm {
 	if c.set.SQLUser == "" || c.args.Socket == "" || c.set.Passes == 0 {
 		return nil
 	}
-	quiet, err := calm.Open(c.ctx, calm.Config{
-		Socket: c.args.Socket, User: c.set.SQLUser, Password: c.set.SQLPassword, Note: c.log.Infof,
-	})
+	config := calm.Config{Socket: c.args.Socket, Address: c.set.ExtraAddress, User: c.set.SQLUser, Password: c.set.SQLPassword, Note: c.log.Infof}
+	quiet, err := calm.Open(c.ctx, config)
+	if err != nil && config.Address != "" {
+		c.log.Infof("use-extra: %s; trying the socket", oneLine(err))
+		config.Address = ""
+		quiet, err = calm.Open(c.ctx, config)
+	}
 	if err != nil {
 		c.log.Infof("dirty pages are not written before the lock: %s", oneLine(err))
 		return nil

@@ -50,6 +50,9 @@ func (c *call) joiner() error {
 	if err := ends.Writable(lay); err != nil {
 		return &galera.ExitError{Code: int(syscall.EACCES), Err: err}
 	}
+	if err := c.findKeyring(ch, lay); err != nil {
+		return err
+	}
 	rand.Read(ch.Nonce[:])
 	ch.OnStranger = func(remote string, err error) {
 		c.log.Warningf("connection from %s refused: %v", remote, err)
@@ -66,6 +69,10 @@ func (c *call) joiner() error {
 	}
 	// The donor may have been told to send more binary logs than we would.
 	lay.MaxBinlogs = -1
+	var idle time.Duration // the donor watches in any case
+	if c.set.IdleTimeoutSet {
+		idle = c.set.IdleTimeout
+	}
 	var p proto.Progress
 	stop := c.report(&p)
 	defer c.closeDirs()
@@ -76,8 +83,9 @@ func (c *call) joiner() error {
 			_, err := galera.ParseGTID(s)
 			return err
 		},
+		Keyring:  c.installKeys(),
 		Software: c.program, Node: c.node, Facts: c.facts(nil), Streams: c.set.MaxStreams, Compress: ends.Compression(c.set),
-		FirstContact: c.set.InitialTimeout, Progress: &p, Note: c.log.Infof,
+		FirstContact: c.set.InitialTimeout, IdleTimeout: idle, Progress: &p, Note: c.log.Infof,
 		Reconnect: c.set.Reconnect, ReconnectFrom: c.set.ReconnectFrom,
 		Gentle: true,
 		Queue: func() (waiting, room int64, ok bool) {
@@ -107,9 +115,13 @@ func (c *call) openStore(lay tree.Layout, o proto.Offer) (*store.Store, error) {
 		return nil, fmt.Errorf("open the datadir: %w", err)
 	}
 	c.dirs = dirs
+	state := "" // in the datadir
+	if c.set.WsrepDataHome != c.set.Datadir {
+		state = c.set.WsrepDataHome
+	}
 	c.store = store.Open(store.Config{
 		Dirs: dirs, Layout: lay, TransferID: o.ID, DonorID: o.Node,
-		CheckGrastate: true, GrastateWait: grastateWait,
+		CheckGrastate: true, GrastateDir: state, GrastateWait: grastateWait,
 		// Files come and go while the donor works, but not without end: each takes
 		// memory here.
 		MaxEntries: int(2*o.Files) + spareEntries,

@@ -1,102 +1,82 @@
 package sst
 
 import (
-	"bufio"
-	"bytes"
-	"crypto/sha256"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"strings"
 
-	"trireme/cmd/internal/settings"
-	"trireme/proto"
-	"trireme/proto/msg"
+	"trireme/cmd/internal/galera"
+	"trireme/cmd/internal/keyring"
+	"trireme/engine/tree"
+	"trireme/wire"
 )
 
-// keyringFact is the name under which both ends state their keyring.
-const keyringFact = "keyring"
-
-// maxKeyring bounds what is read of a keyring or of its configuration; real ones have some hundred bytes for each key.
-const maxKeyring = 16 << 20
-
-// keyring states which keys this node holds, without giving them away, so that a transfer between nodes with different ones is
-// refused before anything changes: encrypted tablespaces travel as they are, and a joiner could not open them. ok is false where no
-// keyring is configured. A digest of a keyring file tells nothing of keys that are random, as the server's are.
-func keyring(s *settings.Settings) (fact msg.Fact, ok bool) {
-	switch {
-	case s.KeyringFile != "":
-		return msg.Fact{Name: keyringFact, Value: keyringDigest(s.KeyringFile, s.Role), From: s.KeyringFile}, true
-	case s.VaultConfig != "":
-		return msg.Fact{Name: keyringFact, Value: vault(s.VaultConfig, s.Role), From: s.VaultConfig}, true
+// findKeyring looks where the keys of encrypted tables are and whether they can be compared
+// or carried, before the other end is told anything.
+func (c *call) findKeyring(ch wire.Config, lay tree.Layout) error {
+	ring, err := keyring.Find(c.set, keyring.Server{MySQL: c.args.Family != galera.MariaDB, Program: c.parent.Program()})
+	if err == nil {
+		err = ring.Apart(lay)
 	}
-	return msg.Fact{}, false
-}
-
-// keyringDigest names the content of a keyring file. One that is missing and one that is empty hold the same: nothing.
-func keyringDigest(path string, role settings.Role) string {
-	data, err := readSome(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist), err == nil && len(data) == 0:
-		return "empty"
-	case err != nil:
-		return unreadable(role, err)
+	if err == nil && ring.IsSet() && ch.Plain {
+		// Percona's rule; settings apply it to plugins, which they can see.
+		err = fmt.Errorf("a keyring is configured (%s, %s), and then the transfer must be encrypted", ring.Name, ring.From)
 	}
-	return fmt.Sprintf("sha256 %x", sha256.Sum256(data))
-}
-
-// vault names the place of the keys in a configuration of keyring_vault. The token in there is not part of it.
-func vault(path string, role settings.Role) string {
-	data, err := readSome(path)
+	if err == nil && ring.Path != "" && ch.ChecksPeer() && c.args.Role == galera.RoleJoiner {
+		_, err = ring.Place()
+	}
+	var keys []byte
+	if err == nil && ring.Path != "" {
+		keys, err = ring.Read()
+	}
 	if err != nil {
-		return unreadable(role, err)
+		return &galera.ExitError{Code: galera.ExitInvalid, Err: err}
 	}
-	var url, mount string
-	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
-		name, value, _ := strings.Cut(lines.Text(), "=")
-		switch strings.TrimSpace(name) {
-		case "vault_url":
-			url = strings.TrimSpace(value)
-		case "secret_mount_point":
-			mount = strings.TrimSpace(value)
-		}
+	if ring.Path != "" {
+		c.keys = keyring.Digest(keys)
+		clear(keys)
 	}
-	return "vault " + url + " " + mount
-}
-
-// unreadable is a value that the other end cannot have, so that it becomes a refusal which shows the reason.
-func unreadable(role settings.Role, err error) string {
-	return fmt.Sprintf("unreadable (%s: %v)", role, err)
-}
-
-func readSome(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() // opened for reading
-	data, err := io.ReadAll(io.LimitReader(f, maxKeyring+1))
-	if err == nil && len(data) > maxKeyring {
-		return nil, fmt.Errorf("%s is larger than %d MiB, which no keyring is", path, maxKeyring>>20)
-	}
-	return data, err
-}
-
-// sameKeys is asked under the lock: keys that were rotated while the files were copied are unknown to the joiner.
-func sameKeys(s *settings.Settings, before string) error {
-	if now, ok := keyring(s); ok && now.Value != before {
-		return proto.Fail(proto.CodeMismatch, fmt.Errorf("the keyring %s has changed during the transfer (a key was made or rotated): bring the joiner's up to date and start it again", now.From))
-	}
+	c.ring = ring
+	c.tellKeyring(ch)
 	return nil
 }
 
-func factOf(facts []msg.Fact, name string) string {
-	for _, f := range facts {
-		if f.Name == name {
-			return f.Value
-		}
+// tellKeyring says in the log what becomes of the keys.
+func (c *call) tellKeyring(ch wire.Config) {
+	if c.ring.Path == "" {
+		return
 	}
-	return ""
+	if text := c.ring.Exposed(); text != "" {
+		c.log.Warningf("%s; chmod 0600", text)
+	}
+	switch {
+	case !ch.ChecksPeer():
+		c.log.Warningf("the keyring %s is not sent, because this end does not check the other one's certificate: both nodes must hold the same keys", c.ring.Path)
+	case c.args.Role == galera.RoleJoiner:
+		c.log.Infof("keys of encrypted tables come from the donor's keyring and replace %s", c.ring.Path)
+	default:
+		c.log.Infof("keys of encrypted tables are sent from %s, at the end of the lock", c.ring.Path)
+	}
+}
+
+// readKeys is what the donor calls under the lock; nil without a keyring file.
+func (c *call) readKeys() func() ([]byte, string, error) {
+	if c.ring.Path == "" {
+		return nil
+	}
+	return func() ([]byte, string, error) {
+		keys, err := c.ring.Read()
+		if err != nil {
+			return nil, "", err
+		}
+		return keys, keyring.Digest(keys), nil
+	}
+}
+
+// installKeys is what the joiner calls when all else is there; nil without a keyring file.
+func (c *call) installKeys() func([]byte) error {
+	if c.ring.Path == "" {
+		return nil
+	}
+	return func(keys []byte) error {
+		return c.ring.Install(keys, c.set.Datadir)
+	}
 }

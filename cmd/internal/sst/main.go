@@ -14,6 +14,7 @@ import (
 
 	"trireme/cmd/internal/ends"
 	"trireme/cmd/internal/galera"
+	"trireme/cmd/internal/keyring"
 	"trireme/cmd/internal/settings"
 	"trireme/engine/store"
 	"trireme/engine/tree"
@@ -38,11 +39,15 @@ type call struct {
 	// family, series and version of the server; empty when it would not say.
 	family, series, version string
 
+	ring keyring.Ring // where the server's keys are
+	keys string       // what they are at the start, as the other end is told
+
 	program string // our own name and version
 	node    string
 	start   time.Time
-	dirs    *tree.Dirs   // joiner: set when the datadir was opened
-	store   *store.Store // joiner: the same
+	syslog  *galera.Syslog // nil: lines go to standard error only
+	dirs    *tree.Dirs     // joiner: set when the datadir was opened
+	store   *store.Store   // joiner: the same
 }
 
 // Main runs one call. name is the method that the program is called by, argv are the
@@ -66,6 +71,7 @@ func Main(name string, argv []string, program string) int {
 		out: galera.NewOut(os.Stdout, args), method: settings.MethodOf(name), wan: strings.HasSuffix(name, "_wan"), program: program, start: time.Now(),
 	}
 	c.node, _ = os.Hostname() // only for the peer's log
+	defer c.closeLog()
 	if err := c.run(); err != nil {
 		c.log.Errorf("%s failed: %s", c.what(), oneLine(err))
 		return c.exitCode(err)
@@ -144,9 +150,7 @@ func (c *call) resolve() error {
 		return err
 	}
 	c.set = set
-	if set.LogFormat == "json" {
-		c.log = galera.NewLog(galera.LogConfig{W: os.Stderr, Family: c.args.Family, JSON: true})
-	}
+	c.openLog()
 	for _, s := range set.Table() {
 		c.log.Debugf("setting %s = %s (%s)", s.Name, s.Value, s.Origin)
 	}

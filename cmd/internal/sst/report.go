@@ -27,6 +27,8 @@ func (c *call) report(p *proto.Progress) (stop func(proto.Summary, error)) {
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		var r rate
+		say, end := c.progressLines()
+		defer end()
 		start := time.Now()
 		last := start
 		for {
@@ -41,10 +43,10 @@ func (c *call) report(p *proto.Progress) (stop func(proto.Summary, error)) {
 				if due(last, now) && !c.mute() {
 					last = now
 					if s.Phase == proto.PhaseWaiting && c.args.Role == galera.RoleJoiner && c.set != nil {
-						c.log.Infof("%s", nobodyYet(now.Sub(start), c.set.InitialTimeout))
+						say(nobodyYet(now.Sub(start), c.set.InitialTimeout))
 						continue
 					}
-					c.log.Infof("%s", r.line(s))
+					say(r.line(s))
 				}
 			}
 		}
