@@ -16,6 +16,7 @@ type Peer struct {
 	Certificates []*x509.Certificate // leaf first; empty when it showed none, and in plain mode
 	Remote       string              // its address and port
 	Suite        string              // cipher suite, "plain" without TLS
+	Transport    Transport           // TCP or QUIC
 	Version      uint16              // protocol version both agreed on
 	Warnings     []string            // what the policy let pass with a warning
 }
@@ -25,8 +26,9 @@ type Peer struct {
 // Recv, that direction is useless.
 type Conn struct {
 	socket *socket
-	stream net.Conn // the tls.Conn, or the socket in plain mode
+	stream net.Conn // the tls.Conn, or the socket itself in plain mode and with QUIC
 
+	records bool // TLS over TCP, whose records count: QUIC looks after its keys itself
 	kind    Kind
 	peer    Peer
 	session [32]byte
@@ -41,12 +43,13 @@ type Conn struct {
 }
 
 func newConn(s *socket, stream net.Conn, kind Kind, peer Peer, session [32]byte) *Conn {
-	size := coalesceSize
-	if peer.Suite == plainWord {
-		size = plainCoalesceSize
+	records := peer.Suite != plainWord && peer.Transport != QUIC
+	size := plainCoalesceSize
+	if records {
+		size = coalesceSize
 	}
 	s.widen(size)
-	return &Conn{socket: s, stream: stream, kind: kind, peer: peer, session: session, out: make([]byte, recordSize), keyRecords: spentRecords}
+	return &Conn{socket: s, stream: stream, records: records, kind: kind, peer: peer, session: session, out: make([]byte, recordSize), keyRecords: spentRecords}
 }
 
 // FrameError says that a frame breaks a rule: too long, for the protocol or for the buffer, or with reserved bits set.
@@ -129,7 +132,7 @@ func (c *Conn) drain() error {
 }
 
 func (c *Conn) write(p []byte) error {
-	if c.peer.Suite != plainWord {
+	if c.records {
 		records := int64((len(p) + recordSize - 1) / recordSize)
 		if c.sentRecords.Add(records) > deadRecords {
 			return fmt.Errorf("send to %s: %w", c.peer.Remote, errDead)
@@ -160,7 +163,7 @@ func (c *Conn) Recv(buf []byte) (typ uint8, body []byte, err error) {
 	if _, err := io.ReadFull(c.stream, h); err != nil {
 		// crypto/tls says io.EOF both for a closing alert and for a stream that just stops. Only after the first has TCP not
 		// come to its end yet, or not been asked.
-		cut := c.peer.Suite != plainWord && c.socket.ended
+		cut := c.records && c.socket.ended
 		if err == io.EOF && !cut {
 			return 0, nil, io.EOF
 		}
@@ -235,7 +238,7 @@ func (c *Conn) BlockedReading() time.Duration { return time.Duration(c.socket.re
 // Spent says that the connection should be replaced by a fresh one soon, because a TLS key is near its limit of 2^24.5 records.
 // It turns true after Config.KeyBytes, by default about 256 GB, in one direction; Send fails for good at about 389 GB.
 func (c *Conn) Spent() bool {
-	if c.peer.Suite == plainWord {
+	if !c.records {
 		return false
 	}
 	// The peer's records are taken to be full; it counts its own in the same way as we do ours.
