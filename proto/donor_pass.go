@@ -29,7 +29,7 @@ func (d *donor) connect(n int) error {
 		d.workers = append(d.workers, newWorker(d, conn))
 	}
 	d.p.conns.Store(int32(n))
-	d.c.Note("%d data connections to %s", n, d.c.Ticket.Host)
+	d.c.Note("%d data connections to %s over %v", n, d.c.Ticket.Host, d.workers[0].conn.Peer().Transport)
 	return nil
 }
 

@@ -108,6 +108,7 @@ type joiner struct {
 	// gate is held for reading while a data frame is handled.
 	gate sync.RWMutex
 
+	told sync.Once // by which transport they come
 	mu   sync.Mutex
 	data int // data connections that are open
 }
@@ -213,6 +214,7 @@ func (j *joiner) accept(first chan<- *wire.Conn) error {
 		j.data++
 		n := j.data
 		j.mu.Unlock()
+		j.told.Do(func() { j.c.Note("data connections come over %v", c.Peer().Transport) })
 		// Each may be in the middle of being replaced, more than once on a slow machine: the new one comes before the end of the old one is
 		// seen.
 		if allowed := int(j.streams.Load()); n > 4*allowed {

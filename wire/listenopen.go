@@ -32,7 +32,7 @@ func (c Config) open(ctx context.Context, addr string, lc net.ListenConfig) (ln 
 			return ln, udp, nil
 		case asked == "0" && errors.Is(err, syscall.EADDRINUSE) && try < portTries:
 		case c.Transport == Auto:
-			c.note(fmt.Sprintf("transfers use TCP: %v", listenError("udp", where, err)))
+			c.note(fmt.Sprintf("transfers use TCP alone: %v", listenError("udp", where, err)))
 			return ln, nil, nil
 		default:
 			_ = ln.Close() // just opened

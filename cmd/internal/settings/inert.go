@@ -16,9 +16,6 @@ func (r *resolver) inert() {
 			r.warn(at, "has no effect in this version: %s", instead)
 		}
 	}
-	if at := r.ownValue("transport"); s.Transport == "quic" {
-		r.reject(at, "write transport=tls, or remove it", "QUIC is not available in this version")
-	}
 	if at := r.ownValue("reconnect"); s.Reconnect != 0 {
 		no(at, "a lost connection ends the transfer, and the next one goes on from what was copied")
 	}
