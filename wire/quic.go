@@ -29,6 +29,9 @@ const (
 	// the scheduler may have better things to do. quic-go asks for as much.
 	quicBuffer = 7 << 20
 
+	// quicAckDelay is how long an acknowledgement may be held back (RFC 9000 section 18.2, max_ack_delay).
+	quicAckDelay = 25 * time.Millisecond
+
 	// What a connection is closed with. The peer does not look at the number; RFC 9000 section 20.2 leaves it to us.
 	quicDone quic.ApplicationErrorCode = 0 // everything was delivered
 	quicCut  quic.ApplicationErrorCode = 1 // given up

@@ -111,7 +111,7 @@ func (q *quicStream) Close() error {
 			q.abandon()
 		case q.ended:
 			// The peer has closed, so it reads no more, and it has this moment been waiting for.
-			_ = q.conn.CloseWithError(quicDone, "")
+			_ = q.conn.CloseWithError(quicDone, "") // always nil
 		default:
 			q.linger()
 		}
@@ -125,15 +125,38 @@ func (q *quicStream) linger() {
 		q.abandon()
 		return
 	}
-	_ = q.stream.SetReadDeadline(time.Now().Add(closeTimeout)) // never fails
-	got, err := io.Copy(io.Discard, q.stream)
+	got, err := q.drain()
 	switch {
-	case err == nil: // the peer's end
-		_ = q.conn.CloseWithError(quicDone, "")
-	case !errors.Is(err, os.ErrDeadlineExceeded): // the peer was faster, or is gone
-		_ = q.conn.CloseWithError(quicDone, "")
+	case !errors.Is(err, os.ErrDeadlineExceeded): // the peer's end; or it was faster, or is gone
+		_ = q.conn.CloseWithError(quicDone, "") // always nil
 	case got > 0 || !q.proved.Load():
 		q.abandon() // it writes to somebody who is gone and must be told, or is a stranger
+	}
+}
+
+// drain reads until the peer ends, until it must have everything, or for closeTimeout; the last two are deadline errors. quic-go
+// does not say what was acknowledged, but it sends again whatever is not, after a PTO, then after two (RFC 9002 section 6.2.1). When
+// it has sent nothing for as long as that, there is nothing it waits for.
+func (q *quicStream) drain() (got int64, err error) {
+	end := time.Now().Add(closeTimeout)
+	sent, since := q.conn.ConnectionStats().PacketsSent, time.Now()
+	for {
+		st := q.conn.ConnectionStats()
+		if st.PacketsSent != sent {
+			sent, since = st.PacketsSent, time.Now()
+		}
+		pto := st.SmoothedRTT + max(4*st.MeanDeviation, time.Millisecond) + quicAckDelay
+		quiet := since.Add(3 * pto)
+		if now := time.Now(); !now.Before(quiet) || !now.Before(end) {
+			return got, os.ErrDeadlineExceeded
+		}
+		// A step shorter than the rest of it, to see what is sent meanwhile.
+		_ = q.stream.SetReadDeadline(time.Now().Add(pto / 2)) // never fails
+		n, err := io.Copy(io.Discard, q.stream)
+		got += n
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return got, err
+		}
 	}
 }
 
