@@ -144,7 +144,7 @@ func (c *Conn) write(p []byte) error {
 	return nil
 }
 
-// Flush hands everything sent so far to the kernel.
+// Flush hands everything sent so far to the kernel, or to quic-go.
 func (c *Conn) Flush() error {
 	if err := c.drain(); err != nil {
 		return err
@@ -202,7 +202,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.stream.SetReadDeadl
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.stream.SetWriteDeadline(t) }
 
 // Close ends the connection and wakes up blocked calls. Frames that were not flushed are lost. It waits at most some seconds, to
-// deliver the TLS closing alert.
+// deliver the TLS closing alert, or over QUIC what the other end has not acknowledged.
 func (c *Conn) Close() error {
 	if err := c.stream.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("close connection to %s: %w", c.peer.Remote, err)
@@ -223,10 +223,10 @@ func (c *Conn) LocalAddr() net.Addr { return c.stream.LocalAddr() }
 // a secret and must not be logged. On a data connection it is zero.
 func (c *Conn) Session() [32]byte { return c.session }
 
-// Written returns the bytes handed to the kernel so far, TLS included.
+// Written returns the bytes handed to the kernel so far, TLS included; over QUIC those of the stream, as many as the peer reads.
 func (c *Conn) Written() int64 { return c.socket.written.Load() }
 
-// Read returns the bytes taken from the kernel so far, TLS included.
+// Read returns the bytes taken from the kernel so far, TLS included; over QUIC those of the stream.
 func (c *Conn) Read() int64 { return c.socket.read.Load() }
 
 // BlockedWriting returns the time spent in write system calls, which is where a slow link or a slow peer shows.
@@ -236,7 +236,8 @@ func (c *Conn) BlockedWriting() time.Duration { return time.Duration(c.socket.wr
 func (c *Conn) BlockedReading() time.Duration { return time.Duration(c.socket.readTime.Load()) }
 
 // Spent says that the connection should be replaced by a fresh one soon, because a TLS key is near its limit of 2^24.5 records.
-// It turns true after Config.KeyBytes, by default about 256 GB, in one direction; Send fails for good at about 389 GB.
+// It turns true after Config.KeyBytes, by default about 256 GB, in one direction; Send fails for good at about 389 GB. Never over
+// QUIC, which updates its keys.
 func (c *Conn) Spent() bool {
 	if !c.records {
 		return false
