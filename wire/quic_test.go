@@ -72,13 +72,18 @@ func TestQUICStrangers(t *testing.T) {
 			if _, err := stranger(t, l, "h3"); err == nil {
 				t.Error("connected")
 			}
-		}, 0, ""},
+		}, CauseTLS, "QUIC handshake"},
 		{"no stream", func(t *testing.T, l *Listener) {
 			conn, err := stranger(t, l, alpn)
 			if err != nil {
 				t.Fatal(err)
 			}
-			_ = conn.CloseWithError(7, "bye")
+			eventually(t, func() bool {
+				l.crowd.mu.Lock()
+				defer l.crowd.mu.Unlock()
+				return len(l.crowd.members) == 1
+			}, func() any { return "not accepted" })
+			_ = conn.CloseWithError(7, "bye\n\x1b[31m")
 		}, CauseClosed, "stream"},
 		{"streams and datagrams that nobody asked for", func(t *testing.T, l *Listener) {
 			conn, err := stranger(t, l, alpn)
@@ -138,7 +143,7 @@ func TestQUICStrangers(t *testing.T) {
 			tc.do(t, l)
 			if tc.want != 0 {
 				seen.has(t, tc.want)
-				if got := seen.list()[0].Error(); !strings.Contains(got, tc.text) {
+				if got := seen.list()[0].Error(); !strings.Contains(got, tc.text) || strings.ContainsAny(got, "\n\x1b") {
 					t.Errorf("reported as %q, want %q", got, tc.text)
 				}
 			}

@@ -52,7 +52,7 @@ func secureQUIC(ctx context.Context, to netip.AddrPort, t Ticket, c Config) (*ch
 		return fail(err)
 	}
 	if q.stream, err = conn.OpenStreamSync(ctx); err != nil {
-		return fail(&StrangerError{to.String(), CauseProtocol, fmt.Errorf("open a stream: %w", err)})
+		return fail(&StrangerError{to.String(), CauseProtocol, &quicError{"open a stream", err}})
 	}
 	q.proved.Store(true) // the pin is right: whatever is said last is worth being heard
 	return ch, nil
@@ -93,22 +93,30 @@ func quicChannel(q *quicStream, s *socket) (*channel, error) {
 	}, nil
 }
 
+// quicError is an error of quic-go's, which may hold what the peer had to say: anything.
+type quicError struct {
+	doing string
+	err   error
+}
+
+func (e *quicError) Error() string { return e.doing + ": " + cleanReason(e.err.Error()) }
+
+func (e *quicError) Unwrap() error { return e.err }
+
 // dialQUICError sorts the ways in which no QUIC connection comes about.
 func dialQUICError(ctx context.Context, to string, err error) error {
 	var idle *quic.IdleTimeoutError
-	var handshake *quic.HandshakeTimeoutError
 	var transport *quic.TransportError
 	switch {
 	case ctx.Err() != nil:
 		return &StrangerError{to, CauseTimeout, fmt.Errorf("QUIC handshake: %w", context.Cause(ctx))}
 	case errors.As(err, &idle):
 		return &silentError{to, err}
-	case errors.As(err, &handshake):
-		return &StrangerError{to, CauseTimeout, fmt.Errorf("QUIC handshake: %w", err)}
 	case errors.As(err, &transport) && transport.ErrorCode == quic.ConnectionRefused:
 		return &StrangerError{to, CauseClosed, errors.New("QUIC handshake: the joiner is busy with others, or is closing")}
-	case errors.As(err, &transport) && transport.ErrorCode.IsCryptoError():
-		return &StrangerError{to, CauseTLS, fmt.Errorf("QUIC handshake: %w", err)}
 	}
-	return fmt.Errorf("QUIC handshake: %w", err)
+	if cause := quicCause(err); cause == CauseTimeout || cause == CauseTLS {
+		return &StrangerError{to, cause, &quicError{"QUIC handshake", err}}
+	}
+	return &quicError{"QUIC handshake", err}
 }

@@ -3,9 +3,9 @@ package wire
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/quic-go/quic-go"
 )
@@ -17,7 +17,13 @@ type quicSide struct {
 	gate *gate
 }
 
-type gateKey struct{} // of a connection's context: the function that leaves the gate
+// arrival is a handshake that is under way. It hangs on the connection's context, under arrivalKey.
+type arrival struct {
+	leave func() // the gate
+	done  atomic.Bool
+}
+
+type arrivalKey struct{}
 
 // listenQUIC takes over the socket. Nothing is accepted before runQUIC.
 func (l *Listener) listenQUIC(udp *net.UDPConn) error {
@@ -50,9 +56,30 @@ func (l *Listener) arrive(ctx context.Context, g *gate, remote net.Addr) (contex
 		l.reports.add(&StrangerError{remote.String(), CauseCrowd, err}, from)
 		return nil, err
 	}
+	a := &arrival{leave: leave}
 	// The context ends with the connection, also when its handshake fails.
-	context.AfterFunc(ctx, leave)
-	return context.WithValue(ctx, gateKey{}, leave), nil
+	context.AfterFunc(ctx, func() {
+		leave()
+		if !a.done.Load() && l.ctx.Err() == nil {
+			err := context.Cause(ctx)
+			l.reports.add(&StrangerError{remote.String(), quicCause(err), &quicError{"QUIC handshake", err}}, from)
+		}
+	})
+	return context.WithValue(ctx, arrivalKey{}, a), nil
+}
+
+// quicCause sorts the ways in which a QUIC handshake fails.
+func quicCause(err error) Cause {
+	var transport *quic.TransportError
+	var idle *quic.IdleTimeoutError
+	var handshake *quic.HandshakeTimeoutError
+	switch {
+	case errors.As(err, &idle), errors.As(err, &handshake):
+		return CauseTimeout
+	case errors.As(err, &transport) && transport.ErrorCode.IsCryptoError():
+		return CauseTLS
+	}
+	return ioCause(err, CauseProtocol)
 }
 
 // runQUIC accepts connections that have finished their handshake, until the listener is closed.
@@ -62,8 +89,9 @@ func (l *Listener) runQUIC() {
 		if err != nil {
 			return // the listener or its socket is closed
 		}
-		if leave, ok := conn.Context().Value(gateKey{}).(func()); ok {
-			leave()
+		if a, ok := conn.Context().Value(arrivalKey{}).(*arrival); ok {
+			a.done.Store(true)
+			a.leave()
 		}
 		l.quic.ep.hold()
 		q := &quicStream{conn: conn, release: l.quic.ep.release}
@@ -80,7 +108,7 @@ func (l *Listener) runQUIC() {
 func (l *Listener) shakeQUIC(ctx context.Context, q *quicStream, s *socket, m *member) (net.Conn, *Conn, error) {
 	stream, err := q.conn.AcceptStream(ctx)
 	if err != nil {
-		return s, nil, &StrangerError{s.RemoteAddr().String(), ioCause(err, CauseClosed), fmt.Errorf("wait for the stream of a QUIC connection: %w", err)}
+		return s, nil, &StrangerError{s.RemoteAddr().String(), ioCause(err, CauseClosed), &quicError{"wait for the stream of a QUIC connection", err}}
 	}
 	q.stream = stream
 	deadline, _ := ctx.Deadline()

@@ -83,7 +83,7 @@ func (q *quicStream) explain(err error) error {
 	case errors.As(err, &idle):
 		return fmt.Errorf("no packet has come from the other end for a while: %w", syscall.ETIMEDOUT)
 	}
-	return fmt.Errorf("QUIC: %w", err)
+	return &quicError{"QUIC", err}
 }
 
 // Close ends the own half, waits until the peer has done the same, which it does when it has read everything and closes, and
