@@ -33,11 +33,12 @@ func (d *donor) connect(n int) error {
 	d.crew.turn.L = &d.crew.mu
 	d.crew.open, d.crew.width = first, first
 	d.p.conns.Store(int32(first))
+	by := d.workers[0].conn.Peer().Transport
 	if n == first {
-		d.c.Note("%d data connections to %s", n, d.c.Ticket.Host)
+		d.c.Note("%d data connections to %s over %v", n, d.c.Ticket.Host, by)
 		return nil
 	}
-	d.c.Note("%d data connections to %s, up to %d if they bring more", first, d.c.Ticket.Host, n)
+	d.c.Note("%d data connections to %s over %v, up to %d if they bring more", first, d.c.Ticket.Host, by, n)
 	d.s.run(func() error { return d.watchGoodput(first, n) })
 	return nil
 }

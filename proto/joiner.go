@@ -125,6 +125,8 @@ type joiner struct {
 
 	// gate is held for reading while a data frame is handled.
 	gate sync.RWMutex
+
+	told sync.Once // by which transport data comes
 }
 
 func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
@@ -233,6 +235,7 @@ func (j *joiner) accept(first chan<- *wire.Link) error {
 			first <- j.links.Control()
 			continue
 		}
+		j.told.Do(func() { j.c.Note("data connections come over %v", c.Peer().Transport) })
 		// The listener lets no data connection in before the control connection.
 		j.s.run(func() (err error) {
 			if j.c.Gentle {

@@ -33,6 +33,7 @@ type rig struct {
 	plain         bool
 	donorWire     *wire.Config // nil: the joiner's key is pinned, no certificates
 	joinerWire    *wire.Config
+	transport     wire.Transport
 	mmap          bool            // the donor's server maps MyISAM data files
 	donorCtx      context.Context // nil: the test's
 	lock          Locker
@@ -128,7 +129,7 @@ func (r *rig) run() (sent, got Summary, donorErr, joinerErr error) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 60*time.Second)
 	defer cancel()
-	jc := wire.Config{Plain: r.plain, MinVersion: 1, MaxVersion: 1}
+	jc := wire.Config{Plain: r.plain, Transport: r.transport, MinVersion: 1, MaxVersion: 1}
 	if !r.plain {
 		m, err := identity.Ephemeral(time.Now())
 		if err != nil {

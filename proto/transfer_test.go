@@ -3,7 +3,6 @@ package proto
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,13 +12,18 @@ import (
 
 	"trireme/engine/store"
 	"trireme/proto/msg"
+	"trireme/wire"
 )
 
 func TestFreshCopy(t *testing.T) {
-	for _, plain := range []bool{false, true} {
-		t.Run(fmt.Sprintf("plain=%v", plain), func(t *testing.T) {
+	for name, tweak := range map[string]func(*rig){
+		"transport=TCP":  func(*rig) {},
+		"transport=QUIC": func(r *rig) { r.transport = wire.QUIC },
+		"plain":          func(r *rig) { r.plain = true },
+	} {
+		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
-			r.plain = plain
+			tweak(r)
 			fill(t, r.donor, 1)
 			sent, got := r.mustRun()
 			if sent.State != "here:1" || got.State != sent.State || got.Files != sent.Files || got.Bytes != sent.Bytes {

@@ -30,6 +30,12 @@ type Config struct {
 	// Plain turns encryption off. Both ends must say so: there is no fall-back in either direction.
 	Plain bool
 
+	// Transport is what a joiner listens for, and what a donor may use. Zero is TCP for the first and the ticket's for the second.
+	Transport Transport
+
+	// Choice is what Dials of one transfer share where the transport is for them to choose. With nil they use TCP.
+	Choice *Choice
+
 	// MinVersion and MaxVersion are the protocol versions this end speaks, both at least 1.
 	MinVersion, MaxVersion uint16
 
@@ -59,6 +65,10 @@ type Config struct {
 	// cause, from several goroutines. It must not block. nil means that nobody wants to know.
 	OnStranger func(remote string, err error)
 
+	// Note is called with what an operator should know about the choice of a transport and the system's limits for it. It
+	// must not block. nil means that nobody wants to know.
+	Note func(format string, args ...any)
+
 	Socket SocketOptions
 }
 
@@ -69,6 +79,13 @@ func (c Config) timeout() time.Duration {
 		return defaultHandshakeTimeout
 	}
 	return c.HandshakeTimeout
+}
+
+// note passes a text on, if there is one.
+func (c Config) note(text string) {
+	if text != "" && c.Note != nil {
+		c.Note("%s", text)
+	}
 }
 
 // keyRecords is KeyBytes in records.
@@ -89,6 +106,9 @@ func (c Config) strangers() int {
 func (c Config) validate() error {
 	if c.MinVersion == 0 || c.MaxVersion < c.MinVersion {
 		return fmt.Errorf("protocol versions %d to %d are no range", c.MinVersion, c.MaxVersion)
+	}
+	if err := c.Transport.validate(c.Plain); err != nil {
+		return err
 	}
 	return c.Socket.validate()
 }

@@ -16,6 +16,7 @@ type Peer struct {
 	Certificates []*x509.Certificate // leaf first; empty when it showed none, and in plain mode
 	Remote       string              // its address and port
 	Suite        string              // cipher suite, "plain" without TLS
+	Transport    Transport           // TCP or QUIC
 	Version      uint16              // protocol version both agreed on
 	Warnings     []string            // what the policy let pass with a warning
 }
@@ -25,8 +26,9 @@ type Peer struct {
 // Recv, that direction is useless.
 type Conn struct {
 	socket *socket
-	stream net.Conn // the tls.Conn, or the socket in plain mode
+	stream net.Conn // the tls.Conn, or the socket itself in plain mode and with QUIC
 
+	records bool // TLS over TCP, whose records count: QUIC looks after its keys itself
 	kind    Kind
 	peer    Peer
 	session [32]byte
@@ -42,12 +44,13 @@ type Conn struct {
 }
 
 func newConn(s *socket, stream net.Conn, kind Kind, peer Peer, session [32]byte) *Conn {
-	size := coalesceSize
-	if peer.Suite == plainWord {
-		size = plainCoalesceSize
+	records := peer.Suite != plainWord && peer.Transport != QUIC
+	size := plainCoalesceSize
+	if records {
+		size = coalesceSize
 	}
 	s.widen(size)
-	return &Conn{socket: s, stream: stream, kind: kind, peer: peer, session: session, out: make([]byte, recordSize), keyRecords: spentRecords}
+	return &Conn{socket: s, stream: stream, records: records, kind: kind, peer: peer, session: session, out: make([]byte, recordSize), keyRecords: spentRecords}
 }
 
 // FrameError says that a frame breaks a rule: too long, for the protocol or for the buffer, or with reserved bits set.
@@ -132,7 +135,7 @@ func (c *Conn) drain() error {
 }
 
 func (c *Conn) write(p []byte) error {
-	if c.peer.Suite != plainWord {
+	if c.records {
 		records := int64((len(p) + recordSize - 1) / recordSize)
 		if c.sentRecords.Add(records) > deadRecords {
 			return fmt.Errorf("send to %s: %w", c.peer.Remote, errDead)
@@ -144,7 +147,7 @@ func (c *Conn) write(p []byte) error {
 	return nil
 }
 
-// Flush hands everything sent so far to the kernel.
+// Flush hands everything sent so far to the kernel, or to quic-go.
 func (c *Conn) Flush() error {
 	if err := c.drain(); err != nil {
 		return err
@@ -179,7 +182,7 @@ func (c *Conn) recvHeader(flags uint8) (frameHeader, error) {
 	if _, err := io.ReadFull(c.stream, h); err != nil {
 		// crypto/tls says io.EOF both for a closing alert and for a stream that just stops. Only after the first has TCP not
 		// come to its end yet, or not been asked.
-		cut := c.peer.Suite != plainWord && c.socket.ended
+		cut := c.records && c.socket.ended
 		if err == io.EOF && !cut {
 			return frameHeader{}, io.EOF
 		}
@@ -223,7 +226,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.stream.SetReadDeadl
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.stream.SetWriteDeadline(t) }
 
 // Close ends the connection and wakes up blocked calls. Frames that were not flushed are lost. It waits at most some seconds, to
-// deliver the TLS closing alert.
+// deliver the TLS closing alert, or over QUIC what the other end has not acknowledged.
 func (c *Conn) Close() error {
 	if err := c.stream.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("close connection to %s: %w", c.peer.Remote, err)
@@ -244,10 +247,10 @@ func (c *Conn) LocalAddr() net.Addr { return c.stream.LocalAddr() }
 // a secret and must not be logged. On a data connection it is zero.
 func (c *Conn) Session() [32]byte { return c.session }
 
-// Written returns the bytes handed to the kernel so far, TLS included.
+// Written returns the bytes handed to the kernel so far, TLS included; over QUIC those of the stream, as many as the peer reads.
 func (c *Conn) Written() int64 { return c.socket.written.Load() }
 
-// Read returns the bytes taken from the kernel so far, TLS included.
+// Read returns the bytes taken from the kernel so far, TLS included; over QUIC those of the stream.
 func (c *Conn) Read() int64 { return c.socket.read.Load() }
 
 // BlockedWriting returns the time spent in write system calls, which is where a slow link or a slow peer shows.
@@ -257,9 +260,10 @@ func (c *Conn) BlockedWriting() time.Duration { return time.Duration(c.socket.wr
 func (c *Conn) BlockedReading() time.Duration { return time.Duration(c.socket.readTime.Load()) }
 
 // Spent says that the connection should be replaced by a fresh one soon, because a TLS key is near its limit of 2^24.5 records.
-// It turns true after Config.KeyBytes, by default about 256 GB, in one direction; Send fails for good at about 389 GB.
+// It turns true after Config.KeyBytes, by default about 256 GB, in one direction; Send fails for good at about 389 GB. Never over
+// QUIC, which updates its keys.
 func (c *Conn) Spent() bool {
-	if c.peer.Suite == plainWord {
+	if !c.records {
 		return false
 	}
 	// The peer's records are taken to be full; it counts its own in the same way as we do ours.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -13,12 +12,17 @@ import (
 	"time"
 )
 
-// both runs a test over TLS and over plain TCP.
-func both(t *testing.T, f func(t *testing.T, donor, joiner *Conn)) {
+// all runs a test over TLS, over QUIC, and over plain TCP.
+func all(t *testing.T, f func(t *testing.T, donor, joiner *Conn)) {
 	t.Helper()
-	for _, plain := range []bool{false, true} {
-		t.Run(fmt.Sprintf("plain=%v", plain), func(t *testing.T) {
-			d, j := connected(t, plain)
+	over(t, []string{"transport=TCP", "transport=QUIC", "plain"}, f)
+}
+
+func over(t *testing.T, names []string, f func(t *testing.T, donor, joiner *Conn)) {
+	t.Helper()
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			d, j := connected(t, name == "plain")
 			f(t, d, j)
 		})
 	}
@@ -37,7 +41,7 @@ func connected(t testing.TB, plain bool) (donor, joiner *Conn) {
 func TestFrameSizes(t *testing.T) {
 	sizes := []int{0, 1, FrameHeader, recordSize - FrameHeader - 1, recordSize - FrameHeader, recordSize - FrameHeader + 1, recordSize, recordSize + 1,
 		3*recordSize - 5, coalesceSize - 1, coalesceSize, 1 << 20, 1<<20 + 64<<10}
-	both(t, func(t *testing.T, d, j *Conn) {
+	all(t, func(t *testing.T, d, j *Conn) {
 		data := make([]byte, MaxFrame)
 		rng := rand.NewChaCha8([32]byte{1})
 		_, _ = rng.Read(data)
@@ -65,7 +69,7 @@ func TestFrameSizes(t *testing.T) {
 
 // Random frames with random flushes arrive as they were sent, in both directions at once.
 func TestFramesBothWays(t *testing.T) {
-	both(t, func(t *testing.T, d, j *Conn) {
+	all(t, func(t *testing.T, d, j *Conn) {
 		const frames = 300
 		var wg sync.WaitGroup
 		for i, ends := range [][2]*Conn{{d, j}, {j, d}} {
@@ -113,7 +117,7 @@ func TestFramesBothWays(t *testing.T) {
 }
 
 func TestSendBuffersUntilFlush(t *testing.T) {
-	both(t, func(t *testing.T, d, _ *Conn) {
+	all(t, func(t *testing.T, d, _ *Conn) {
 		before := d.Written()
 		if err := d.Send(1, nil, make([]byte, 100)); err != nil || d.Written() != before {
 			t.Errorf("%v, %d bytes left the process before Flush", err, d.Written()-before)
@@ -125,7 +129,7 @@ func TestSendBuffersUntilFlush(t *testing.T) {
 }
 
 func TestCountersAgree(t *testing.T) {
-	both(t, func(t *testing.T, d, j *Conn) {
+	all(t, func(t *testing.T, d, j *Conn) {
 		chat(t, d, j)
 		eventually(t, func() bool { return j.Read() == d.Written() }, func() any { return []int64{d.Written(), j.Read()} })
 		if d.BlockedWriting() <= 0 || j.BlockedReading() <= 0 {
@@ -256,7 +260,7 @@ func FuzzRecv(f *testing.F) {
 
 // A proper close is io.EOF at the other end, and what was flushed before it arrives.
 func TestCloseDeliversWhatWasFlushed(t *testing.T) {
-	both(t, func(t *testing.T, d, j *Conn) {
+	all(t, func(t *testing.T, d, j *Conn) {
 		if err := errors.Join(d.Send(1, nil, []byte("last words")), d.Flush(), d.Close()); err != nil {
 			t.Fatal(err)
 		}
@@ -283,7 +287,7 @@ func TestTruncationIsNoEnd(t *testing.T) {
 }
 
 func TestDeadlinesAndCloseWakeUp(t *testing.T) {
-	both(t, func(t *testing.T, d, j *Conn) {
+	all(t, func(t *testing.T, d, j *Conn) {
 		if err := d.SetReadDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
 			t.Fatal(err)
 		}
@@ -346,13 +350,14 @@ func TestSpent(t *testing.T) {
 }
 
 // The path from a file's bytes to the wire allocates nothing per frame. Neither does the way back in plain mode; with TLS it
-// costs the one small reader that crypto/tls makes whenever it asks for more, at most one for each record.
+// costs the one small reader that crypto/tls makes whenever it asks for more, at most one for each record. quic-go's packets are
+// its own affair.
 func TestNoAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes sync.Pool forget on purpose, so crypto/tls allocates under it")
 	}
 	const size = 1 << 20
-	both(t, func(t *testing.T, d, j *Conn) {
+	over(t, []string{"transport=TCP", "plain"}, func(t *testing.T, d, j *Conn) {
 		plain := d.Peer().Suite == plainWord
 		records := (size+recordSize-1)/recordSize + 1
 		head, body, buf := make([]byte, 24), make([]byte, size), make([]byte, MaxFrame)

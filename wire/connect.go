@@ -14,13 +14,17 @@ import (
 // connect finds the joiner behind the ticket's host: every address of it is tried, each with a head start over the next
 // (RFC 8305), until one answers and shows the pinned certificate. An address where somebody else answers is passed over, so
 // a host name that leads to several machines does no harm.
-func connect(ctx context.Context, t Ticket, c Config) (*channel, error) {
+func connect(ctx context.Context, t Ticket, c Config, way Transport) (*channel, error) {
 	addrs, err := resolve(ctx, t.Host, c.Socket)
 	if err != nil {
 		return nil, err
 	}
 	return race(ctx, addrs, headStart, func(ctx context.Context, a netip.Addr) (*channel, error) {
-		nc, err := c.Socket.dial(ctx, c.timeout(), netip.AddrPortFrom(a, uint16(t.port())))
+		to := netip.AddrPortFrom(a, uint16(t.port()))
+		if way == QUIC {
+			return secureQUIC(ctx, to, t, c)
+		}
+		nc, err := c.Socket.dial(ctx, c.timeout(), to)
 		if err != nil {
 			return nil, err
 		}

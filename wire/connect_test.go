@@ -19,7 +19,9 @@ import (
 	"trireme/wire/identity"
 )
 
-func TestMeet(t *testing.T) {
+func TestMeet(t *testing.T) { each(t, testMeet) }
+
+func testMeet(t *testing.T) {
 	a := authority(t, "authority")
 	joiner, donor := node(t, a, "joiner", "127.0.0.1"), node(t, a, "donor")
 	for _, tc := range []struct {
@@ -82,7 +84,9 @@ func chat(t testing.TB, from, to *Conn) {
 }
 
 // What the policy refuses is told to both ends, with the same text.
-func TestPolicyRefusalReachesBothEnds(t *testing.T) {
+func TestPolicyRefusalReachesBothEnds(t *testing.T) { each(t, testPolicyRefusalReachesBothEnds) }
+
+func testPolicyRefusalReachesBothEnds(t *testing.T) {
 	ours, theirs := authority(t, "ours"), authority(t, "theirs")
 	chain := chainPolicy(identity.Chain, ours)
 	good := func(cn string) *identity.Material { return node(t, ours, cn, "n1.db.local") }
@@ -138,7 +142,9 @@ func TestPolicyRefusalReachesBothEnds(t *testing.T) {
 }
 
 // The refused end names its own file, which the other end cannot know, and an identity made for one transfer is called what it is.
-func TestPolicyRefusalNamesOurFile(t *testing.T) {
+func TestPolicyRefusalNamesOurFile(t *testing.T) { each(t, testPolicyRefusalNamesOurFile) }
+
+func testPolicyRefusalNamesOurFile(t *testing.T) {
 	ours, theirs := authority(t, "ours"), authority(t, "theirs")
 	foreign := node(t, theirs, "donor")
 	foreign.LeafFrom = "tcert=donor.pem (from my.cnf:3)"
@@ -162,7 +168,9 @@ func TestPolicyRefusalNamesOurFile(t *testing.T) {
 	}
 }
 
-func TestVersionMismatchReachesBothEnds(t *testing.T) {
+func TestVersionMismatchReachesBothEnds(t *testing.T) { each(t, testVersionMismatchReachesBothEnds) }
+
+func testVersionMismatchReachesBothEnds(t *testing.T) {
 	for _, tc := range [][4]uint16{{1, 2, 3, 4}, {5, 9, 1, 4}} {
 		jc := config(t)
 		jc.MinVersion, jc.MaxVersion = tc[0], tc[1]
@@ -179,7 +187,9 @@ func TestVersionMismatchReachesBothEnds(t *testing.T) {
 	}
 }
 
-func TestRefuse(t *testing.T) {
+func TestRefuse(t *testing.T) { each(t, testRefuse) }
+
+func testRefuse(t *testing.T) {
 	a := authority(t, "authority")
 	for _, jc := range []Config{plainConfig(t), config(t), {Material: node(t, a, "joiner"), Policy: chainPolicy(identity.Chain, a), Nonce: NewNonce(), MinVersion: 1, MaxVersion: 1}} {
 		l := listen(t, jc)
@@ -213,7 +223,9 @@ func TestRefuseWithoutListener(t *testing.T) {
 }
 
 // Neither end ever gives in to the other's mode.
-func TestModesMustAgree(t *testing.T) {
+func TestModesMustAgree(t *testing.T) { each(t, testModesMustAgree) }
+
+func testModesMustAgree(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		joiner Config
@@ -249,7 +261,9 @@ func TestForgedPlainTicket(t *testing.T) {
 	seen.has(t, CausePlain)
 }
 
-func TestWrongPin(t *testing.T) {
+func TestWrongPin(t *testing.T) { each(t, testWrongPin) }
+
+func testWrongPin(t *testing.T) {
 	l := listen(t, config(t))
 	ticket := l.Ticket("127.0.0.1")
 	ticket.Pin[31] ^= 1
@@ -259,7 +273,9 @@ func TestWrongPin(t *testing.T) {
 	}
 }
 
-func TestWrongNonce(t *testing.T) {
+func TestWrongNonce(t *testing.T) { each(t, testWrongNonce) }
+
+func testWrongNonce(t *testing.T) {
 	for _, jc := range []Config{config(t), plainConfig(t)} {
 		var seen strangers
 		jc.OnStranger = seen.add
@@ -277,6 +293,10 @@ func TestWrongNonce(t *testing.T) {
 }
 
 func TestNonceIsGoodForOneControlConnection(t *testing.T) {
+	each(t, testNonceIsGoodForOneControlConnection)
+}
+
+func testNonceIsGoodForOneControlConnection(t *testing.T) {
 	var seen strangers
 	jc := config(t)
 	jc.OnStranger = seen.add
@@ -299,7 +319,9 @@ func TestNonceIsGoodForOneControlConnection(t *testing.T) {
 	}
 }
 
-func TestManyControls(t *testing.T) {
+func TestManyControls(t *testing.T) { each(t, testManyControls) }
+
+func testManyControls(t *testing.T) {
 	jc := config(t)
 	jc.ManyControls = true
 	l := listen(t, jc)
@@ -317,6 +339,10 @@ func TestManyControls(t *testing.T) {
 
 // Somebody who knows the nonce, but not the control connection, gets no data connection.
 func TestDataConnectionsBelongToTheirControl(t *testing.T) {
+	each(t, testDataConnectionsBelongToTheirControl)
+}
+
+func testDataConnectionsBelongToTheirControl(t *testing.T) {
 	var seen strangers
 	jc := config(t)
 	jc.OnStranger = seen.add
@@ -339,7 +365,9 @@ func TestDataConnectionsBelongToTheirControl(t *testing.T) {
 }
 
 // After the control connection stands, a nonce thief without a good certificate must not end the transfer through Accept.
-func TestLateRefusalsAreStrangers(t *testing.T) {
+func TestLateRefusalsAreStrangers(t *testing.T) { each(t, testLateRefusalsAreStrangers) }
+
+func testLateRefusalsAreStrangers(t *testing.T) {
 	a := authority(t, "authority")
 	var seen strangers
 	jc := Config{Material: node(t, a, "joiner"), Policy: chainPolicy(identity.Chain, a), Nonce: NewNonce(), MinVersion: 1, MaxVersion: 1, OnStranger: seen.add}
@@ -356,7 +384,9 @@ func TestLateRefusalsAreStrangers(t *testing.T) {
 	}
 }
 
-func TestWarningsReachTheCaller(t *testing.T) {
+func TestWarningsReachTheCaller(t *testing.T) { each(t, testWarningsReachTheCaller) }
+
+func testWarningsReachTheCaller(t *testing.T) {
 	a := authority(t, "authority")
 	l := listen(t, Config{Material: node(t, a, "127.0.0.1"), Nonce: NewNonce(), MinVersion: 1, MaxVersion: 1})
 	d, _ := join(t, l, Control, Config{Policy: chainPolicy(identity.ChainAndName, a, "127.0.0.1"), MinVersion: 1, MaxVersion: 1})

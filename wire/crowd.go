@@ -37,15 +37,14 @@ func (c *crowd) admit(s *socket, from netip.Addr) *member {
 	c.next++
 	if c.closed {
 		m.evicted = true
-		_ = s.Conn.Close() // the listener is gone; the handshake will notice
+		s.abandon() // the listener is gone; the handshake will notice
 		return m
 	}
 	if len(c.members) >= c.max {
 		v := c.victim()
 		v.evicted = true
 		delete(c.members, v)
-		// Below TLS on purpose: its Close could wait for a lock that a handshake holds.
-		_ = v.socket.Conn.Close()
+		v.socket.abandon()
 	}
 	c.members[m] = struct{}{}
 	return m
@@ -64,7 +63,7 @@ func (c *crowd) closeAll() {
 	defer c.mu.Unlock()
 	c.closed = true
 	for m := range c.members {
-		_ = m.socket.Conn.Close() // wakes up its handshake, which reports nothing any more
+		m.socket.abandon() // wakes up its handshake, which reports nothing any more
 	}
 }
 

@@ -31,7 +31,34 @@ func Dial(ctx context.Context, t Ticket, kind Kind, c Config) (*Conn, error) {
 		mode := modeObjection(t.Plain)
 		return nil, deliver(ctx, t, c, mode)
 	}
-	return c.Socket.retried(ctx, func() (*Conn, error) { return dial(ctx, t, kind, c, nil) })
+	way, why := t.way(c.Transport)
+	if why != nil {
+		return nil, deliver(ctx, t, c, why)
+	}
+	return c.Socket.retried(ctx, func() (*Conn, error) {
+		switch way {
+		case QUIC:
+			return dialQUIC(ctx, t, kind, c)
+		case Auto:
+			return c.Choice.dial(ctx, t, kind, c)
+		}
+		return dial(ctx, t, kind, c, nil, TCP)
+	})
+}
+
+// dialQUIC is dial where nothing but QUIC will do. When UDP does not get through the joiner hears of it by TCP, if that does.
+func dialQUIC(ctx context.Context, t Ticket, kind Kind, c Config) (*Conn, error) {
+	conn, err := dial(ctx, t, kind, c, nil, QUIC)
+	var silent *silentError
+	if kind != Control || !errors.As(err, &silent) {
+		return conn, err
+	}
+	heard := deliver(ctx, t, c, &objection{CodeTransport, cleanReason(silent.Error()), err})
+	var refused *RefusedError
+	if errors.As(heard, &refused) {
+		return nil, heard
+	}
+	return nil, fmt.Errorf("%w; TCP does not lead to the joiner either: %w", err, heard)
 }
 
 // Refuse is for a donor that cannot start, for instance because of its option file: it connects without a certificate of its own,
@@ -55,7 +82,8 @@ func Refuse(ctx context.Context, t Ticket, c Config, reason string) error {
 // deliver connects in the joiner's own mode just to say why not. It always returns an error, the objection itself if it arrived.
 func deliver(ctx context.Context, t Ticket, c Config, o *objection) error {
 	c.Plain, c.Policy, c.Material = t.Plain, identity.Policy{}, nil
-	conn, err := dial(ctx, t, Control, c, o)
+	// A joiner listens for TCP in any case: for this.
+	conn, err := dial(ctx, t, Control, c, o, TCP)
 	if conn != nil {
 		panic("wire: internal error: a refusal opened a connection")
 	}
@@ -79,14 +107,14 @@ func (t Ticket) port() int {
 
 // dial comes back a few times when the connection ended before anything was proved: under a flood the joiner drops connections
 // that look idle, and cannot know that one of them is the donor.
-func dial(ctx context.Context, t Ticket, kind Kind, c Config, refusal *objection) (*Conn, error) {
+func dial(ctx context.Context, t Ticket, kind Kind, c Config, refusal *objection, way Transport) (*Conn, error) {
 	where := joinHostPort(t.Host, t.port())
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout(), fmt.Errorf("no answer within %s: %w", c.timeout(), context.DeadlineExceeded))
 	defer cancel()
 	pause := dialPause
 	var broken error
 	for attempt := 1; ; attempt++ {
-		conn, err := dialOnce(ctx, t, kind, c, refusal)
+		conn, err := dialOnce(ctx, t, kind, c, refusal, way)
 		if err == nil {
 			return conn, nil
 		}
@@ -124,8 +152,8 @@ func dialError(ctx context.Context, where string, err error) error {
 	return fmt.Errorf("dial %s: %w", where, err)
 }
 
-func dialOnce(ctx context.Context, t Ticket, kind Kind, c Config, refusal *objection) (*Conn, error) {
-	ch, err := connect(ctx, t, c)
+func dialOnce(ctx context.Context, t Ticket, kind Kind, c Config, refusal *objection, way Transport) (*Conn, error) {
+	ch, err := connect(ctx, t, c, way)
 	if err != nil {
 		return nil, err
 	}
@@ -151,16 +179,7 @@ func secure(ctx context.Context, nc net.Conn, t Ticket, c Config) (*channel, err
 	if c.Plain {
 		return plainChannel(s), nil
 	}
-	config := c.tlsConfig()
-	// The certificate is compared with the pin here and judged by the policy after the nonce was proved. There is no
-	// resumption that could skip either.
-	config.InsecureSkipVerify = true
-	config.ServerName = c.Socket.ServerName
-	if c.Material != nil && c.Material.Leaf != nil {
-		// Shown whatever the server lists as acceptable: it lists nothing.
-		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &c.Material.Certificate, nil }
-	}
-	tc := tls.Client(s, config)
+	tc := tls.Client(s, c.donorTLS())
 	fail := func(err error) (*channel, error) {
 		_ = tc.Close() // the handshake failed; that is the news
 		return nil, err

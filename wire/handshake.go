@@ -32,6 +32,8 @@ type channel struct {
 	peer     []*x509.Certificate
 	suite    string
 	exporter []byte
+	// transport is what lies below, TCP or QUIC.
+	transport Transport
 
 	// proved, if set, is called once when the peer has proved itself. An error means that the connection was given up
 	// already.
@@ -40,7 +42,7 @@ type channel struct {
 
 // plainChannel is the channel of a connection without TLS.
 func plainChannel(s *socket) *channel {
-	return &channel{socket: s, stream: s, remote: s.RemoteAddr().String(), suite: plainWord}
+	return &channel{socket: s, stream: s, remote: s.RemoteAddr().String(), suite: plainWord, transport: TCP}
 }
 
 // tlsChannel reads out a TLS connection after its handshake.
@@ -56,7 +58,7 @@ func tlsChannel(s *socket, t *tls.Conn) (*channel, error) {
 	}
 	return &channel{
 		socket: s, stream: t, remote: s.RemoteAddr().String(), peer: state.PeerCertificates,
-		suite: tls.CipherSuiteName(state.CipherSuite), exporter: exporter,
+		suite: tls.CipherSuiteName(state.CipherSuite), exporter: exporter, transport: TCP,
 	}, nil
 }
 
@@ -66,7 +68,7 @@ func (ch *channel) conn(kind Kind, version uint16, warnings []string, session [3
 		return nil, fmt.Errorf("prepare connection to %s: %w", ch.remote, err)
 	}
 	conn := newConn(ch.socket, ch.stream, kind, Peer{
-		Certificates: ch.peer, Remote: ch.remote, Suite: ch.suite, Version: version, Warnings: warnings,
+		Certificates: ch.peer, Remote: ch.remote, Suite: ch.suite, Transport: ch.transport, Version: version, Warnings: warnings,
 	}, session)
 	conn.keyRecords = c.keyRecords()
 	return conn, nil

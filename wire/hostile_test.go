@@ -19,7 +19,9 @@ import (
 )
 
 // Whatever strangers send, the listener names it, goes on, and lets the donor in.
-func TestStrangers(t *testing.T) {
+func TestStrangers(t *testing.T) { each(t, testStrangers) }
+
+func testStrangers(t *testing.T) {
 	clientTLS := func(alpn ...string) func(t *testing.T, c net.Conn) {
 		return func(t *testing.T, c net.Conn) {
 			tc := tls.Client(c, &tls.Config{InsecureSkipVerify: true, NextProtos: alpn})
@@ -210,7 +212,9 @@ func TestCrowdVictim(t *testing.T) {
 	}
 }
 
-func TestAllow(t *testing.T) {
+func TestAllow(t *testing.T) { each(t, testAllow) }
+
+func testAllow(t *testing.T) {
 	var seen strangers
 	c := config(t)
 	c.OnStranger = seen.add

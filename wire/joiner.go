@@ -55,8 +55,10 @@ func joinerHandshake(ch *channel, c Config, adm admission) (*Conn, error) {
 
 	// From here on the peer is the donor. Its own complaint goes first, because a donor that cannot start has no certificate.
 	var warnings []string
-	if own == nil && proof.code != CodeSetup && proof.code != CodeMode {
-		warnings, own = ch.judge(c.Policy, x509.ExtKeyUsageClientAuth)
+	if own == nil && proof.code != CodeSetup && proof.code != CodeMode && proof.code != CodeTransport {
+		if own = c.onlyQUIC(ch.transport); own == nil {
+			warnings, own = ch.judge(c.Policy, x509.ExtKeyUsageClientAuth)
+		}
 	}
 	if proof.code != CodeOK || own != nil {
 		return nil, ch.decline(tr, proof, own, c, adm)

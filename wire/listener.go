@@ -18,9 +18,10 @@ import (
 //
 //	accept loop -> one goroutine per connection (TLS, preface) -> Accept
 //
-// The first stage is sequential, the second parallel and bounded by Config.MaxStrangers, and the order of arrival is not kept.
+// QUIC has a loop of its own, which gets connections whose TLS is done. The first stage is sequential, the second parallel and bounded by Config.MaxStrangers, and the order of arrival is not kept.
 type Listener struct {
-	ln     net.Listener
+	ln     net.Listener // TCP; there is always one
+	quic   *quicSide    // nil without QUIC
 	config Config
 	tls    *tls.Config // nil in plain mode
 
@@ -33,6 +34,7 @@ type Listener struct {
 	crowd   *crowd
 	reports *reports
 	seat    seat
+	once    sync.Once // the listener's own hold on the UDP socket
 }
 
 type result struct {
@@ -55,9 +57,9 @@ func Listen(ctx context.Context, addr string, c Config) (*Listener, error) {
 	lc := net.ListenConfig{KeepAliveConfig: c.Socket.keepAlive(), Control: func(network, address string, raw rawConn) error {
 		return c.Socket.control(ctx, network, address, raw)
 	}}
-	ln, err := lc.Listen(ctx, c.Socket.network(), addr)
+	ln, udp, err := c.open(ctx, addr, lc)
 	if err != nil {
-		return nil, listenError(addr, err)
+		return nil, err
 	}
 	l := &Listener{
 		ln: ln, config: c, results: make(chan result),
@@ -65,16 +67,22 @@ func Listen(ctx context.Context, addr string, c Config) (*Listener, error) {
 	}
 	l.seat.init(c)
 	if !c.Plain {
-		l.tls = c.tlsConfig()
-		l.tls.Certificates = []tls.Certificate{c.Material.Certificate}
-		// Asked for but not required here: a donor without one is told so in the preface, not by a TLS alert.
-		l.tls.ClientAuth = tls.RequestClientCert
+		l.tls = c.joinerTLS()
 	}
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	if udp != nil {
+		if err := l.listenQUIC(udp); err != nil {
+			_ = ln.Close() // just opened
+			l.cancel(err)
+			return nil, fmt.Errorf("listen for QUIC on %s: %w", udp.LocalAddr(), err)
+		}
+		l.wg.Go(l.runQUIC)
+	}
 	// The end of ctx must end what is blocked in the kernel too.
 	l.unhook = context.AfterFunc(ctx, func() {
 		_ = ln.Close() // Close reports its error itself
 		l.crowd.closeAll()
+		l.closeQUIC()
 	})
 	l.wg.Go(l.run)
 	return l, nil
@@ -88,6 +96,9 @@ func (l *Listener) Addr() net.Addr { return l.ln.Addr() }
 func (l *Listener) Ticket(host string) Ticket {
 	host, _, _ = strings.Cut(strings.Trim(host, "[]"), "%")
 	t := Ticket{Host: host, Version: int(l.config.MaxVersion), Plain: l.config.Plain, Nonce: l.config.Nonce}
+	if l.quic != nil {
+		t.Transport = l.config.Transport
+	}
 	if a, ok := l.ln.Addr().(*net.TCPAddr); ok {
 		t.Port = a.Port
 	}
@@ -118,7 +129,11 @@ func (l *Listener) Close() error {
 	l.cancel(net.ErrClosed)
 	err := l.ln.Close()
 	l.crowd.closeAll()
+	l.closeQUIC()
 	l.wg.Wait()
+	if l.quic != nil {
+		l.once.Do(l.quic.ep.release)
+	}
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("close listener %s: %w", l.Addr(), err)
 	}
@@ -145,7 +160,7 @@ func (l *Listener) run() {
 }
 
 func (l *Listener) welcome(nc net.Conn) {
-	from := remoteAddr(nc)
+	from := addrOf(nc.RemoteAddr())
 	if !l.config.Socket.allows(from) {
 		_ = nc.Close() // a stranger; nothing was sent
 		l.reports.add(&StrangerError{nc.RemoteAddr().String(), CauseAddress, errors.New("its address is not among the allowed ones (range)")}, from)
@@ -154,14 +169,16 @@ func (l *Listener) welcome(nc net.Conn) {
 	l.config.Socket.tune(nc)
 	s := newSocket(nc)
 	m := l.crowd.admit(s, from)
-	l.wg.Go(func() { l.serve(s, m) })
+	l.wg.Go(func() {
+		l.serve(s, m, func(ctx context.Context) (net.Conn, *Conn, error) { return l.shake(ctx, s, m) })
+	})
 }
 
 // serve takes one connection through its handshake and hands over the result.
-func (l *Listener) serve(s *socket, m *member) {
+func (l *Listener) serve(s *socket, m *member, shake func(context.Context) (net.Conn, *Conn, error)) {
 	ctx, cancel := context.WithTimeout(l.ctx, l.config.timeout())
 	defer cancel()
-	stream, conn, err := l.shake(ctx, s, m)
+	stream, conn, err := shake(ctx)
 	if l.crowd.leave(m) { // whatever the handshake made of the sudden end
 		err = l.pushedOut(s)
 	}

@@ -60,7 +60,9 @@ func TestListenRefuses(t *testing.T) {
 	}
 }
 
-func TestAcceptEnds(t *testing.T) {
+func TestAcceptEnds(t *testing.T) { each(t, testAcceptEnds) }
+
+func testAcceptEnds(t *testing.T) {
 	t.Run("Close", func(t *testing.T) {
 		l := listen(t, config(t))
 		var wg sync.WaitGroup
@@ -104,7 +106,9 @@ func TestAcceptEnds(t *testing.T) {
 }
 
 // Close waits for handshakes and drops what Accept has not taken, accepted or not.
-func TestCloseDropsWhatNobodyTook(t *testing.T) {
+func TestCloseDropsWhatNobodyTook(t *testing.T) { each(t, testCloseDropsWhatNobodyTook) }
+
+func testCloseDropsWhatNobodyTook(t *testing.T) {
 	l := listen(t, config(t))
 	d, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Control, Config{MinVersion: 1, MaxVersion: 1})
 	if err != nil {
@@ -121,7 +125,9 @@ func TestCloseDropsWhatNobodyTook(t *testing.T) {
 }
 
 // Connections that were accepted outlive their listener.
-func TestCloseLeavesAcceptedConnections(t *testing.T) {
+func TestCloseLeavesAcceptedConnections(t *testing.T) { each(t, testCloseLeavesAcceptedConnections) }
+
+func testCloseLeavesAcceptedConnections(t *testing.T) {
 	l := listen(t, config(t))
 	d, j := join(t, l, Control, Config{MinVersion: 1, MaxVersion: 1})
 	if err := l.Close(); err != nil {
@@ -131,7 +137,9 @@ func TestCloseLeavesAcceptedConnections(t *testing.T) {
 }
 
 // Many donors at once, as with parallel data connections, all get in.
-func TestParallelDials(t *testing.T) {
+func TestParallelDials(t *testing.T) { each(t, testParallelDials) }
+
+func testParallelDials(t *testing.T) {
 	l := listen(t, config(t))
 	control, _ := join(t, l, Control, Config{MinVersion: 1, MaxVersion: 1})
 	dc := Config{MinVersion: 1, MaxVersion: 1, Session: control.Session()}

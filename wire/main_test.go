@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -81,8 +82,18 @@ func testContext(t testing.TB) context.Context {
 	return ctx
 }
 
+// each runs a test of the suite once over each transport; listen takes it from the test's name. Donors follow the ticket.
+func each(t *testing.T, test func(t *testing.T)) {
+	for _, transport := range []Transport{TCP, QUIC} {
+		t.Run("transport="+transport.String(), test)
+	}
+}
+
 func listen(t testing.TB, c Config) *Listener {
 	t.Helper()
+	if c.Transport == 0 && !c.Plain && strings.Contains(t.Name(), "transport=QUIC") {
+		c.Transport = QUIC
+	}
 	l, err := Listen(testContext(t), "127.0.0.1:0", c)
 	if err != nil {
 		t.Fatal(err)
@@ -117,11 +128,16 @@ func meet(t testing.TB, l *Listener, ticket Ticket, kind Kind, c Config) outcome
 		defer timer.Stop()
 	}
 	wg.Wait()
-	for _, conn := range []*Conn{o.donor, o.joiner} {
-		if conn != nil {
-			t.Cleanup(func() { _ = conn.Close() })
+	t.Cleanup(func() {
+		// Both at once: with QUIC each waits a moment for the other.
+		var wg sync.WaitGroup
+		for _, conn := range []*Conn{o.donor, o.joiner} {
+			if conn != nil {
+				wg.Go(func() { _ = conn.Close() })
+			}
 		}
-	}
+		wg.Wait()
+	})
 	return o
 }
 

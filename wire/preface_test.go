@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// vector computes the transcript of PREFACE.md section 8.
+// vector computes the transcript of PREFACE.md section 9.
 func vector() (names []string, values map[string][]byte) {
 	values = map[string][]byte{}
 	add := func(name string, v []byte) {
@@ -122,7 +122,7 @@ func TestProofsDiffer(t *testing.T) {
 }
 
 func TestCodes(t *testing.T) {
-	want := map[Code]string{0: "ok", 1: "set-up", 2: "certificate", 3: "version", 4: "busy", 5: "nonce", 6: "mode", 7: "session", 8: "code 8", 255: "code 255"}
+	want := map[Code]string{0: "ok", 1: "set-up", 2: "certificate", 3: "version", 4: "busy", 5: "nonce", 6: "mode", 7: "session", 8: "transport", 9: "code 9", 255: "code 255"}
 	for c, name := range want {
 		if c.String() != name {
 			t.Errorf("code %d is %q, want %q", c, c, name)

@@ -9,14 +9,15 @@ type Code uint8
 
 // Codes of refusals.
 const (
-	CodeOK      Code = 0
-	CodeSetup   Code = 1 // the donor cannot start, for instance because of its option file
-	CodePolicy  Code = 2 // the other end's certificate is not good enough
-	CodeVersion Code = 3 // no common protocol version
-	CodeBusy    Code = 4 // the nonce was used for another control connection
-	CodeNonce   Code = 5 // the proof is wrong: another state request
-	CodeMode    Code = 6 // one end is plain, the other is not
-	CodeSession Code = 7 // a data connection without, or of another, control connection
+	CodeOK        Code = 0
+	CodeSetup     Code = 1 // the donor cannot start, for instance because of its option file
+	CodePolicy    Code = 2 // the other end's certificate is not good enough
+	CodeVersion   Code = 3 // no common protocol version
+	CodeBusy      Code = 4 // the nonce was used for another control connection
+	CodeNonce     Code = 5 // the proof is wrong: another state request
+	CodeMode      Code = 6 // one end is plain, the other is not
+	CodeSession   Code = 7 // a data connection without, or of another, control connection
+	CodeTransport Code = 8 // the ends are told to use different transports, or the one they agree on does not get through
 )
 
 // String returns the name of the code as used in logs.
@@ -38,6 +39,8 @@ func (c Code) String() string {
 		return "mode"
 	case CodeSession:
 		return "session"
+	case CodeTransport:
+		return "transport"
 	}
 	return fmt.Sprintf("code %d", uint8(c))
 }

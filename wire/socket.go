@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// socket sits between TLS and TCP. It counts bytes, measures the time spent in the kernel and, once widen was called, gathers
+// socket sits between TLS and TCP, or on top of a QUIC stream. It counts bytes, measures the time spent in the kernel and, once widen was called, gathers
 // writes and reads into large system calls. crypto/tls makes one per record otherwise.
 //
 // Write and flush may run beside Close; the read side belongs to one goroutine at a time, which tls.Conn ensures.
@@ -128,4 +128,14 @@ func (s *socket) Close() error {
 		s.wmu.Unlock()
 	}
 	return s.Conn.Close()
+}
+
+// abandon drops the connection without delivering anything, and without waiting for whoever uses it: below TLS on purpose, whose
+// Close could wait for a lock that a handshake holds.
+func (s *socket) abandon() {
+	if q, ok := s.Conn.(*quicStream); ok {
+		q.abandon()
+		return
+	}
+	_ = s.Conn.Close() // dropped; nobody waits for what was in it
 }

@@ -183,12 +183,4 @@ func (o SocketOptions) dialer(timeout time.Duration) *net.Dialer {
 	return d
 }
 
-// remoteAddr returns the address without port, zone and mapping, which is what strangers are told apart by.
-func remoteAddr(c net.Conn) netip.Addr {
-	if t, ok := c.RemoteAddr().(*net.TCPAddr); ok {
-		return t.AddrPort().Addr().Unmap().WithZone("")
-	}
-	return netip.Addr{}
-}
-
 func joinHostPort(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }

@@ -11,9 +11,9 @@ import (
 
 // Ticket is the address that a joiner hands to its donor through the cluster:
 //
-//	HOST:PORT/trireme/VERSION/PIN/NONCE
+//	HOST:PORT/trireme/VERSION/PIN/NONCE[/TRANSPORT]
 //
-// PIN and NONCE are base64url without padding; PIN is the word plain when the joiner does not encrypt. All characters are of the
+// TRANSPORT is the word quic or auto, and missing where the joiner takes TCP alone. PIN and NONCE are base64url without padding; PIN is the word plain when the joiner does not encrypt. All characters are of the
 // set that every server lets through (sst-contract 4.2). The nonce is worth nothing once the control connection stands.
 type Ticket struct {
 	Host    string   // name or address; IPv6 without brackets and without zone
@@ -22,7 +22,13 @@ type Ticket struct {
 	Plain   bool     // no TLS; Pin is unused
 	Pin     [32]byte // SHA-256 of the joiner's certificate
 	Nonce   [16]byte // the secret of this state request
+
+	// Transport is QUIC or Auto, whose port is the same; zero for TCP alone, and always when Plain.
+	Transport Transport
 }
+
+// transportWords are what stands in a ticket.
+var transportWords = map[Transport]string{QUIC: "quic", Auto: "auto"}
 
 const (
 	ticketWord = "trireme"
@@ -47,7 +53,11 @@ func (t Ticket) String() string {
 	if !t.Plain {
 		pin = base64url.EncodeToString(t.Pin[:])
 	}
-	return fmt.Sprintf("%s:%d/%s/%d/%s/%s", host, port, ticketWord, t.Version, pin, base64url.EncodeToString(t.Nonce[:]))
+	s := fmt.Sprintf("%s:%d/%s/%d/%s/%s", host, port, ticketWord, t.Version, pin, base64url.EncodeToString(t.Nonce[:]))
+	if word := transportWords[t.Transport]; word != "" {
+		s += "/" + word
+	}
+	return s
 }
 
 // ParseTicket reads a ticket. A missing port means DefaultPort, and an IPv6 address may stand without brackets, in which case
@@ -65,8 +75,8 @@ func ParseTicket(s string) (Ticket, error) {
 	if len(part) < 2 || part[1] != ticketWord {
 		return Ticket{}, fmt.Errorf("parse ticket: the path does not start with /%s/, so the joiner runs another method", ticketWord)
 	}
-	if len(part) != 5 {
-		return Ticket{}, fmt.Errorf("parse ticket: %d parts, wanted HOST:PORT/%s/VERSION/PIN/NONCE", len(part), ticketWord)
+	if len(part) != 5 && len(part) != 6 {
+		return Ticket{}, fmt.Errorf("parse ticket: %d parts, wanted HOST:PORT/%s/VERSION/PIN/NONCE, and a transport behind it at most", len(part), ticketWord)
 	}
 	var t Ticket
 	var err error
@@ -83,6 +93,19 @@ func ParseTicket(s string) (Ticket, error) {
 	}
 	if err := decode(t.Nonce[:], part[4]); err != nil {
 		return Ticket{}, fmt.Errorf("parse ticket: nonce: %w", err)
+	}
+	if len(part) == 6 {
+		for transport, word := range transportWords {
+			if part[5] == word {
+				t.Transport = transport
+			}
+		}
+		switch {
+		case t.Transport == 0:
+			return Ticket{}, fmt.Errorf("parse ticket: transport %q is not one of quic, auto", part[5])
+		case t.Plain:
+			return Ticket{}, fmt.Errorf("parse ticket: transport %q goes with encryption only, and the ticket says plain", part[5])
+		}
 	}
 	// With the port written out and brackets added a ticket may be longer than it was read; it must still be a ticket.
 	if n := len(t.String()); n > maxTicket {

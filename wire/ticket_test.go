@@ -40,6 +40,8 @@ func TestTicket(t *testing.T) {
 		{text: "[2001:db8::1]" + tail, want: with(func(k *Ticket) { k.Host = "2001:db8::1" }), out: "[2001:db8::1]:4444" + tail},
 		{text: "2001:db8::1" + tail, want: with(func(k *Ticket) { k.Host = "2001:db8::1" }), out: "[2001:db8::1]:4444" + tail},
 		{text: "::1" + tail, want: with(func(k *Ticket) { k.Host = "::1" }), out: "[::1]:4444" + tail},
+		{text: "node1.db.local:4444" + tail + "/quic", want: with(func(k *Ticket) { k.Transport = QUIC })},
+		{text: "[2001:db8::1]" + tail + "/auto", want: with(func(k *Ticket) { k.Host, k.Transport = "2001:db8::1", Auto }), out: "[2001:db8::1]:4444" + tail + "/auto"},
 		{text: "db_1-x:4444/trireme/65535/plain/" + nonceText, want: with(func(k *Ticket) { k.Host, k.Version, k.Plain, k.Pin = "db_1-x", 65535, true, [32]byte{} })},
 	} {
 		got, err := ParseTicket(tc.text)
@@ -63,11 +65,16 @@ func TestTicket(t *testing.T) {
 func TestParseTicketRefuses(t *testing.T) {
 	tail := "/trireme/1/" + pinText + "/" + nonceText
 	for text, want := range map[string]string{
-		"":                                        "another method",
-		"host:4444/rsync_sst":                     "another method",
-		"host:4444/xtrabackup_sst//1":             "another method",
-		"host:4444/trireme":                       "2 parts",
-		"host" + tail + "/x":                      "6 parts",
+		"":                            "another method",
+		"host:4444/rsync_sst":         "another method",
+		"host:4444/xtrabackup_sst//1": "another method",
+		"host:4444/trireme":           "2 parts",
+		"host" + tail + "/x":          `transport "x"`,
+		"host" + tail + "/":           `transport ""`,
+		"host" + tail + "/tcp":        `transport "tcp"`,
+		"host" + tail + "/QUIC":       `transport "QUIC"`,
+		"host" + tail + "/quic/":      "7 parts",
+		"host:1/trireme/1/plain/" + nonceText + "/quic": "encryption only",
 		tail:                                      "host is missing",
 		":4444" + tail:                            "host is missing",
 		"host:" + tail:                            "port",
@@ -109,13 +116,18 @@ func TestParseTicketRefuses(t *testing.T) {
 }
 
 func TestListenerTicket(t *testing.T) {
+	each(t, testListenerTicket)
+}
+
+func testListenerTicket(t *testing.T) {
 	c := config(t)
 	c.MaxVersion = 3
 	l := listen(t, c)
+	transport := l.config.Transport // what listen chose
 	for host, want := range map[string]string{"node1": "node1", "[fe80::1%eth0]": "fe80::1", "2001:db8::1": "2001:db8::1"} {
 		k := l.Ticket(host)
 		again, err := ParseTicket(k.String())
-		if err != nil || again != k || k.Host != want || k.Version != 3 || k.Plain || k.Nonce != c.Nonce {
+		if err != nil || again != k || k.Transport != transport || k.Host != want || k.Version != 3 || k.Plain || k.Nonce != c.Nonce {
 			t.Errorf("%s: %+v, read back as %+v, %v", host, k, again, err)
 		}
 	}
@@ -124,7 +136,9 @@ func TestListenerTicket(t *testing.T) {
 func FuzzParseTicket(f *testing.F) {
 	k := sampleTicket()
 	f.Add(k.String())
-	k.Plain, k.Host = true, "2001:db8::1"
+	k.Transport = QUIC
+	f.Add(k.String())
+	k.Transport, k.Plain, k.Host = 0, true, "2001:db8::1"
 	f.Add(k.String())
 	f.Add("::1/trireme/1/plain/" + nonceText)
 	f.Add("host:4444/rsync_sst")

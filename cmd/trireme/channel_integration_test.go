@@ -51,17 +51,22 @@ func (p *papers) issue(by *ca.Authority, base string, names []string, o ca.Optio
 	p.file(base+".key", string(key))
 }
 
-// options are the group [sst] of one node.
+// options are the group [sst] of one node, and transport of [trireme].
 type options map[string]string
 
-// apply replaces the group [sst] of a node. The programs read it at each transfer, so a donor need not be restarted.
+// apply replaces the options of a node. The programs read it at each transfer, so a donor need not be restarted.
 func (r *pair) apply(n *cluster.Node, o options) {
 	r.Helper()
 	for _, k := range []string{"tca", "tcert", "tkey", "ssl-ca", "ssl-cert", "ssl-key", "ssl-mode", "encrypt", "sockopt"} {
 		n.Unset("sst", k)
 	}
+	n.Unset("trireme", "transport")
 	for k, v := range o {
-		n.Set("sst", k, v)
+		group := "sst"
+		if k == "transport" {
+			group = "trireme"
+		}
+		n.Set(group, k, v)
 	}
 	r.must(n.WriteOptions())
 }
@@ -144,6 +149,10 @@ func (p *papers) good(r *pair, signed func(string) options) {
 	server := func(n, mode string) options {
 		return options{"ssl-ca": p.path("ca.pem"), "ssl-cert": p.path(n + ".crt"), "ssl-key": p.path(n + ".key"), "ssl-mode": mode}
 	}
+	by := func(transport string, o options) options {
+		o["transport"] = transport
+		return o
+	}
 	p.issue(p.ca, "elsewhere", []string{"db9.example", "192.0.2.9"}, ca.Options{})
 	// What stunnel wants for this mode: the nodes' own certificates in the file, and not the CA that has signed them.
 	nodes := ""
@@ -175,6 +184,8 @@ func (p *papers) good(r *pair, signed func(string) options) {
 		{"REQUIRED", server("node1", "REQUIRED"), server("node2", "REQUIRED"), 1, []string{"showing \"CN=node2\"", pinned, "ssl-mode from"}},
 		{"nothing configured", nil, nil, 0, []string{"showing a certificate made for this transfer", "proved by pin and nonce", "no TLS option is set"}},
 		{"disabled", options{"ssl-mode": "DISABLED"}, options{"ssl-mode": "DISABLED"}, 1, []string{"NOT ENCRYPTED, as configured (ssl-mode from"}},
+		// The donor has no opinion and follows.
+		{"QUIC", signed("node1"), by("quic", signed("node2")), 0, []string{"must chain to tca=", "and be named " + r.two.Host(), "in force: transport=quic from "}},
 	} {
 		r.Run(c.name, func(t *testing.T) {
 			r := r.in(t)
@@ -183,6 +194,13 @@ func (p *papers) good(r *pair, signed func(string) options) {
 			r.exec(r.one, "INSERT INTO d.t SELECT MAX(id) + 1, 'more' FROM d.t")
 			said := r.rejoin()
 			r.channel(said, c.want...)
+			transport := "TCP"
+			if c.two["transport"] == "quic" {
+				transport = "QUIC"
+			}
+			if !says(said.donor, " data connections to "+r.two.Host()+" over "+transport) || !says(said.joiner, "data connections come over "+transport) {
+				r.Errorf("the logs do not say that data went over %s", transport)
+			}
 			if warned := level(said.joiner, "WARNING"); len(warned) != c.warnings {
 				r.Errorf("%d warnings at the joiner, want %d: %q", len(warned), c.warnings, warned)
 			}
@@ -276,6 +294,12 @@ func (p *papers) bad(r *pair, signed func(string) options) {
 	r.Run("donor plain", func(t *testing.T) {
 		want := []string{"the joiner encrypts, but this donor is told not to", "ssl-mode=DISABLED"}
 		r.in(t).refuses(options{"ssl-mode": "DISABLED"}, signed("node2"), want, want)
+	})
+	r.Run("joiner QUIC, donor TCP", func(t *testing.T) {
+		want := []string{"the joiner takes QUIC only", "transport=auto"}
+		one, two := signed("node1"), signed("node2")
+		one["transport"], two["transport"] = "tls", "quic"
+		r.in(t).refuses(one, two, want, want)
 	})
 	r.Run("donor without certificate", func(t *testing.T) {
 		want := []string{"showed no certificate", "set tcert and tkey on that node"}

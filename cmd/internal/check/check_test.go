@@ -248,6 +248,27 @@ func TestPortInUse(t *testing.T) {
 	r.golden("port-in-use", out)
 }
 
+// TestUDPPort: QUIC needs the UDP port of the same number; transport=auto can do without it.
+func TestUDPPort(t *testing.T) {
+	r := newRig(t)
+	look := func(transport string) (string, int) {
+		r.put("my.cnf", r.fill(server+quiet+tls+"[trireme]\ntransport="+transport+"\n"), 0o600)
+		return r.run("--defaults-file=" + filepath.Join(r.dir, "my.cnf"))
+	}
+	taken, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", r.port))
+	must(t, err)
+	if out, code := look("quic"); code != ExitBad || !strings.Contains(out, fmt.Sprintf("bad   port, joiner: listen on UDP 127.0.0.1:%d: port %d is in use", r.port, r.port)) || !strings.Contains(out, fmt.Sprintf("(pid %d)", os.Getpid())) {
+		t.Errorf("quic, UDP in use: %d\n%s", code, out)
+	}
+	if out, code := look("auto"); code != cli.ExitOK || !strings.Contains(out, "warn  port, joiner: transfers use TCP alone: listen on UDP ") {
+		t.Errorf("auto, UDP in use: %d\n%s", code, out)
+	}
+	must(t, taken.Close())
+	if out, code := look("quic"); code != cli.ExitOK || !strings.Contains(out, "is free, TCP and UDP (") || !strings.Contains(out, "in force: transport=quic from ") {
+		t.Errorf("quic: %d\n%s", code, out)
+	}
+}
+
 func TestScriptInPlace(t *testing.T) {
 	r := newRig(t)
 	r.put("bin/wsrep_sst_trireme", "#!/bin/bash\n", 0o700)

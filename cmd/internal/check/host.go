@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,6 +18,7 @@ import (
 	"trireme/cmd/internal/settings"
 	"trireme/proto"
 	"trireme/wire"
+	"trireme/wire/identity"
 )
 
 // program asks whether a server would find us under the name of the method.
@@ -136,6 +138,19 @@ func (x *examination) joinAddress(ctx context.Context, set *settings.Settings, c
 		x.add(levelWarn, "address", settings.Joiner, fmt.Sprintf("%s is not an address of this host (%s): the joiner listens on all of them, and something must lead from there to here", a.Host, from), "")
 	}
 	probe := wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Plain: true, Nonce: wire.NewNonce(), Socket: ch.Socket}
+	if ch.Transport == wire.QUIC || ch.Transport == wire.Auto && !ch.Plain {
+		// Only who encrypts opens UDP. The port has nothing to do with the certificate.
+		m, err := identity.Ephemeral(time.Now())
+		if err != nil {
+			x.add(levelWarn, "port", settings.Joiner, err.Error(), "")
+			return a.Host
+		}
+		probe.Plain, probe.Material, probe.Transport = false, m, ch.Transport
+		probe.Note = func(format string, args ...any) {
+			text, do := splitHint(fmt.Sprintf(format, args...))
+			x.add(levelWarn, "port", settings.Joiner, text, do)
+		}
+	}
 	ln, err := wire.Listen(ctx, where, probe)
 	if err != nil {
 		text, do := splitHint(err.Error())
@@ -143,10 +158,14 @@ func (x *examination) joinAddress(ctx context.Context, set *settings.Settings, c
 		x.add(levelBad, "port", settings.Joiner, text, do)
 		return a.Host
 	}
+	free := " is free"
+	if ln.Ticket(a.Host).Transport != 0 {
+		free = " is free, TCP and UDP"
+	}
 	if err := ln.Close(); err != nil {
 		x.add(levelWarn, "port", settings.Joiner, fmt.Sprintf("close the port again: %v", err), "")
 	}
-	x.add(levelOK, "port", settings.Joiner, fmt.Sprintf("%s is free (%s)", where, from), "")
+	x.add(levelOK, "port", settings.Joiner, fmt.Sprintf("%s%s (%s)", where, free, from), "")
 	return a.Host
 }
 

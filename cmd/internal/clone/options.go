@@ -84,12 +84,14 @@ func (o *options) common(cmd *cobra.Command, whose string) {
 	}
 }
 
-// certificates registers what the two ends of a connection show each other.
+// certificates registers how the two ends of a connection meet and what they show each other.
 func (o *options) certificates(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.ca, "ca", "", "CA, or list of certificates, that the other end's must chain to")
 	f.StringVar(&o.cert, "cert", "", "own certificate, with its key or beside --key")
 	f.StringVar(&o.key, "key", "", "own key")
+	o.own["transport"] = f.String("transport", "", "tls (over TCP), quic, or auto: whichever suits the path (default: tls for receive, what the ticket says for send)")
+	_ = cmd.RegisterFlagCompletionFunc("transport", cobra.FixedCompletions([]string{"tls", "quic", "auto"}, cobra.ShellCompDirectiveNoFileComp)) // fails for unknown flags only
 }
 
 // target registers what only an end that writes has.

@@ -157,7 +157,7 @@ func (o *receiveOptions) open(t *transfer, set *settings.Settings, host, port st
 		}
 	}
 	tk := ticket{
-		Ticket:  wire.Ticket{Host: name, Version: int(ch.MaxVersion), Plain: ch.Plain, Nonce: wire.NewNonce()},
+		Ticket:  wire.Ticket{Host: name, Version: int(ch.MaxVersion), Plain: ch.Plain, Transport: ch.Transport, Nonce: wire.NewNonce()},
 		expires: time.Now().Add(o.expires).Truncate(time.Second).Add(time.Second), capabilities: []string{capPin},
 	}
 	if !ch.Plain {
@@ -171,6 +171,7 @@ func (o *receiveOptions) open(t *transfer, set *settings.Settings, host, port st
 	}
 	ch.Nonce = tk.bound().Nonce
 	ch.OnStranger = func(remote string, err error) { t.note("connection from %s refused: %v", remote, err) }
+	ch.Note = t.note
 	ln, err := wire.Listen(t.ctx, net.JoinHostPort(host, port), ch)
 	if err != nil {
 		return nil, ticket{}, coded(exitNetwork, fmt.Errorf("%w; choose another port with --listen", err))
@@ -183,7 +184,7 @@ func (o *receiveOptions) open(t *transfer, set *settings.Settings, host, port st
 	if _, err := parseTicket(tk.String()); err != nil {
 		return nil, ticket{}, errors.Join(cli.Usage(fmt.Errorf("flag --advertise %q: it makes no ticket: %w", o.advertise, err)), ln.Close())
 	}
-	t.note("listening on %s; channel: %s", ln.Addr(), ends.Describe(set, ch))
+	t.note("listening on %s; channel: %s", ends.Where(ln), ends.Describe(set, ch))
 	if len(others) > 0 {
 		t.note("the ticket names %s; --advertise names another of this host's addresses: %v", name, others)
 	}

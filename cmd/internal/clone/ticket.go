@@ -15,9 +15,9 @@ import (
 
 // ticket is what the receiver hands to the sender, as one word of a shell:
 //
-//	HOST:PORT/trireme/VERSION/PIN/NONCE/EXPIRY/CAPABILITIES
+//	HOST:PORT/trireme/VERSION/PIN/NONCE[/TRANSPORT]/EXPIRY/CAPABILITIES
 //
-// The first five parts are those of wire.Ticket. EXPIRY is in seconds since 1970, and CAPABILITIES are words with dots between them. A word that
+// The parts before EXPIRY are those of wire.Ticket. EXPIRY is in seconds since 1970, and CAPABILITIES are words with dots between them. A word that
 // a sender does not know asks for nothing it must do.
 //
 // NONCE is not what the ends prove to each other: that is made of NONCE and of all other parts but the address (see bound), so that whoever

@@ -32,7 +32,8 @@ func TestTicket(t *testing.T) {
 		strings.TrimSuffix(good, "pin.identity"):         "the capabilities are missing",
 		strings.Replace(good, ":4444", ":0", 1):          "port",
 		strings.Replace(good, "/trireme/", "/rsync/", 1): "another method",
-		good + "/more": "parts",
+		good + "/more": "transport",
+		strings.Replace(good, "/1800000000", "/quic/auto/1800000000", 1): "parts",
 	} {
 		_, err := parseTicket(word)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "AQAAAA") {
@@ -74,6 +75,7 @@ func TestBound(t *testing.T) {
 
 func FuzzTicket(f *testing.F) {
 	f.Add(good)
+	f.Add(strings.Replace(good, "/1800000000", "/quic/1800000000", 1))
 	f.Add("h:1/trireme/1/plain/AQAAAAAAAAAAAAAAAAAAAA/1/cert")
 	f.Fuzz(func(t *testing.T, word string) {
 		tk, err := parseTicket(word)

@@ -25,10 +25,17 @@ func source(s settings.Setting) identity.Source {
 	return identity.Source{Option: s.Name, Origin: s.Origin, Path: s.Value}
 }
 
+// transports are the words of the setting.
+var transports = map[string]wire.Transport{"tls": wire.TCP, "quic": wire.QUIC, "auto": wire.Auto}
+
 // Channel turns the TLS settings into one end of the channel (design section 4).
 // Names are left to the donor, which alone knows whom it calls.
 func Channel(set *settings.Settings, joiner bool) (wire.Config, error) {
 	c := wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Socket: socketOptions(set.SockOpts(), set.InitialTimeout)}
+	c.Transport = transports[set.Transport]
+	if !joiner {
+		c.Choice = new(wire.Choice)
+	}
 	if !joiner && set.DonorTimeoutSet {
 		c.HandshakeTimeout = set.DonorTimeout
 		if c.HandshakeTimeout == 0 {
@@ -121,7 +128,7 @@ func orListed(p identity.Policy, end string) string {
 }
 
 // channelOptions are the settings beside those of trust that change a connection.
-var channelOptions = []string{"sockopt", "streams", "backup-threads", "rate-limit", "sst-initial-timeout", "sst-idle-timeout", "donor-timeout"}
+var channelOptions = []string{"transport", "sockopt", "streams", "backup-threads", "rate-limit", "sst-initial-timeout", "sst-idle-timeout", "donor-timeout"}
 
 // inForce names what somebody has written down about the connections, with its place. None of it is secret.
 func inForce(set *settings.Settings) string {

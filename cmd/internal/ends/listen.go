@@ -7,6 +7,7 @@ import (
 
 	"trireme/cmd/internal/galera"
 	"trireme/cmd/internal/settings"
+	"trireme/wire"
 )
 
 // ListenAddress is what sockopt's bind says, else the advertised address where that is one of this host's,
@@ -26,4 +27,12 @@ func ListenAddress(set *settings.Settings, a galera.Address) string {
 	}
 	probe.Close()
 	return net.JoinHostPort(ips[0].String(), port)
+}
+
+// Where names the ports of a listener: TCP always, UDP as well where QUIC may come.
+func Where(ln *wire.Listener) string {
+	if ln.Ticket("").Transport == 0 {
+		return ln.Addr().String()
+	}
+	return ln.Addr().String() + ", TCP and UDP"
 }

@@ -16,9 +16,6 @@ func (r *resolver) inert() {
 			r.warn(at, "has no effect in this version: %s", instead)
 		}
 	}
-	if at := r.ownValue("transport"); s.Transport == "quic" {
-		r.reject(at, "write transport=tls, or remove it", "QUIC is not available in this version")
-	}
 	if s.Verify == "page" {
 		no(r.ownValue("verify"), "page checksums are not looked at; verify=full compares every file under the lock")
 	}

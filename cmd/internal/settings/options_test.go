@@ -160,7 +160,7 @@ func TestOwnGroup(t *testing.T) {
 		return fmt.Sprintln(s.Transport, s.Streams, s.Compress, s.RateLimit, s.LockTarget, s.LockMax, s.Passes, s.PassesTime, s.Delta, s.Verify, s.Paranoid, s.ProgressFile, s.StatusFile, s.MetricsFile, s.LogFormat, s.Reconnect)
 	}
 	runRows(t, []row{
-		{name: "defaults", get: show, want: fmt.Sprintln("tls", 0, "auto", 0, "2s", "0s", 5, "0s", "auto", "tag", false, "", "", "", "text", "20s"), warn: "-"},
+		{name: "defaults", get: show, want: fmt.Sprintln("", 0, "auto", 0, "2s", "0s", 5, "0s", "auto", "tag", false, "", "", "", "text", "20s"), warn: "-"},
 		{name: "all", cnf: all, get: show, want: fmt.Sprintln("auto", 4, "zstd", 10<<20, "500ms", "10s", 2, "1h0m0s", "on", "page", true, "/p", "/s", "/d/m", "json", "5s"), warn: "no effect"},
 		{name: "flags win", cnf: all, in: Input{Flags: map[string]string{"verify": "full"}}, get: func(s *Settings) any { return s.Verify }, want: "full"},
 		{name: "unknown name", cnf: "[trireme]\nlocktarget=1\n", bad: "did you mean lock-target?"},
@@ -170,7 +170,7 @@ func TestOwnGroup(t *testing.T) {
 		{name: "too many streams", cnf: "[trireme]\nstreams=1000\n", bad: "between 0 and 256"},
 		{name: "lock-max below a written target", cnf: "[trireme]\nlock-target=3\nlock-max=1\n", bad: "below lock-target"},
 		{name: "lock-max below the default target", cnf: "[trireme]\nlock-max=1\n", get: func(s *Settings) any { return s.LockTarget }, want: "1s"},
-		{name: "quic and plain", cnf: "[trireme]\ntransport=quic\n[sst]\nssl-mode=disabled\n", bad: "QUIC is not available"},
+		{name: "quic and plain", cnf: "[trireme]\ntransport=quic\n[sst]\nssl-mode=disabled\n", bad: "QUIC always encrypts"},
 		{name: "far from every name", cnf: "[trireme]\nxyzzyqwert=1\n", bad: "did you mean "},
 	})
 	if len(OwnNames()) != len(ownNames) {

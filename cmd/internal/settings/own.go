@@ -48,8 +48,18 @@ func (r *resolver) own() {
 	s := r.s
 
 	at := r.ownValue("transport")
-	s.Transport = r.word(at, "tls", "tls", "quic", "auto")
-	r.show("transport", at, s.Transport)
+	s.Transport = r.word(at, "", "tls", "quic", "auto")
+	if s.Transport == "quic" && s.TLS.Mode == Plain {
+		r.reject(at, "write transport=tls, or turn encryption on", "QUIC always encrypts, and %s from %s turns encryption off", s.TLS.Decider.Name, s.TLS.Decider.Origin)
+	}
+	switch {
+	case s.Transport != "":
+		r.show("transport", at, s.Transport)
+	case r.in.Role == Donor:
+		r.show("transport", at, "the joiner's")
+	default:
+		r.show("transport", at, "tls")
+	}
 
 	at = r.ownValue("streams")
 	s.Streams = r.int(at, 0, 0, maxStreams)

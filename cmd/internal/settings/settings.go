@@ -153,8 +153,8 @@ type Settings struct {
 	Streams       int   // 0 means automatic
 	MaxStreams    int   // upper bound for the automatic choice; 0 means none
 	Compress      string
-	CompressLevel int // zstd level asked for by a compressor command; 0 means the codec's own
-	Transport     string
+	CompressLevel int    // zstd level asked for by a compressor command; 0 means the codec's own
+	Transport     string // tls, quic or auto; empty when not set, which is tls at the joiner and whatever the joiner offers at the donor
 	Delta         string
 	Verify        string
 	Paranoid      bool

@@ -63,6 +63,7 @@ func (c *call) donorSetup(t wire.Ticket) (wire.Config, tree.Layout, error) {
 		}
 	}
 	ends.Name(c.ctx, c.set, &ch.Policy, t.Host)
+	ch.Note = c.log.Infof
 	c.log.Infof("donor connects to %s port %d; channel: %s", t.Host, t.Port, ends.Describe(c.set, ch))
 	return ch, lay, nil
 }

@@ -57,13 +57,14 @@ func (c *call) joiner() error {
 	ch.OnStranger = func(remote string, err error) {
 		c.log.Warningf("connection from %s refused: %v", remote, err)
 	}
+	ch.Note = c.log.Infof
 	ln, err := wire.Listen(c.ctx, ends.ListenAddress(c.set, addr), ch)
 	if err != nil {
 		return err
 	}
 	defer ln.Close()
 	ticket := ln.Ticket(addr.Host)
-	c.log.Infof("joiner listens on %s for %s; channel: %s", ln.Addr(), net.JoinHostPort(addr.Host, strconv.Itoa(ticket.Port)), ends.Describe(c.set, ch))
+	c.log.Infof("joiner listens on %s for %s; channel: %s", ends.Where(ln), net.JoinHostPort(addr.Host, strconv.Itoa(ticket.Port)), ends.Describe(c.set, ch))
 	if err := c.out.Ready(ticket.String()); err != nil {
 		return err
 	}

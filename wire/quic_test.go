@@ -1,0 +1,685 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"trireme/wire/identity"
+)
+
+// quicJoiner is a joiner that takes QUIC, with what it reports.
+func quicJoiner(t testing.TB, transport Transport, change func(*Config)) (*Listener, *strangers) {
+	t.Helper()
+	seen := new(strangers)
+	c := config(t)
+	c.Transport, c.OnStranger = transport, seen.add
+	if change != nil {
+		change(&c)
+	}
+	return listen(t, c), seen
+}
+
+var donorConfig = Config{MinVersion: 1, MaxVersion: 1, HandshakeTimeout: patience}
+
+// stranger opens a QUIC connection that is not a donor's.
+func stranger(t testing.TB, l *Listener, alpn string) (*quic.Conn, error) {
+	t.Helper()
+	udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ep := newEndpoint(udp)
+	t.Cleanup(ep.release)
+	conn, err := ep.transport.Dial(testContext(t), l.quic.ep.udp.LocalAddr(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{alpn}},
+		&quic.Config{EnableDatagrams: true, HandshakeIdleTimeout: patience})
+	if err == nil {
+		t.Cleanup(func() { _ = conn.CloseWithError(0, "") })
+	}
+	return conn, err
+}
+
+// Whatever strangers do over UDP, the listener names it where it has a name, goes on, and lets the donor in.
+func TestQUICStrangers(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		do   func(t *testing.T, l *Listener)
+		want Cause // 0: nothing is reported
+		text string
+	}{
+		{"noise", func(t *testing.T, l *Listener) {
+			c, err := net.Dial("udp", l.quic.ep.udp.LocalAddr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			for n := range 1400 {
+				_, _ = c.Write(bytes.Repeat([]byte{byte(n) | 0xc0, byte(n * 7)}, n/2))
+			}
+		}, 0, ""},
+		{"another protocol", func(t *testing.T, l *Listener) {
+			if _, err := stranger(t, l, "h3"); err == nil {
+				t.Error("connected")
+			}
+		}, CauseTLS, "QUIC handshake"},
+		{"no stream", func(t *testing.T, l *Listener) {
+			conn, err := stranger(t, l, alpn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, func() bool {
+				l.crowd.mu.Lock()
+				defer l.crowd.mu.Unlock()
+				return len(l.crowd.members) == 1
+			}, func() any { return "not accepted" })
+			_ = conn.CloseWithError(7, "bye\n\x1b[31m")
+		}, CauseClosed, "stream"},
+		{"streams and datagrams that nobody asked for", func(t *testing.T, l *Listener) {
+			conn, err := stranger(t, l, alpn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.OpenUniStream(); err == nil {
+				t.Error("a stream in one direction was allowed")
+			}
+			if err := conn.SendDatagram([]byte("x")); err == nil {
+				t.Error("a datagram was allowed")
+			}
+			first, err := conn.OpenStream()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := conn.OpenStream(); err == nil {
+				t.Error("a second stream was allowed")
+			}
+			_, _ = first.Write([]byte("GET / HTTP/1.1\r\n\r\n"))
+			_ = first.Close()
+			_, _ = io.ReadAll(first)
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			if _, err := conn.OpenStreamSync(ctx); err == nil {
+				t.Error("another stream was allowed after the first had ended")
+			}
+		}, CauseProtocol, "HTTP"},
+		{"no proof", func(t *testing.T, l *Listener) {
+			conn, err := stranger(t, l, alpn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := conn.OpenStream()
+			if err != nil {
+				t.Fatal(err)
+			}
+			hello := appendHello(nil, newHello(donorMagic, uint8(Control), donorConfig))
+			_, _ = s.Write(append(hello, make([]byte, verdictSize)...))
+			answer, err := io.ReadAll(s)
+			if len(answer) != helloSize+verdictSize || err != nil {
+				t.Errorf("%d bytes of answer, %v: the refusal was lost", len(answer), err)
+			}
+		}, CauseNonce, "nonce"},
+		{"nothing more", func(t *testing.T, l *Listener) {
+			if _, err := stranger(t, l, alpn); err != nil {
+				t.Fatal(err)
+			}
+		}, CauseTimeout, "stream"},
+	} {
+		t.Run(strings.ReplaceAll(tc.name, " ", "_"), func(t *testing.T) {
+			l, seen := quicJoiner(t, QUIC, func(c *Config) {
+				if tc.want == CauseTimeout {
+					c.HandshakeTimeout = 300 * time.Millisecond
+				}
+			})
+			tc.do(t, l)
+			if tc.want != 0 {
+				seen.has(t, tc.want)
+				if got := seen.list()[0].Error(); !strings.Contains(got, tc.text) || strings.ContainsAny(got, "\n\x1b") {
+					t.Errorf("reported as %q, want %q", got, tc.text)
+				}
+			}
+			if tc.want != CauseTimeout {
+				d, j := join(t, l, Control, donorConfig)
+				chat(t, d, j)
+			}
+		})
+	}
+}
+
+// While strangers finish their handshakes by the hundred and hold on, the donor gets in, and addresses have to be confirmed.
+func TestQUICFlood(t *testing.T) {
+	l, seen := quicJoiner(t, QUIC, func(c *Config) { c.MaxStrangers = 8 })
+	ctx, cancel := context.WithCancel(testContext(t))
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			udp, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ep := newEndpoint(udp)
+			defer ep.release()
+			for ctx.Err() == nil {
+				_, _ = ep.transport.Dial(ctx, l.quic.ep.udp.LocalAddr(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{alpn}}, nil)
+			}
+		})
+	}
+	seen.has(t, CauseCrowd)
+	d, j := join(t, l, Control, donorConfig)
+	l.crowd.mu.Lock()
+	if n := len(l.crowd.members); n > 8 {
+		t.Errorf("%d strangers are held at once, 8 are allowed", n)
+	}
+	l.crowd.mu.Unlock()
+	dc := donorConfig
+	dc.Session = d.Session()
+	for range 3 {
+		d, j := join(t, l, Data, dc)
+		chat(t, d, j)
+	}
+	chat(t, d, j)
+	cancel()
+	wg.Wait()
+}
+
+func TestGate(t *testing.T) {
+	g := newGate(8)
+	flood, ours := netip.MustParseAddr("10.9.9.9"), netip.MustParseAddr("10.0.0.1")
+	var leave []func()
+	enter := func(a netip.Addr, want bool) {
+		t.Helper()
+		f, err := g.enter(a)
+		if (err == nil) != want {
+			t.Fatalf("with %d under way, %d of them from %v: %v", g.all, g.from[a], a, err)
+		}
+		if f != nil {
+			leave = append(leave, f)
+		}
+	}
+	for n := range 8 {
+		if got := g.doubtful(); got != (n >= 4) {
+			t.Errorf("with %d under way: doubtful %v", n, got)
+		}
+		enter(flood, true)
+	}
+	enter(flood, false)
+	enter(ours, true)
+	enter(ours, false)
+	a := netip.MustParseAddr("10.1.0.0")
+	for g.all < 32 {
+		a = a.Next()
+		enter(a, true)
+	}
+	enter(a.Next(), false)
+	for _, f := range leave {
+		f()
+		f() // twice is once
+	}
+	if g.all != 0 || len(g.from) != 0 {
+		t.Errorf("%d are left of %v", g.all, g.from)
+	}
+}
+
+// udpForward passes datagrams on, from a port where nobody answers by TCP, until the test ends. look sees those from the joiner.
+func udpForward(t testing.TB, to net.Addr, look func([]byte)) (port int) {
+	t.Helper()
+	front, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	backs := map[string]net.Conn{}
+	wg.Go(func() {
+		buf := make([]byte, 65536)
+		for {
+			n, from, err := front.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			back := backs[from.String()]
+			if back == nil {
+				if back, err = net.Dial("udp", to.String()); err != nil {
+					mu.Unlock()
+					continue
+				}
+				backs[from.String()] = back
+				wg.Go(func() {
+					buf := make([]byte, 65536)
+					for {
+						n, err := back.Read(buf)
+						if errors.Is(err, net.ErrClosed) {
+							return
+						}
+						if err != nil {
+							continue // the joiner's port is closed
+						}
+						look(buf[:n])
+						_, _ = front.WriteTo(buf[:n], from)
+					}
+				})
+			}
+			mu.Unlock()
+			_, _ = back.Write(buf[:n])
+		}
+	})
+	t.Cleanup(func() {
+		_ = front.Close()
+		mu.Lock()
+		for _, c := range backs {
+			_ = c.Close()
+		}
+		mu.Unlock()
+		wg.Wait()
+	})
+	return front.LocalAddr().(*net.UDPAddr).Port
+}
+
+// When many handshakes are under way, a donor is asked to confirm its address first, and does.
+func TestQUICAddressesAreConfirmed(t *testing.T) {
+	for _, doubt := range []bool{false, true} {
+		l, _ := quicJoiner(t, QUIC, nil)
+		retries := make(chan struct{}, 100)
+		ticket := l.Ticket("127.0.0.1")
+		ticket.Port = udpForward(t, l.quic.ep.udp.LocalAddr(), func(p []byte) {
+			if len(p) > 0 && p[0]&0xf0 == 0xf0 { // a long header of type Retry (RFC 9000 section 17.2.5)
+				retries <- struct{}{}
+			}
+		})
+		if doubt {
+			for i := range defaultMaxStrangers / 2 {
+				if _, err := l.quic.gate.enter(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		o := meet(t, l, ticket, Control, donorConfig)
+		if o.donorErr != nil || o.joinerErr != nil {
+			t.Fatal(o.donorErr, o.joinerErr)
+		}
+		if got := len(retries) > 0; got != doubt {
+			t.Errorf("doubtful %v: %d Retry packets", doubt, len(retries))
+		}
+	}
+}
+
+// Everything that was sent before Close arrives, although nobody reads before the sender is long gone.
+func TestQUICCloseLeavesWhatWasSent(t *testing.T) {
+	for _, closer := range []string{"donor", "joiner"} {
+		t.Run("transport=QUIC/"+closer, func(t *testing.T) {
+			from, to := connected(t, false)
+			if closer == "joiner" {
+				from, to = to, from
+			}
+			body := bytes.Repeat([]byte("0123456789abcdef"), 20<<10)
+			if err := errors.Join(from.Send(1, nil, body), from.Flush(), from.Close()); err != nil {
+				t.Fatal(err)
+			}
+			buf := make([]byte, MaxFrame)
+			if _, got, err := to.Recv(buf); err != nil || !bytes.Equal(got, body) {
+				t.Fatalf("%d bytes, %v", len(got), err)
+			}
+			if _, _, err := to.Recv(buf); err != io.EOF {
+				t.Errorf("got %v, want io.EOF itself", err)
+			}
+		})
+	}
+}
+
+// A connection that was given up, or whose last frame is not complete, has no proper end.
+func TestQUICTruncationIsNoEnd(t *testing.T) {
+	for name, cut := range map[string]func(d *Conn) error{
+		"abandoned": func(d *Conn) error { d.socket.abandon(); return nil },
+		"after a write that got stuck": func(d *Conn) error {
+			q := d.socket.Conn.(*quicStream)
+			if err := q.SetWriteDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
+				return err
+			}
+			// So small that quic-go takes it whole or not at all: the stream ends between two frames.
+			body := frame(1, 0, 0, 1000, strings.Repeat("x", 1000))
+			for {
+				if _, err := d.socket.Conn.Write(body); err != nil {
+					return d.Close()
+				}
+			}
+		},
+		"in a frame": func(d *Conn) error {
+			return errors.Join(d.Send(1, nil, make([]byte, 3*recordSize+5)), d.Close()) // its last bytes are not flushed
+		},
+	} {
+		t.Run("transport=QUIC/"+name, func(t *testing.T) {
+			d, j := connected(t, false)
+			if err := cut(d); err != nil {
+				t.Fatal(err)
+			}
+			buf := make([]byte, MaxFrame)
+			_, _, err := j.Recv(buf)
+			for err == nil {
+				_, _, err = j.Recv(buf)
+			}
+			if err == io.EOF || !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// What the two ends are told decides, and a contradiction is told to both, with the same text.
+func TestTransportsMustAgree(t *testing.T) {
+	for _, tc := range []struct {
+		joiner, donor, want Transport // want 0: refused
+		text                string
+	}{
+		{joiner: 0, donor: 0, want: TCP}, {joiner: TCP, donor: Auto, want: TCP}, {joiner: TCP, donor: TCP, want: TCP},
+		{joiner: TCP, donor: QUIC, text: "the joiner takes TCP only"},
+		{joiner: QUIC, donor: 0, want: QUIC}, {joiner: QUIC, donor: Auto, want: QUIC}, {joiner: QUIC, donor: QUIC, want: QUIC},
+		{joiner: QUIC, donor: TCP, text: "the joiner takes QUIC only"},
+		{joiner: Auto, donor: 0, want: TCP}, {joiner: Auto, donor: Auto, want: TCP}, {joiner: Auto, donor: TCP, want: TCP}, {joiner: Auto, donor: QUIC, want: QUIC},
+	} {
+		t.Run(fmt.Sprintf("joiner=%v/donor=%v", tc.joiner, tc.donor), func(t *testing.T) {
+			l, _ := quicJoiner(t, tc.joiner, nil)
+			dc := donorConfig
+			dc.Transport, dc.Choice = tc.donor, new(Choice)
+			o := meet(t, l, l.Ticket("127.0.0.1"), Control, dc)
+			if tc.want == 0 {
+				for end, err := range map[string]error{"donor": o.donorErr, "joiner": o.joinerErr} {
+					if r := refusal(t, end, err); r.Code != CodeTransport || !strings.Contains(r.Reason, tc.text) || !strings.Contains(r.Reason, "transport=") {
+						t.Errorf("%s: %v", end, r)
+					}
+				}
+				return
+			}
+			if o.donorErr != nil || o.joinerErr != nil {
+				t.Fatalf("donor: %v; joiner: %v", o.donorErr, o.joinerErr)
+			}
+			if d, j := o.donor.Peer().Transport, o.joiner.Peer().Transport; d != tc.want || j != tc.want {
+				t.Errorf("donor by %v, joiner by %v, want %v", d, j, tc.want)
+			}
+			chat(t, o.donor, o.joiner)
+		})
+	}
+}
+
+// A joiner that takes QUIC alone turns away a donor that comes by TCP without a word about why, and tells it.
+func TestQUICOnlyTurnsTCPAway(t *testing.T) {
+	l, _ := quicJoiner(t, QUIC, nil)
+	ticket := l.Ticket("127.0.0.1")
+	ticket.Transport = 0 // as if somebody had cut it off
+	o := meet(t, l, ticket, Control, donorConfig)
+	for end, err := range map[string]error{"donor": o.donorErr, "joiner": o.joinerErr} {
+		if r := refusal(t, end, err); r.Code != CodeTransport || !strings.Contains(r.Reason, "takes QUIC over UDP only") {
+			t.Errorf("%s: %v", end, r)
+		}
+	}
+}
+
+// tcpForward passes TCP connections on from a port where UDP is swallowed, as behind a firewall that drops it.
+func tcpForward(t *testing.T, to net.Addr) (port int) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hole, err := net.ListenPacket("udp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	t.Cleanup(func() { _ = ln.Close(); _ = hole.Close(); wg.Wait() })
+	wg.Go(func() {
+		for {
+			a, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			b, err := net.Dial("tcp", to.String())
+			if err != nil {
+				_ = a.Close()
+				continue
+			}
+			for _, pair := range [][2]net.Conn{{a, b}, {b, a}} {
+				wg.Go(func() {
+					_, _ = io.Copy(pair[0], pair[1])
+					_ = pair[0].Close()
+				})
+			}
+		}
+	})
+	return ln.Addr().(*net.TCPAddr).Port
+}
+
+// Where UDP is dropped, QUIC alone ends with a text that names port and firewall, on both ends; auto does not care.
+func TestUDPBlocked(t *testing.T) {
+	l, _ := quicJoiner(t, QUIC, nil)
+	ticket := l.Ticket("127.0.0.1")
+	ticket.Port = tcpForward(t, l.Addr())
+	o := meet(t, l, ticket, Control, donorConfig)
+	for end, err := range map[string]error{"donor": o.donorErr, "joiner": o.joinerErr} {
+		r := refusal(t, end, err)
+		for _, want := range []string{fmt.Sprintf("UDP 127.0.0.1:%d", ticket.Port), "firewall", "transport=auto"} {
+			if r.Code != CodeTransport || !strings.Contains(r.Reason, want) {
+				t.Errorf("%s: %v, want %q", end, r, want)
+			}
+		}
+	}
+
+	l, _ = quicJoiner(t, Auto, nil)
+	ticket = l.Ticket("127.0.0.1")
+	ticket.Port = tcpForward(t, l.Addr())
+	dc := donorConfig
+	dc.Choice = new(Choice)
+	if o := meet(t, l, ticket, Control, dc); o.donorErr != nil || o.donor.Peer().Transport != TCP {
+		t.Errorf("auto: %v", o.donorErr)
+	}
+}
+
+// Nobody there at all: neither by UDP nor by TCP.
+func TestQUICNobodyThere(t *testing.T) {
+	l, _ := quicJoiner(t, QUIC, nil)
+	ticket := l.Ticket("127.0.0.1")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Dial(testContext(t), ticket, Control, donorConfig)
+	if err == nil || !strings.Contains(err.Error(), "nothing came back from UDP") || !strings.Contains(err.Error(), "nothing listens there") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// auto takes TCP where it gets through and says what it measured; where it does not, everything goes over QUIC.
+func TestAuto(t *testing.T) {
+	for _, blocked := range []bool{false, true} {
+		t.Run(fmt.Sprintf("blocked=%v", blocked), func(t *testing.T) {
+			l, _ := quicJoiner(t, Auto, nil)
+			ticket := l.Ticket("127.0.0.1")
+			want, says := TCP, "transport=auto: data go over TCP with the system's congestion control "
+			if blocked {
+				want, says = QUIC, "transport=auto: everything goes over QUIC, since TCP does not get through"
+				ticket.Port = udpForward(t, l.quic.ep.udp.LocalAddr(), func([]byte) {})
+			}
+			var mu sync.Mutex
+			var notes []string
+			dc := donorConfig
+			dc.Choice = new(Choice)
+			dc.Note = func(format string, args ...any) {
+				mu.Lock()
+				defer mu.Unlock()
+				notes = append(notes, fmt.Sprintf(format, args...))
+			}
+			kind := Control
+			for range 3 {
+				o := meet(t, l, ticket, kind, dc)
+				if o.donorErr != nil || o.joinerErr != nil {
+					t.Fatal(o.donorErr, o.joinerErr)
+				}
+				if got := o.donor.Peer().Transport; got != want {
+					t.Errorf("connection of kind %d went by %v, want %v", kind, got, want)
+				}
+				chat(t, o.donor, o.joiner)
+				if kind == Control {
+					kind, dc.Session = Data, o.donor.Session()
+				}
+			}
+			if len(notes) != 1 || !strings.HasPrefix(notes[0], says) {
+				t.Errorf("notes %q, want one that begins with %q", notes, says)
+			}
+		})
+	}
+}
+
+func TestHardPaths(t *testing.T) {
+	for p, want := range map[path]bool{
+		{rtt: 100 * time.Microsecond, sent: 20}:          false,
+		{rtt: 9 * time.Millisecond, sent: 20}:            false,
+		{rtt: 10 * time.Millisecond, sent: 20}:           true,
+		{rtt: time.Millisecond, sent: 20, lost: 1}:       true,
+		{rtt: 50 * time.Millisecond, congestion: "reno"}: true,
+	} {
+		if p.hard() != want {
+			t.Errorf("%+v: hard %v", p, !want)
+		}
+	}
+}
+
+func TestShortfall(t *testing.T) {
+	for _, tc := range []struct {
+		in, out int
+		want    string
+	}{
+		{quicBuffer, quicBuffer, ""}, {2 * quicBuffer, quicBuffer + 1, ""},
+		{425984, quicBuffer, "416 KiB in and 7168 KiB out"}, {quicBuffer, 425984, "net.core.wmem_max to 7340032"},
+	} {
+		got := shortfallText(tc.in, tc.out)
+		if (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
+			t.Errorf("%d in, %d out: %q, want %q", tc.in, tc.out, got, tc.want)
+		}
+	}
+}
+
+// The port of UDP is the one of TCP; where it is taken, QUIC ends with who holds it, and auto does without.
+func TestUDPPortInUse(t *testing.T) {
+	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	c := config(t)
+	c.Transport = QUIC
+	l, err := Listen(testContext(t), taken.LocalAddr().String(), c)
+	if err == nil {
+		_ = l.Close()
+		t.Fatal("listening")
+	}
+	if port := taken.LocalAddr().(*net.UDPAddr).Port; !strings.Contains(err.Error(), fmt.Sprintf("UDP 127.0.0.1:%d: port %d is in use by ", port, port)) {
+		t.Errorf("got %v", err)
+	}
+	c.Transport = Auto
+	said := ""
+	c.Note = func(format string, args ...any) { said += fmt.Sprintf(format, args...) }
+	if l, err = Listen(testContext(t), taken.LocalAddr().String(), c); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if !strings.Contains(said, "is in use") || l.Ticket("h").Transport != 0 {
+		t.Errorf("note %q, ticket %v", said, l.Ticket("h"))
+	}
+}
+
+func TestQUICOptions(t *testing.T) {
+	if q := config(t).quicConfig(time.Second, 1); q.MaxIncomingStreams != 1 || q.MaxIncomingUniStreams >= 0 || !q.RequireStreamCreditRelease || q.EnableDatagrams || q.Allow0RTT || q.HandshakeIdleTimeout != time.Second {
+		t.Errorf("%+v", q)
+	}
+	c := config(t)
+	c.Plain, c.Material, c.Transport = true, nil, QUIC
+	if l, err := Listen(testContext(t), "127.0.0.1:0", c); err == nil || !strings.Contains(err.Error(), "always encrypts") {
+		t.Errorf("plain QUIC: %v, %v", l, err)
+	}
+	c.Transport = Auto // plain TCP is what is left of it
+	if k := listen(t, c).Ticket("h"); k.Transport != 0 || !k.Plain {
+		t.Errorf("ticket %v", k)
+	}
+	for name, tc := range map[string]struct {
+		o           SocketOptions
+		alive, idle time.Duration
+	}{
+		"default":     {SocketOptions{}, quicKeepAlive, quicIdle},
+		"keepidle":    {SocketOptions{KeepIdle: time.Minute, KeepInterval: 2 * time.Second, KeepCount: 5}, time.Minute, 70 * time.Second},
+		"usertimeout": {SocketOptions{UserTimeout: 9 * time.Second}, quicKeepAlive, 9 * time.Second},
+		"keepalive=0": {SocketOptions{NoKeepAlive: true}, 0, quicNoKeepAlive},
+	} {
+		if q := (Config{Socket: tc.o}).quicConfig(time.Second, 1); q.KeepAlivePeriod != tc.alive || q.MaxIdleTimeout != tc.idle {
+			t.Errorf("%s: keepalive %v, idle %v", name, q.KeepAlivePeriod, q.MaxIdleTimeout)
+		}
+	}
+	l, _ := quicJoiner(t, QUIC, func(c *Config) { c.Socket.TOS = 8 })
+	dc := donorConfig
+	dc.Socket = SocketOptions{Bind: "127.0.0.9", SourcePort: 47000, TOS: 8}
+	d, j := join(t, l, Control, dc)
+	dc.Session = d.Session()
+	d2, _ := join(t, l, Data, dc)
+	a, b := d.LocalAddr().(*net.UDPAddr), d2.LocalAddr().(*net.UDPAddr)
+	if a.IP.String() != "127.0.0.9" || a.Port < 47000 || b.Port <= a.Port || j.Peer().Remote != a.String() {
+		t.Errorf("the donor came from %v and %v, seen as %s", a, b, j.Peer().Remote)
+	}
+}
+
+// A relay that speaks QUIC with both ends fails as one that speaks TLS does: at the pin, or at the proof, which covers the session.
+func TestQUICRelay(t *testing.T) {
+	l, seen := quicJoiner(t, QUIC, nil)
+	m := ephemeral(t)
+	front, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ep := newEndpoint(front)
+	ln, err := ep.transport.Listen(&tls.Config{Certificates: []tls.Certificate{m.Certificate}, NextProtos: []string{alpn}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(testContext(t))
+	var wg sync.WaitGroup
+	t.Cleanup(func() { cancel(); _ = ln.Close(); ep.release(); wg.Wait() })
+	wg.Go(func() {
+		for {
+			in, err := ln.Accept(ctx)
+			if err != nil {
+				return
+			}
+			a, err := in.AcceptStream(ctx)
+			if err != nil {
+				continue
+			}
+			out, err := stranger(t, l, alpn)
+			if err != nil {
+				return
+			}
+			b, err := out.OpenStream()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { _, _ = io.Copy(a, b) })
+			wg.Go(func() { _, _ = io.Copy(b, a) })
+		}
+	})
+	ticket := l.Ticket("127.0.0.1")
+	ticket.Port = front.LocalAddr().(*net.UDPAddr).Port
+	if _, err := Dial(ctx, ticket, Control, donorConfig); causeOf(err) != CausePin {
+		t.Errorf("with the joiner's pin: got %v", err)
+	}
+	ticket.Pin = identity.Pin(m.Leaf)
+	if _, err := Dial(ctx, ticket, Control, donorConfig); causeOf(err) != CauseNonce {
+		t.Errorf("with the relay's pin: got %v", err)
+	}
+	seen.has(t, CauseNonce)
+}
