@@ -321,7 +321,7 @@ func (d *donor) full(streams int) (Summary, error) {
 		return Summary{}, err
 	}
 	began := time.Now()
-	if d.c.Compress == pack.Auto && d.packing.codec != pack.None {
+	if d.c.Compress == pack.Auto && len(d.packing.codecs) > 0 {
 		d.s.run(d.watchLink)
 	}
 	sum, err := d.copy(first, at, lsn)
