@@ -25,6 +25,9 @@ const (
 	linkBound = 0.5
 	// spare is how many processors must stay idle. The server comes first.
 	spare = 0.25
+	// trifle is how much of a processor may be taken all the same: a transfer that ends
+	// in half the time gives more back.
+	trifle = 0.15
 	// worth is how much faster content must move with packing than without, and better
 	// how much faster than with the cheaper codec.
 	worth  = 1.15
@@ -52,8 +55,9 @@ type Sample struct {
 // Gate decides whether packing pays, and with which codec, from samples of one transfer (performance 6). When the link has been
 // the bottleneck for a moment and processors are idle, it tries the cheapest codec, and the next one when processors would do for
 // that as well; a codec stays when content moves faster with it than before. What shrinks content most is not always what moves it
-// fastest: S2 costs next to nothing and does for rows with repeats, zstd takes six times as long and shrinks digits too. It closes
-// when processor time runs out or content does not shrink. After each failure it waits longer before the next try.
+// fastest: S2 costs next to nothing and does for rows with repeats, zstd takes six times as long and shrinks digits too. When processor
+// time runs out it tries the cheaper codec, or none, in the same way; it closes when content does not shrink. After each failure it
+// waits longer before the next try.
 //
 // The zero value never opens.
 type Gate struct {
@@ -130,12 +134,13 @@ func (g *Gate) whileOpen(s Sample) (why string) {
 	g.spell, g.speed = Sample{}, t.speed()
 	next := slices.Index(g.codecs, g.now) + 1
 	switch {
-	case t.busy() && next > 1:
-		g.try(g.now, g.codecs[next-2], 1)
-		return "the processors are the bottleneck now, and it takes less of them"
-	case t.busy():
-		g.back(None)
-		return "the processors are the bottleneck now"
+	case t.busy() && g.rest == 0:
+		cheaper := None
+		if next > 1 {
+			cheaper = g.codecs[next-2]
+		}
+		g.try(g.now, cheaper, 1)
+		return fmt.Sprintf("the processors are the bottleneck now (%s)", mib(g.speed))
 	case t.shrunk() > 0.95:
 		// Nothing of this content shrinks, or hardly anything. Trying costs little, but says nothing about the link either.
 		g.back(None)
@@ -157,6 +162,9 @@ func (g *Gate) judge(s Sample) (why string) {
 	figures := fmt.Sprintf("%s with %v, %s before, content shrinks to %.0f%%", mib(t.speed()), g.now, mib(g.speed), 100*t.shrunk())
 	if t.speed() >= g.need {
 		g.speed, g.pause = t.speed(), 0
+		if g.now == None {
+			g.back(None)
+		}
 		return "it gains (" + figures + ")"
 	}
 	next := slices.Index(g.codecs, g.now) + 1
@@ -164,11 +172,7 @@ func (g *Gate) judge(s Sample) (why string) {
 		g.try(None, g.codecs[next], worth)
 		return "that gained too little (" + figures + ")"
 	}
-	if to := g.from; cost[to] < cost[g.now] {
-		g.back(to)
-	} else {
-		g.back(None) // neither the dear codec nor the cheap one helps
-	}
+	g.back(g.from)
 	return "that gained too little (" + figures + ")"
 }
 
@@ -200,7 +204,7 @@ func (s *Sample) add(o Sample) {
 
 // affords says whether enough processors are idle to pack content of that speed.
 func (s Sample) affords(c Codec, speed float64) bool {
-	return s.Idle < 0 || s.Idle >= spare+cost[c]*speed
+	return s.Idle < 0 || cost[c]*speed <= trifle || s.Idle >= spare+cost[c]*speed
 }
 
 // busy says that processors are what the transfer waits for.
