@@ -204,7 +204,7 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 	rand.Read(d.key[:]) // never fails (crypto/rand)
 	rand.Read(d.id[:])
 	d.limit = newThrottle(c.RateLimit)
-	d.p.countWire(d.s.wireBytes)
+	d.p.countWire(d.s.wireBytes, d.s.retransmitted)
 	d.s.beats = d.p.done.Load
 	d.s.heard = d.p.remote.Store
 	d.s.queued = func(q msg.Queue) {

@@ -123,7 +123,7 @@ func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
 		c.Streams = 16
 	}
 	j := &joiner{c: c, s: newSession(ctx), p: c.Progress}
-	j.p.countWire(j.s.wireBytes)
+	j.p.countWire(j.s.wireBytes, j.s.retransmitted)
 	j.s.beats = j.p.done.Load
 	j.s.heard = j.p.remote.Store
 	if c.Queue != nil {

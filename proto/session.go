@@ -70,6 +70,7 @@ type session struct {
 	mu    sync.Mutex
 	conns []*wire.Conn
 	past  int64         // wire bytes of connections that were replaced
+	again int64         // what those sent again
 	spent time.Duration // what those waited in writes
 }
 
@@ -153,6 +154,7 @@ func (s *session) disown(c *wire.Conn) {
 	defer s.mu.Unlock()
 	c.Close()
 	s.past += c.Written() + c.Read()
+	s.again += c.Retransmitted()
 	s.spent += c.BlockedWriting()
 	s.conns = slices.DeleteFunc(s.conns, func(o *wire.Conn) bool { return o == c })
 }
@@ -164,6 +166,17 @@ func (s *session) wireBytes() int64 {
 	n := s.past
 	for _, c := range s.conns {
 		n += c.Written() + c.Read()
+	}
+	return n
+}
+
+// retransmitted counts the bytes that all connections of the session had to send again.
+func (s *session) retransmitted() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := s.again
+	for _, c := range s.conns {
+		n += c.Retransmitted()
 	}
 	return n
 }

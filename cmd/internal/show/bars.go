@@ -82,6 +82,7 @@ func (b *bars) end() {
 	if s := *b.now.Load(); s.Total > 0 {
 		s.Done, s.ETA = s.Total, nil // seen before its last step
 		b.now.Store(&s)
+		b.bar.SetCurrent(s.Total)
 	}
 	b.bar.SetTotal(-1, true)
 	b.bar.Wait()
