@@ -21,6 +21,7 @@ type options struct {
 	binary     string
 	dir        string
 	scenes     []string
+	only       []string // contestants; empty: all
 	mb         int
 	rounds     int
 	congestion string
@@ -35,6 +36,7 @@ func main() {
 		known = append(known, s.name)
 	}
 	which := flag.String("scenes", strings.Join(known, ","), "scenes to play, in this order")
+	only := flag.String("only", "", "contestants that take part, by name, separated by semicolons; empty: all")
 	flag.StringVar(&o.binary, "bin", "build/trireme", "the program that takes part")
 	flag.StringVar(&o.dir, "dir", "", "where source and target lie (default: /dev/shm)")
 	flag.IntVar(&o.mb, "mb", 0, "MiB of data; 0 means what each scene has by itself")
@@ -44,6 +46,9 @@ func main() {
 	flag.BoolVar(&o.verbose, "v", false, "print what the sender says about its decisions")
 	flag.Parse()
 	o.scenes = strings.Split(*which, ",")
+	if *only != "" {
+		o.only = strings.Split(*only, ";")
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {

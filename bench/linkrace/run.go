@@ -55,8 +55,12 @@ func run(ctx context.Context, o options) (err error) {
 		if i < 0 {
 			return fmt.Errorf("no scene is called %q", name)
 		}
-		results, lost, err := play(ctx, o, scenes[i])
-		report(scenes[i], results, lost)
+		s := scenes[i]
+		if o.only != nil {
+			s.in = slices.DeleteFunc(slices.Clone(s.in), func(c contestant) bool { return !slices.Contains(o.only, c.name) })
+		}
+		results, lost, err := play(ctx, o, s)
+		report(s, results, lost)
 		all = append(all, results...)
 		if err != nil {
 			return err

@@ -29,7 +29,7 @@ func BenchmarkTruth(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {
 				l := build(b, c.c)
-				rtt, lost := echoes(b, l, 400)
+				rtt, lost := echoes(b, l, echoCount)
 				b.ReportMetric(float64(rtt)/1e6, "rtt-ms")
 				if extra := rtt - 2*c.c.Shape.Delay; extra < 0 || extra > 2*time.Millisecond {
 					b.Errorf("a round trip takes %v", rtt)
@@ -43,7 +43,7 @@ func BenchmarkTruth(b *testing.B) {
 				if c.c.Shape.Loss == 0 && math.Abs(stream/want-1) > 0.05 {
 					b.Errorf("TCP carries %.1f Mbit/s, want %.1f", stream/1e6, want/1e6)
 				}
-				if want := float64(c.c.Shape.Rate) * (1 - c.c.Shape.Loss) * 1472 / 1500; math.Abs(blast/want-1) > 0.05 {
+				if want := float64(c.c.Shape.Rate) * (1 - c.c.Shape.Loss) * 1472 / 1500; c.c.Shape.Rate <= mostUDP && math.Abs(blast/want-1) > 0.05 {
 					b.Errorf("UDP carries %.1f Mbit/s, want %.1f", blast/1e6, want/1e6)
 				}
 				if c.c.Shape.Loss > 0 {
@@ -51,13 +51,20 @@ func BenchmarkTruth(b *testing.B) {
 					share := float64(n.Lost) / float64(n.Lost+n.Packets+n.Overflow)
 					b.ReportMetric(100*share, "loss-pct")
 					if math.Abs(share/c.c.Shape.Loss-1) > 0.2 {
-						b.Errorf("%.2f%% are lost, %d of 400 echoes among it", 100*share, lost)
+						b.Errorf("%.2f%% are lost, %d of %d echoes among it", 100*share, lost, echoCount)
 					}
 				}
 			}
 		})
 	}
 }
+
+const (
+	// echoCount is how many round trips are measured.
+	echoCount = 100
+	// mostUDP is the rate up to which one system call for each packet keeps a link full, whatever else a machine does.
+	mostUDP = 200e6
+)
 
 // echoes returns the median round trip of small datagrams, and how many did not come back.
 func echoes(b *testing.B, l *Lab, n int) (time.Duration, int) {
