@@ -210,8 +210,9 @@ func (s Sample) affords(c Codec, speed float64) bool {
 // busy says that processors are what the transfer waits for.
 func (s Sample) busy() bool { return s.Idle >= 0 && s.Idle < spare/2 && !s.linkBound() }
 
+// share is how much of the senders' time went into writes. A write counts when it ends, so that a stretch may seem to have more.
 func (s Sample) share() float64 {
-	return s.Blocked.Seconds() / (s.Took.Seconds() * float64(s.Senders))
+	return min(1, s.Blocked.Seconds()/(s.Took.Seconds()*float64(s.Senders)))
 }
 
 func (s Sample) linkBound() bool { return s.share() > linkBound }

@@ -57,6 +57,7 @@ func TestGate(t *testing.T) {
 		{"link", append(won, byZstd.times(60*second)), []string{opens, gains, more, wins}},
 		{"narrow", []stretch{link.times(first), narrow.times(60 * second)}, []string{opens, gains}},
 		{"too short", []stretch{link.times(first - 1), {n: 1, blocked: 0.1, idle: 1, speed: 500, shrunk: 1}, link.times(first - 1)}, nil},
+		{"writes that began earlier", []stretch{{n: first, blocked: 1.46, idle: 1, speed: 100, shrunk: 1}}, []string{"s2: the link is the bottleneck (100% of the time"}},
 		{"fast link", []stretch{{n: 60 * second, blocked: 0.3, idle: 1, speed: 900, shrunk: 1}}, nil},
 		{"no processor", []stretch{{n: 60 * second, blocked: 0.9, idle: 0.2, speed: 300, shrunk: 1}}, nil},
 		{"no processor, but a thin link", []stretch{{n: first, blocked: 0.9, idle: 0, speed: 100, shrunk: 1}}, []string{opens}},
