@@ -14,7 +14,7 @@ SHELL     = /bin/bash
 
 # What tests, demo and races need beside Go, as command:package. The provider is a file, not a command.
 NEED = mariadbd:mariadb-server mariadb-install-db:mariadb-server galera_recovery:mariadb-server mariadb:mariadb-client \
-       mariabackup:mariadb-backup rsync:rsync socat:socat stunnel4:stunnel4 ip:iproute2 ss:iproute2 openssl:openssl gcc:gcc \
+       mariabackup:mariadb-backup rsync:rsync socat:socat stunnel4:stunnel4 ip:iproute2 ss:iproute2 tc:iproute2 tmux:tmux openssl:openssl gcc:gcc \
        mkfs.xfs:xfsprogs mkfs.btrfs:btrfs-progs
 PROVIDER = /usr/lib/galera/libgalera_smm.so
 
@@ -138,6 +138,12 @@ race-rsync: deps build ## our encrypted join against stock rsync in plain text, 
 .PHONY: race-lock
 race-lock: ## the same against every method that can be had: rsync plain, through stunnel and socat, mariabackup
 	@$(MAKE) --no-print-directory race-rsync RACE="-methods all -rounds 5 -mb 1600"
+
+LINKRACE ?= -rounds 5
+.PHONY: race-link
+race-link: deps build ## whole transfers on thin, lossy and breaking links and on loopback, compressed and not, by turns (root)
+	$(GO) build -trimpath -o build/linkrace ./bench/linkrace
+	@build/linkrace -bin build/trireme $(LINKRACE)
 
 .PHONY: bench
 bench: ## the benchmarks beside the code

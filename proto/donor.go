@@ -240,7 +240,7 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 	rand.Read(d.key[:]) // never fails (crypto/rand)
 	rand.Read(d.id[:])
 	d.limit = newThrottle(c.RateLimit)
-	d.p.countWire(d.s.wireBytes)
+	d.p.countWire(d.s.wireBytes, d.s.retransmitted)
 	d.s.beats = d.p.done.Load
 	d.s.heard = d.p.remote.Store
 	d.s.queued = func(q msg.Queue) {
@@ -367,7 +367,7 @@ func (d *donor) full(streams int) (Summary, error) {
 		return Summary{}, err
 	}
 	began := time.Now()
-	if d.c.Compress == pack.Auto && d.packing.codec != pack.None {
+	if d.c.Compress == pack.Auto && len(d.packing.codecs) > 0 {
 		d.s.run(d.watchLink)
 	}
 	sum, err := d.copy(t, first, at, lsn)

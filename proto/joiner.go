@@ -142,7 +142,7 @@ func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
 	}
 	c.Facts = withTravel(c.Facts, c.Keyring != nil && c.Listener.ChecksPeer())
 	j := &joiner{c: c, s: newSession(ctx, c.Reconnect), p: c.Progress}
-	j.p.countWire(j.s.wireBytes)
+	j.p.countWire(j.s.wireBytes, j.s.retransmitted)
 	j.s.beats = j.p.done.Load
 	j.s.heard = j.p.remote.Store
 	if c.Queue != nil {

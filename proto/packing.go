@@ -29,8 +29,8 @@ func codecsFact(m pack.Mode) []msg.Fact {
 	return []msg.Fact{{Name: FactCodecs, Value: strings.Join(names, " "), From: "compress"}}
 }
 
-// commonCodec is the donor's first codec that the joiner takes.
-func commonCodec(m pack.Mode, joiner []msg.Fact) pack.Codec {
+// commonCodecs are those of the donor's codecs that the joiner takes.
+func commonCodecs(m pack.Mode, joiner []msg.Fact) (common []pack.Codec) {
 	for _, f := range joiner {
 		if f.Name != FactCodecs {
 			continue
@@ -38,41 +38,43 @@ func commonCodec(m pack.Mode, joiner []msg.Fact) pack.Codec {
 		for _, c := range m.Codecs() {
 			for name := range strings.FieldsSeq(f.Value) {
 				if name == c.String() {
-					return c
+					common = append(common, c)
 				}
 			}
 		}
+		break
 	}
-	return pack.None
+	return common
 }
 
-// packing is the donor's decision whether chunks are packed. Workers read it.
+// packing is the donor's decision whether chunks are packed, and with what. Workers read it.
 type packing struct {
-	codec pack.Codec // that both ends agreed to; set before workers exist
-	on    atomic.Bool
-	ever  atomic.Bool // it was on once
-	gate  pack.Gate   // of watchLink
+	codecs []pack.Codec  // that both ends agreed to; set before workers exist
+	now    atomic.Uint32 // a pack.Codec
+	ever   atomic.Bool   // it was on once
 }
 
-// agree settles the codec when the joiner's facts are there.
+func (p *packing) codec() pack.Codec { return pack.Codec(p.now.Load()) }
+
+func (p *packing) use(c pack.Codec) {
+	p.now.Store(uint32(c))
+	if c != pack.None {
+		p.ever.Store(true)
+	}
+}
+
+// agree settles the codecs when the joiner's facts are there.
 func (d *donor) agree(joiner []msg.Fact) {
 	if d.c.Compress == pack.Off {
 		return
 	}
-	d.packing.codec = commonCodec(d.c.Compress, joiner)
+	d.packing.codecs = commonCodecs(d.c.Compress, joiner)
 	switch {
-	case d.packing.codec == pack.None:
+	case len(d.packing.codecs) == 0:
 		d.c.Note("content is not compressed: the joiner takes none of %v (its option compress)", d.c.Compress.Codecs())
 	case d.c.Compress != pack.Auto:
-		d.c.Note("content is compressed with %v, as the option compress demands", d.packing.codec)
-		d.pack(true)
-	}
-}
-
-func (d *donor) pack(on bool) {
-	d.packing.on.Store(on)
-	if on {
-		d.packing.ever.Store(true)
+		d.packing.use(d.packing.codecs[0])
+		d.c.Note("content is compressed with %v, as the option compress demands", d.packing.codecs[0])
 	}
 }
 
@@ -81,6 +83,7 @@ func (d *donor) pack(on bool) {
 func (d *donor) watchLink() error {
 	t := time.NewTicker(pack.SampleEvery)
 	defer t.Stop()
+	gate := pack.NewGate(d.packing.codecs...)
 	last := d.look()
 	for {
 		select {
@@ -97,15 +100,18 @@ func (d *donor) watchLink() error {
 			s.Idle = (now.idle - last.idle).Seconds() / s.Took.Seconds()
 		}
 		last = now
-		switch why := d.packing.gate.Add(s); {
+		was := gate.Codec()
+		why := gate.Add(s)
+		switch now := gate.Codec(); {
 		case why == "":
-		case d.packing.gate.Open():
-			d.c.Note("compressing content with %v from now on: %s", d.packing.codec, why)
-			d.pack(true)
-		default:
+		case now == pack.None:
 			d.c.Note("not compressing content any longer: %s", why)
-			d.pack(false)
+		case now != was:
+			d.c.Note("compressing content with %v from now on: %s", now, why)
+		default:
+			d.c.Note("compressing content with %v stays on: %s", now, why)
 		}
+		d.packing.use(gate.Codec())
 	}
 }
 
@@ -130,7 +136,7 @@ const worthExplaining = 5 * time.Second
 
 // explain says at the end why nothing was compressed, where that was left to us.
 func (d *donor) explain(took time.Duration) {
-	if took < worthExplaining || d.c.Compress != pack.Auto || d.packing.codec == pack.None || d.packing.ever.Load() || len(d.workers) == 0 {
+	if took < worthExplaining || d.c.Compress != pack.Auto || len(d.packing.codecs) == 0 || d.packing.ever.Load() || len(d.workers) == 0 {
 		return
 	}
 	share := d.s.blockedWriting().Seconds() / (took.Seconds() * float64(d.opened()))
@@ -162,8 +168,8 @@ func (w *worker) futile(r *row, off int64, p []byte) bool {
 // its spool's while there is one. content lies in *unit, which may be replaced.
 func (w *worker) transmit(id uint32, raw bool, head, content []byte, unit *[]byte) error {
 	payload, codec := content, pack.None
-	if p := &w.d.packing; !raw && p.on.Load() {
-		if err := w.packer.Use(p.codec, w.d.c.CompressLevel); err != nil {
+	if use := w.d.packing.codec(); !raw && use != pack.None {
+		if err := w.packer.Use(use, w.d.c.CompressLevel); err != nil {
 			return Fail(CodeInternal, err)
 		}
 		if w.packedID != id {

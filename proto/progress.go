@@ -44,7 +44,7 @@ type Progress struct {
 	bytes           atomic.Int64 // their content
 	conns           atomic.Int32 // data connections
 	remote          atomic.Int64 // what the peer's heartbeat said
-	wire            func() int64
+	wire, again     func() int64
 
 	mu     sync.Mutex
 	passes []PassStats
@@ -64,6 +64,7 @@ type Snapshot struct {
 	Carried, Packed int64
 	Files, Bytes    int64
 	Wire            int64 // bytes on the wire in both directions
+	Retransmitted   int64 // bytes that this end's TCP had to send again
 	Streams         int   // data connections
 }
 
@@ -88,10 +89,10 @@ func (p *Progress) Snapshot() Snapshot {
 		Streams: int(p.conns.Load()),
 	}
 	p.mu.Lock()
-	wire := p.wire
+	wire, again := p.wire, p.again
 	p.mu.Unlock()
 	if wire != nil {
-		s.Wire = wire()
+		s.Wire, s.Retransmitted = wire(), again()
 	}
 	return s
 }
@@ -110,9 +111,9 @@ func (p *Progress) begin(total int64) {
 	p.total.Store(total)
 }
 
-func (p *Progress) countWire(f func() int64) {
+func (p *Progress) countWire(wire, again func() int64) {
 	p.mu.Lock()
-	p.wire = f
+	p.wire, p.again = wire, again
 	p.mu.Unlock()
 }
 

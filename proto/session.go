@@ -150,6 +150,13 @@ func (s *session) delivered() (n int64) {
 	return n
 }
 
+// retransmitted counts the bytes that the kernel had to send again on all connections of
+// the session.
+func (s *session) retransmitted() (n int64) {
+	s.each(func(l *wire.Link) { n += l.Retransmitted() })
+	return n
+}
+
 // blockedWriting is the time that all connections of the session have waited for the
 // kernel to take bytes.
 func (s *session) blockedWriting() (d time.Duration) {

@@ -232,7 +232,7 @@ func (w *worker) sendRange(id uint32, off, n int64, counted bool) error {
 func (w *worker) chunk(id uint32, off int64, p []byte) error {
 	r := &w.d.cat.rows[id]
 	w.sent(r, off, p)
-	raw := !w.d.packing.on.Load() || w.futile(r, off, p)
+	raw := w.d.packing.codec() == pack.None || w.futile(r, off, p)
 	w.split = block.SplitZero(w.split[:0], p, grain(r))
 	w.runs = w.runs[:0]
 	content := 0

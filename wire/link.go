@@ -587,6 +587,7 @@ func (l *Link) lose(c *Conn, err error) {
 // counters are those of a Conn.
 type counters struct {
 	written, read int64
+	again         int64
 	delivered     int64 // of connections that are no more
 	writeTime     time.Duration
 }
@@ -594,6 +595,7 @@ type counters struct {
 func (n *counters) add(c *Conn) {
 	n.written += c.Written()
 	n.read += c.Read()
+	n.again += c.Retransmitted()
 	n.writeTime += c.BlockedWriting()
 	n.delivered += c.Delivered()
 }
@@ -613,6 +615,9 @@ func (l *Link) Written() int64 { return l.counters().written }
 
 // Read returns the bytes taken from the kernel so far, TLS included.
 func (l *Link) Read() int64 { return l.counters().read }
+
+// Retransmitted returns the bytes that the kernel had to send again, as far as it tells. Stats has what the link did about losses itself.
+func (l *Link) Retransmitted() int64 { return l.counters().again }
 
 // BlockedWriting returns the time spent in write system calls.
 func (l *Link) BlockedWriting() time.Duration { return l.counters().writeTime }

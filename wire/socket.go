@@ -25,6 +25,7 @@ type socket struct {
 	ended      bool // TCP has come to its end; owned by the reader
 
 	written, read       atomic.Int64
+	again               atomic.Int64 // bytes sent again by TCP, as last seen
 	writeTime, readTime atomic.Int64 // nanoseconds
 	started             atomic.Bool  // the peer has sent something
 	closing             atomic.Bool
@@ -127,6 +128,7 @@ func (s *socket) Close() error {
 		}
 		s.wmu.Unlock()
 	}
+	s.retransmitted()
 	return s.Conn.Close()
 }
 

@@ -32,7 +32,8 @@ func (c Codec) Known() bool { return c <= S2 }
 // Mode is what the operator asks for.
 type Mode uint8
 
-// The modes. Auto packs with zstd while the link is what the transfer waits for.
+// The modes. Auto packs while the link is what the transfer waits for, with what moves
+// content fastest.
 const (
 	Off Mode = iota
 	Auto

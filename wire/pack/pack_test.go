@@ -83,6 +83,18 @@ func TestSkip(t *testing.T) {
 	if _, c := p.Pack(rows(8 << 10)); c != None {
 		t.Errorf("tried within the skip")
 	}
+	if err := p.Use(S2, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, c := p.Pack(rows(8 << 10)); c != S2 {
+		t.Errorf("not tried with another codec")
+	}
+	if err := p.Use(Zstd, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, c := p.Pack(in); c != None {
+		t.Errorf("noise was packed")
+	}
 	p.Fresh()
 	if _, c := p.Pack(rows(8 << 10)); c != Zstd {
 		t.Errorf("not tried in another file")

@@ -53,6 +53,9 @@ func (p *Packer) Use(c Codec, level int) error {
 	if c != None && p.out == nil {
 		p.out = make([]byte, 0, s2.MaxEncodedLen(MaxPiece))
 	}
+	if c != p.codec {
+		p.Fresh() // what the other one could not shrink says nothing about this one
+	}
 	p.codec = c
 	return nil
 }

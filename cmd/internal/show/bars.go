@@ -107,6 +107,7 @@ func (l *line) leave(failed bool) {
 	if s := *l.now.Load(); s.Total > 0 {
 		s.Done, s.ETA = s.Total, nil
 		l.now.Store(&s)
+		l.bar.SetCurrent(s.Total)
 	}
 	l.bar.SetTotal(-1, true)
 	l.bar.Wait()

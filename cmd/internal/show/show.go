@@ -185,7 +185,15 @@ func figures(s status.Status) string {
 	if s.ETA != nil {
 		eta = ", ETA " + seconds(*s.ETA)
 	}
-	return fmt.Sprintf("%s/s (mean %s/s)%s, sent %s, saved %s, %d streams", size(int64(s.Rate)), size(int64(s.RateMean)), eta, size(s.Sent), size(s.Saved), s.Streams)
+	return fmt.Sprintf("%s/s (mean %s/s)%s, sent %s, saved %s, %d streams%s", size(int64(s.Rate)), size(int64(s.RateMean)), eta, size(s.Sent), size(s.Saved), s.Streams, again(s))
+}
+
+// again names what TCP sent again; on a clean network that is nothing, and nothing is said.
+func again(s status.Status) string {
+	if s.Again == 0 {
+		return ""
+	}
+	return ", retransmitted " + size(s.Again)
 }
 
 // Summary is a finished transfer in one line.
@@ -199,11 +207,11 @@ func Summary(s status.Status) string {
 		return "nothing to copy: an incremental transfer follows"
 	}
 	if n := len(s.Receivers); n > 0 {
-		return fmt.Sprintf("%s at %d receivers: %d files and directories, %s; read here %s, sent %s, saved %s, holes %s, wire %s, %s",
-			s.Result, n, s.Files, size(s.Bytes), size(s.Read), size(s.Sent), size(s.Saved), size(s.Holes), size(s.Wire), seconds(s.Seconds))
+		return fmt.Sprintf("%s at %d receivers: %d files and directories, %s; read here %s, sent %s, saved %s, holes %s, wire %s%s, %s",
+			s.Result, n, s.Files, size(s.Bytes), size(s.Read), size(s.Sent), size(s.Saved), size(s.Holes), size(s.Wire), again(s), seconds(s.Seconds))
 	}
-	return fmt.Sprintf("%s: %d files and directories, %s; sent %s, saved %s, holes %s, wire %s, %s",
-		s.Result, s.Files, size(s.Bytes), size(s.Sent), size(s.Saved), size(s.Holes), size(s.Wire), seconds(s.Seconds))
+	return fmt.Sprintf("%s: %d files and directories, %s; sent %s, saved %s, holes %s, wire %s%s, %s",
+		s.Result, s.Files, size(s.Bytes), size(s.Sent), size(s.Saved), size(s.Holes), size(s.Wire), again(s), seconds(s.Seconds))
 }
 
 func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }

@@ -29,12 +29,12 @@ func TestLines(t *testing.T) {
 		d.Update(at(s))
 	}
 	s := at(12)
-	s.Result, s.Files, s.Bytes = status.Complete, 3, 100<<20
+	s.Result, s.Files, s.Bytes, s.Again = status.Complete, 3, 100<<20, 3<<10
 	d.Close(s)
 	want := `source /d
 copying: 5.0 MiB of 100 MiB (5%), 1.0 MiB/s (mean 1.0 MiB/s), ETA 1m35s, sent 2.5 MiB, saved 2.5 MiB, 4 streams
 copying: 10 MiB of 100 MiB (10%), 1.0 MiB/s (mean 1.0 MiB/s), ETA 1m30s, sent 5.0 MiB, saved 5.0 MiB, 4 streams
-complete: 3 files and directories, 100 MiB; sent 6.0 MiB, saved 6.0 MiB, holes 0 B, wire 0 B, 12s
+complete: 3 files and directories, 100 MiB; sent 6.0 MiB, saved 6.0 MiB, holes 0 B, wire 0 B, retransmitted 3.0 KiB, 12s
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)

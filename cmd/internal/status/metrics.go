@@ -31,11 +31,12 @@ var metrics = []metric{
 		func(s *Status) []sample { return one(float64(s.Updated.UnixMilli()) / 1e3) }},
 	{"trireme_transfer_duration_seconds", "Time since the transfer began, or all it took.", func(s *Status) []sample { return one(s.Seconds) }},
 	{"trireme_transfer_files", "Files and directories of the copy.", func(s *Status) []sample { return one(float64(s.Files)) }},
-	{"trireme_transfer_bytes", "Bytes by kind: content of the copy, read here, sent, found equal and saved, sent as holes, on the wire both ways.",
+	{"trireme_transfer_bytes", "Bytes by kind: content of the copy, read here, sent, found equal and saved, sent as holes, on the wire both ways, sent again by TCP.",
 		func(s *Status) []sample {
 			return []sample{
 				{`kind="total"`, float64(s.Bytes)}, {`kind="read"`, float64(s.Read)}, {`kind="sent"`, float64(s.Sent)},
 				{`kind="saved"`, float64(s.Saved)}, {`kind="holes"`, float64(s.Holes)}, {`kind="wire"`, float64(s.Wire)},
+				{`kind="retransmitted"`, float64(s.Again)},
 			}
 		}},
 	{"trireme_transfer_not_sent_ratio", "Part of the content that did not have to travel, 0 to 1.", func(s *Status) []sample { return one(s.Ratio()) }},

@@ -46,7 +46,8 @@ type Status struct {
 	Sent    int64 `json:"bytes_sent"`
 	Saved   int64 `json:"bytes_saved"` // found equal, and not sent
 	Holes   int64 `json:"bytes_holes"`
-	Wire    int64 `json:"wire_bytes"` // both directions, with TLS
+	Wire    int64 `json:"wire_bytes"`          // both directions, with TLS
+	Again   int64 `json:"retransmitted_bytes"` // by this end's TCP
 	Streams int   `json:"streams"`
 
 	Seconds     float64           `json:"seconds"`

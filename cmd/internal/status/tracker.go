@@ -39,7 +39,8 @@ type Tracker struct {
 	written time.Time
 	saved   int64          // found equal so far
 	base    int64          // of saved, when the phase began
-	before  proto.Snapshot // when the phase began
+	before  proto.Snapshot // at the last look before the phase began
+	last    proto.Snapshot // at the last look
 	looked  bool           // the joiner has taken the offer and data connections stand
 	quiet   map[string]bool
 }
@@ -66,8 +67,11 @@ func (t *Tracker) Tick(now time.Time) Status {
 func (t *Tracker) now(now time.Time) Status {
 	f := t.p.Snapshot()
 	if f.Phase != t.before.Phase || f.Done < t.before.Done {
-		t.before, t.base = f, t.saved
+		// Some has moved since it began: the first look at it would call that saved.
+		t.before, t.base = t.last, t.saved
+		t.before.Phase, t.before.Done = f.Phase, f.Done
 	}
+	t.last = f
 	t.looked = t.looked || f.Streams > 0
 	t.meter.Add(now, f)
 	if f.Phase == proto.PhaseLive || f.Phase == proto.PhaseLocked {
@@ -77,7 +81,7 @@ func (t *Tracker) now(now time.Time) Status {
 		Version: Version, Program: t.c.Program, Role: t.c.Role, Directory: t.c.Directory, Receiver: t.c.receiver, PID: os.Getpid(),
 		Started: t.started, Updated: now, Result: Running, Seconds: now.Sub(t.started).Seconds(),
 		Phase: t.c.Phase(f.Phase), Total: f.Total, Done: min(f.Done, max(f.Total, 0)), Rate: t.meter.Recent(), RateMean: t.meter.Mean(),
-		Files: f.Files, Bytes: f.Bytes, Read: f.Read, Shared: f.Given, Sent: f.Sent, Saved: t.saved, Holes: f.Holes, Wire: f.Wire, Streams: f.Streams,
+		Files: f.Files, Bytes: f.Bytes, Read: f.Read, Shared: f.Given, Sent: f.Sent, Saved: t.saved, Holes: f.Holes, Wire: f.Wire, Again: f.Retransmitted, Streams: f.Streams,
 		Passes: t.p.Passes(),
 	}
 	if !moves(f.Phase) {

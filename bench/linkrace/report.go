@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// columns are the measures of a scene's table.
+var columns = []struct {
+	title  string
+	digits int
+	of     func(result) float64
+}{
+	{"time, s", 2, func(r result) float64 { return r.Seconds }},
+	{"goodput, MB/s", 1, func(r result) float64 { return float64(r.Bytes) / 1e6 / r.Seconds }},
+	{"donor CPU, s", 2, func(r result) float64 { return r.Donor }},
+	{"joiner CPU, s", 2, func(r result) float64 { return r.Joiner }},
+	{"content/wire", 2, func(r result) float64 { return float64(r.Sent) / float64(max(r.Wire, 1)) }},
+	{"sent again, MiB/cut", 1, func(r result) float64 {
+		return float64(r.Sent-r.Bytes) / (1 << 20) / float64(max(r.Cuts, 1))
+	}},
+}
+
+func report(s scene, results []result, lost map[string]string) {
+	fmt.Printf("\n%s: %s (target: %s)\n%-24s", s.name, s.about, s.target, "median (range)")
+	shown := columns
+	if s.cut == 0 {
+		shown = columns[:len(columns)-1]
+	}
+	for _, c := range shown {
+		fmt.Printf(" %-24s", c.title)
+	}
+	fmt.Printf(" goodput against the first\n")
+	first := 0.0
+	for _, by := range s.in {
+		fmt.Printf("%-24s", by.name)
+		if why := lost[by.name]; why != "" {
+			fmt.Printf(" cannot take part: %s\n", why)
+			continue
+		}
+		var mine []result
+		failed := map[string]int{}
+		for _, r := range results {
+			switch {
+			case r.Contestant != by.name:
+			case r.Error != "":
+				failed[r.Error]++
+			default:
+				mine = append(mine, r)
+			}
+		}
+		for why, n := range failed {
+			fmt.Printf(" %d of %d %s;", n, n+len(mine), why)
+		}
+		if len(mine) == 0 {
+			fmt.Println()
+			continue
+		}
+		for _, c := range shown {
+			var v []float64
+			for _, r := range mine {
+				v = append(v, c.of(r))
+			}
+			fmt.Printf(" %-24s", spread(v, c.digits))
+		}
+		speed := median(mine)
+		if first == 0 {
+			first = speed
+		}
+		fmt.Printf(" %.2f\n", speed/first)
+	}
+}
+
+// median is that of the goodput.
+func median(all []result) float64 {
+	var v []float64
+	for _, r := range all {
+		v = append(v, float64(r.Bytes)/r.Seconds)
+	}
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+// spread is the median with the smallest and largest value.
+func spread(v []float64, digits int) string {
+	slices.Sort(v)
+	return fmt.Sprintf("%.*f (%.*f to %.*f)", digits, v[len(v)/2], digits, v[0], digits, v[len(v)-1])
+}
+
+// save writes all results as JSON.
+func save(ctx context.Context, o options, all []result) error {
+	out, err := exec.CommandContext(ctx, o.binary, "version").Output()
+	if err != nil {
+		return fmt.Errorf("ask the program for its version: %w", err)
+	}
+	kernel, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(map[string]any{
+		"time": time.Now().UTC(), "command": strings.Join(os.Args, " "), "program": strings.TrimSpace(string(out)),
+		"kernel": strings.TrimSpace(string(kernel)), "processors": runtime.NumCPU(), "congestion": o.congestion, "results": all,
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(o.json, append(b, '\n'), 0o644)
+}
