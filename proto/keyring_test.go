@@ -107,6 +107,7 @@ func (r *rig) certificates() {
 // TestKeyringTravels: between ends that check each other's certificate the donor's keys arrive as they are at the end of the lock,
 // whatever the joiner had, on every way through a transfer.
 func TestKeyringTravels(t *testing.T) {
+	latest := "key 1 key 2" + strings.Repeat("k", msg.MaxKeyring-11) // as large as may be
 	for name, tweak := range map[string]func(*DonorConfig){
 		"live":     func(c *DonorConfig) { c.Passes = 2 },
 		"one lock": func(*DonorConfig) {},
@@ -122,15 +123,15 @@ func TestKeyringTravels(t *testing.T) {
 			r.tweakDonor = func(c *DonorConfig) { configure(c); tweak(c) }
 			r.lock = lockFunc{
 				// A key that is made until the lock ends must arrive as well.
-				lock:   func(ctx context.Context) (string, error) { k.ring = []byte("key 1 key 2"); return relock.Lock(ctx) },
+				lock:   func(ctx context.Context) (string, error) { k.ring = []byte(latest); return relock.Lock(ctx) },
 				unlock: relock.Unlock,
 			}
 			r.mustRun()
-			if string(k.taken) != "key 1 key 2" || k.reads != 1 {
-				t.Errorf("%q arrived after %d reads", k.taken, k.reads)
+			if string(k.taken) != latest || k.reads != 1 {
+				t.Errorf("%.20q... arrived after %d reads", k.taken, k.reads)
 			}
 			if len(k.given) == 0 || !bytes.Equal(k.given, make([]byte, len(k.given))) {
-				t.Errorf("the keys are still in memory: %q", k.given)
+				t.Errorf("the keys are still in memory: %.20q...", k.given)
 			}
 		})
 	}
@@ -307,7 +308,7 @@ func TestKeyringOutOfPlace(t *testing.T) {
 				})
 				failed <- err
 			}()
-			conn, err := wire.Dial(ctx, ln.Ticket("127.0.0.1"), wire.Control, dc)
+			conn, err := wire.DialLink(ctx, ln.Ticket("127.0.0.1"), dc, wire.LinkConfig{})
 			if err != nil {
 				t.Fatal(err)
 			}
