@@ -137,6 +137,8 @@ func (r *joinRig) configure(nodes []*cluster.Node) error {
 		}
 		n.Set("sst", "tca", caFile)
 		n.Set("sst", "tcert", file)
+		// As short as quickEviction: whom the group has expelled nobody need wait for.
+		n.Set("trireme", "reconnect", "4")
 	}
 	// The wrapper runs the program from a place of its own, because it takes the name in BinDir.
 	bin, err := r.c.Shared("bin")
