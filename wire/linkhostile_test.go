@@ -338,6 +338,16 @@ func TestLinkExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newMemSession(t, steady(LinkConfig{}), steady(LinkConfig{}), func(int) (*memConn, *memConn) { return memPair(1<<20, -1, -1) })
 		joiner := s.joiner.Control()
+		if err := errors.Join(joiner.Send(9, nil, nil), joiner.Flush()); err != nil { // it is confirmed
+			t.Fatal(err)
+		}
+		s.wg.Go(func() {
+			for buf := make([]byte, 10); ; {
+				if _, _, err := s.donor.Recv(buf); err != nil {
+					return
+				}
+			}
+		})
 		began := time.Now()
 		joiner.Expire(2 * time.Second)
 		if _, _, err := joiner.Recv(make([]byte, 10)); err == nil || time.Since(began) != 2*time.Second {
