@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"trireme/cmd/internal/bench"
 	"trireme/cmd/internal/calm"
 	"trireme/cmd/internal/certs"
 	"trireme/cmd/internal/check"
@@ -28,7 +29,10 @@ import (
 var version = ""
 
 func main() {
-	os.Exit(run(os.Args))
+	stop := profile()
+	code := run(os.Args)
+	stop()
+	os.Exit(code)
 }
 
 func run(argv []string) int {
@@ -57,7 +61,7 @@ func run(argv []string) int {
 func faces() []*cobra.Command {
 	return []*cobra.Command{
 		clone.Receive(program()), clone.Send(program()), clone.Clone(program()),
-		certs.Command(), check.Command(), watch.Command(), manual.Command(program()),
+		certs.Command(), check.Command(), watch.Command(), bench.Command(program()), manual.Command(program()),
 	}
 }
 
