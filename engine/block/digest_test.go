@@ -192,13 +192,15 @@ func BenchmarkLeaves(b *testing.B) {
 }
 
 func BenchmarkGroup(b *testing.B) {
-	h := NewHasher(Key{1})
-	leaves := h.Leaves(nil, LeafPage, noise(1, Unit))
-	b.SetBytes(Unit)
-	b.ReportAllocs()
-	for b.Loop() {
-		h.Group(leaves, Unit)
-	}
+	b.Run("size=1MiB/leaf=16KiB", func(b *testing.B) {
+		h := NewHasher(Key{1})
+		leaves := h.Leaves(nil, LeafPage, noise(1, Unit))
+		b.SetBytes(Unit)
+		b.ReportAllocs()
+		for b.Loop() {
+			h.Group(leaves, Unit)
+		}
+	})
 }
 
 func BenchmarkDigest(b *testing.B) {

@@ -372,12 +372,14 @@ func BenchmarkChunk(b *testing.B) {
 	runs := make([]Run, 0, MaxRuns)
 	head := make([]byte, 0, 64)
 	b.Run("op=head", func(b *testing.B) {
+		b.SetBytes(MaxPayload)
 		b.ReportAllocs()
 		for b.Loop() {
 			head = c.AppendHead(head[:0])
 		}
 	})
 	b.Run("op=parse", func(b *testing.B) {
+		b.SetBytes(MaxPayload)
 		b.ReportAllocs()
 		for b.Loop() {
 			if _, err := ParseChunk(runs, body); err != nil {

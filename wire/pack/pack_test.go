@@ -208,7 +208,7 @@ func FuzzUnpack(f *testing.F) {
 func BenchmarkPack(b *testing.B) {
 	for _, c := range []Codec{Zstd, S2} {
 		for name, in := range map[string][]byte{"rows": rows(MaxPiece), "noise": noise(MaxPiece)} {
-			b.Run(fmt.Sprintf("codec=%v/content=%s", c, name), func(b *testing.B) {
+			b.Run(fmt.Sprintf("op=pack/codec=%v/content=%s", c, name), func(b *testing.B) {
 				p := using(b, c)
 				b.SetBytes(int64(len(in)))
 				b.ReportAllocs()
@@ -220,7 +220,7 @@ func BenchmarkPack(b *testing.B) {
 				b.ReportMetric(100*float64(len(out))/float64(len(in)), "ratio-pct")
 			})
 		}
-		b.Run(fmt.Sprintf("codec=%v/unpack", c), func(b *testing.B) {
+		b.Run(fmt.Sprintf("op=unpack/codec=%v/content=rows", c), func(b *testing.B) {
 			out, got := using(b, c).Pack(rows(MaxPiece))
 			var u Unpacker
 			back := make([]byte, MaxPiece)
