@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -52,14 +54,16 @@ func (s *size) Set(v string) error {
 }
 
 type options struct {
-	scenes, contestants          []string
-	size                         size
-	files, rounds                int
-	parallel, streams            int
-	dir, binary, against         string
-	results, html                string
-	load, locks, set             []string
-	list, noCeilings, noTouching bool
+	scenes, contestants  []string
+	size                 size
+	files, rounds        int
+	parallel, streams    int
+	dir, binary, against string
+	results, html        string
+	load, locks, set     []string
+	gate, gateWrite      string
+	params               []string
+	list, noCeilings     bool
 }
 
 // Command is "trireme bench". program is our name and version.
@@ -85,6 +89,9 @@ func Command(program string) *cobra.Command {
 	f.StringVar(&o.html, "html", "", "write one page with tables and plots to this file")
 	f.StringSliceVar(&o.load, "load", nil, "show results of earlier runs in place of racing")
 	f.StringSliceVar(&o.locks, "locks", nil, "show the JSON of lock races on a real cluster as well")
+	f.StringSliceVar(&o.params, "param", nil, "of scenes about scale, run these values only")
+	f.StringVar(&o.gate, "gate", "", "compare with the figures of this file, and fail when one has grown")
+	f.StringVar(&o.gateWrite, "gate-write", "", "write the figures that --gate compares with to this file")
 	f.BoolVar(&o.noCeilings, "no-ceilings", false, "leave out what the machine allows at most")
 	f.BoolVar(&o.list, "list", false, "name scenes and contestants, and who cannot take part here and why")
 	cmd.AddCommand(ceilingCommand())
@@ -144,7 +151,17 @@ func (o *options) run(cmd *cobra.Command, program string) error {
 		}
 	}
 	if o.results != "-" {
-		return report.Table(cmd.OutOrStdout(), rep)
+		if err := report.Table(cmd.OutOrStdout(), rep); err != nil {
+			return err
+		}
+	}
+	if o.gateWrite != "" {
+		if err := writeGate(rep, o.gateWrite); err != nil {
+			return err
+		}
+	}
+	if o.gate != "" {
+		return gate(rep, o.gate)
 	}
 	return nil
 }
@@ -179,6 +196,9 @@ func (o *options) race(cmd *cobra.Command, rep *result.Report, self string, pick
 			params = []float64{0}
 		}
 		for _, p := range params {
+			if s.params != nil && o.params != nil && !slices.Contains(o.params, strconv.FormatFloat(p, 'f', -1, 64)) {
+				continue
+			}
 			with := o
 			if s.set != nil {
 				with = s.set(o, p)

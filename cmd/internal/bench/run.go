@@ -35,11 +35,18 @@ type racer struct {
 	kind   string // of a ceiling
 }
 
+// manyFiles is from where on a contestant that is slow with files would hold up all others.
+const manyFiles = 20000
+
 // field is who races in a scene, and what bounds whom.
-func (r *runner) field(s *scene) []*racer {
+func (r *runner) field(s *scene, o *options) []*racer {
 	var all []*racer
 	for _, c := range r.in {
 		if !r.named && s.only != nil && !slices.Contains(s.only, c.Name) || !s.fresh && !c.Delta {
+			continue
+		}
+		if !r.named && c.SlowFiles && s.data(o).Small > manyFiles {
+			r.say("  %s takes about 2 ms a file and does not take part in this scene unless it is asked for by name", c.Name)
 			continue
 		}
 		against := kindDigest
@@ -97,7 +104,7 @@ func (r *runner) scene(ctx context.Context, s *scene, o *options, param float64)
 			rounds = defaultRounds
 		}
 	}
-	field := r.field(s)
+	field := r.field(s, o)
 	if !s.fresh && !s.own {
 		// One old copy serves all: after every run it is exact again.
 		if err := ceiling.Files(ctx, source, target, 2); err != nil {
@@ -133,7 +140,6 @@ func (r *runner) scene(ctx context.Context, s *scene, o *options, param float64)
 	for _, by := range field {
 		out.Results = append(out.Results, by.result)
 	}
-	// A change of the source may have made it longer.
 	return out, nil
 }
 

@@ -47,11 +47,17 @@ func pages(share float64, runs bool) func(context.Context, *datadir.Dir) (int64,
 
 func small(o *options) datadir.Config { return datadir.Config{Small: o.files, SmallSize: 8 << 10} }
 
-const (
-	grown = 0.25
-	// sparseFile is the length of the scene that is about metadata; it is a hole.
-	sparseFile = 1 << 40
-)
+const grown = 0.25
+
+// sized takes a parameter as the size of the tables in GB.
+func sized(o *options, p float64) *options {
+	c := *o
+	c.size = size(p * 1e9)
+	return &c
+}
+
+// holeSizes are in GB; the last is about what a file's length alone costs.
+var holeSizes = []float64{16, 128, 1000}
 
 // scenes in the order in which they run.
 var scenes = func() []scene {
@@ -85,22 +91,22 @@ var scenes = func() []scene {
 		scene{name: "sparse", title: "page compressed tables: three quarters of each page is a hole", fresh: true, holes: true,
 			data: func(o *options) datadir.Config { return datadir.Config{Size: int64(o.size), Packed: true} }},
 		scene{name: "scale-size", title: "cost against data size, fresh target", data: tables(4), fresh: true, scale: true, rounds: 1, only: []string{"trireme"},
-			params: []float64{1, 4, 8}, unit: "GB",
-			set: func(o *options, p float64) *options { c := *o; c.size = size(p * 1e9); return &c }},
+			params: []float64{1, 4, 8, 16}, unit: "GB", set: sized},
 		scene{name: "scale-touched", title: "cost of hashing against data size", data: tables(4), scale: true, rounds: 1, only: []string{"trireme"},
 			change: func(_ context.Context, d *datadir.Dir) (int64, error) { return 0, d.Touch() },
-			params: []float64{1, 4, 8}, unit: "GB",
-			set: func(o *options, p float64) *options { c := *o; c.size = size(p * 1e9); return &c }},
+			params: []float64{1, 4, 8, 16}, unit: "GB", set: sized},
 		scene{name: "scale-files", title: "cost against the number of files of 8 KiB, fresh target", data: small, fresh: true, scale: true, rounds: 1, only: []string{"trireme"},
 			params: []float64{1000, 20000, 200000}, unit: "files",
 			set: func(o *options, p float64) *options { c := *o; c.files = int(p); return &c }},
 		scene{name: "scale-streams", title: "cost against the number of data connections, fresh target", data: tables(64), fresh: true, scale: true, rounds: 3, only: []string{"trireme"},
 			params: []float64{1, 2, 4, 8, 16}, unit: "streams",
 			set: func(o *options, p float64) *options { c := *o; c.streams = int(p); return &c }},
-		scene{name: "scale-hole", title: "a file of 1 TB that is a hole, fresh target", fresh: true, holes: true, scale: true, rounds: 1, only: []string{"trireme"},
-			data: func(*options) datadir.Config { return datadir.Config{Huge: sparseFile} }},
-		scene{name: "scale-hole-equal", title: "a file of 1 TB that is a hole, with an equal old copy", own: true, holes: true, scale: true, rounds: 1, only: []string{"trireme"},
-			data: func(*options) datadir.Config { return datadir.Config{Huge: sparseFile} }},
+		scene{name: "scale-hole", title: "a file that is a hole, fresh target", fresh: true, holes: true, scale: true, rounds: 1, only: []string{"trireme"},
+			data:   func(o *options) datadir.Config { return datadir.Config{Huge: int64(o.size)} },
+			params: holeSizes, unit: "GB", set: sized},
+		scene{name: "scale-hole-equal", title: "a file that is a hole, with an equal old copy", own: true, holes: true, scale: true, rounds: 1, only: []string{"trireme"},
+			data:   func(o *options) datadir.Config { return datadir.Config{Huge: int64(o.size)} },
+			params: holeSizes, unit: "GB", set: sized},
 	)
 }()
 

@@ -45,6 +45,8 @@ type Contestant struct {
 	Encrypted bool
 	// Delta is false for those that always copy everything.
 	Delta bool
+	// SlowFiles marks those that take milliseconds for each file.
+	SlowFiles bool
 	// Hops is how often a byte passes the loopback device on its way.
 	Hops int
 	// Needs are the programs without which it cannot take part.
@@ -95,7 +97,7 @@ func All(binary, against string) []*Contestant {
 		&Contestant{Name: "rsync+socat", Delta: true, Encrypted: true, Hops: 3, Needs: []string{"rsync", "socat"}, run: runRsyncSocat},
 		&Contestant{Name: "rsync+stunnel", Delta: true, Encrypted: true, Hops: 3, Needs: []string{"rsync", "stunnel4"}, run: runRsyncStunnel},
 		&Contestant{Name: "tar+socat", Encrypted: true, Hops: 1, Needs: []string{"tar", "socat"}, run: runTarSocat},
-		&Contestant{Name: "rclone", Encrypted: true, Hops: 1, Needs: []string{"rclone"}, run: runRclone},
+		&Contestant{Name: "rclone", SlowFiles: true, Encrypted: true, Hops: 1, Needs: []string{"rclone"}, run: runRclone},
 		&Contestant{Name: "mariabackup", Lacks: func() string {
 			return "copies a running server only: make race-lock races it, and rsync and tar, on a real cluster"
 		}},
