@@ -139,8 +139,29 @@ race-rsync: deps build ## our encrypted join against stock rsync in plain text, 
 race-lock: ## the same against every method that can be had: rsync plain, through stunnel and socat, mariabackup
 	@$(MAKE) --no-print-directory race-rsync RACE="-methods all -rounds 5 -mb 1600"
 
+BENCH ?= --scene all
 .PHONY: bench
-bench: ## the benchmarks beside the code
+bench: deps build ## whole transfers against cp, rsync, tar and rclone; table, build/bench.json and the page build/bench.html
+	build/trireme bench $(BENCH) --results build/bench.json --html build/bench.html
+
+.PHONY: bench-gate
+bench-gate: build ## fails when processor time against a ceiling, system calls, bytes on the wire or memory have grown
+	build/trireme bench $(GATE) --gate bench/gate.json
+
+.PHONY: bench-gate-write
+bench-gate-write: build ## take today's figures as those that bench-gate compares with
+	build/trireme bench $(GATE) --gate-write bench/gate.json
+
+GATE = --scene full,touched,changed-1,files --contestant trireme,trireme-plain --size 400MiB --files 10000 --rounds 5
+
+.PHONY: bench-profile
+bench-profile: ## processor profiles of both ends of $(BENCH) in build/profile
+	@rm -rf build/profile && mkdir -p build/profile
+	CGO_ENABLED=0 $(GO) build -tags profile -o build/trireme-profile ./cmd/trireme
+	TRIREME_PROFILE=$(CURDIR)/build/profile build/trireme-profile bench --no-ceilings --contestant trireme --rounds 1 $(BENCH)
+
+.PHONY: microbench
+microbench: ## the benchmarks beside the code: every stage of the path of a block
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: clean

@@ -26,6 +26,7 @@ type options struct {
 	hot     bool
 	rounds  int
 	set     []string
+	json    string
 	verbose bool
 }
 
@@ -42,6 +43,7 @@ func main() {
 	flag.Int64Var(&o.mb, "mb", 1600, "MiB of tables to load")
 	flag.BoolVar(&o.hot, "hot", false, "each transaction also updates rows anywhere in the table that is half of the data")
 	flag.IntVar(&o.rounds, "rounds", 3, "joins by each")
+	flag.StringVar(&o.json, "json", "", "also write the joins to this file, for trireme bench --locks")
 	flag.BoolVar(&o.verbose, "v", false, "print the transfer programs' log lines after each join")
 	flag.Parse()
 	if *methods == "all" {

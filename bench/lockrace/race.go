@@ -86,7 +86,10 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 	report(in, results)
-	return nil
+	if o.json == "" {
+		return nil
+	}
+	return writeJSON(o.json, o.mb<<20, in, results)
 }
 
 func rows(ctx context.Context, n *cluster.Node, table string) (int64, error) {

@@ -186,7 +186,7 @@ func (o *options) race(cmd *cobra.Command, rep *result.Report, self string, pick
 		r.say("does not take part: %s", m)
 	}
 	if !o.noCeilings {
-		rep.Memory = ceiling.Memory(4 << 30)
+		rep.Memory = ceiling.Memory(1 << 30)
 		r.say("memory to memory: %.1f GB/s", rep.Memory/1e9)
 	}
 	for i := range picked {

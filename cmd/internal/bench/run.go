@@ -176,7 +176,7 @@ func (r *runner) one(ctx context.Context, s *scene, o *options, d *datadir.Dir, 
 	if s.fresh {
 		differs = facts.Bytes
 	}
-	meter.TouchMemory(facts.Allocated + facts.Allocated/4 + 512<<20)
+	meter.TouchMemory(facts.Allocated + facts.Allocated/4 + min(facts.Allocated, 512<<20)) // the copy, and what programs take themselves
 	usage, own, err := r.measured(ctx, by, job)
 	if err != nil {
 		return run, 0, err

@@ -15,15 +15,26 @@ import (
 // run is how many neighbouring pages a change in runs covers: half an extent's worth of what splits and inserts touch.
 const run = 8
 
+// stamp gives files a time of their last change that they never had before. Programs that compare times count in seconds, and a change
+// that follows another within the same one would be none to them.
+func (d *Dir) stamp(paths ...string) error {
+	at := time.Now().Truncate(time.Second).Add(-time.Duration(d.version) * time.Minute)
+	for _, path := range paths {
+		if err := os.Chtimes(path, at, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Touch gives every file a new time of its last change and leaves the content alone.
 func (d *Dir) Touch() error {
 	d.version++
-	now := time.Now().Truncate(time.Second).Add(-time.Duration(d.version) * time.Minute)
 	err := filepath.WalkDir(d.Path, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() {
 			return err
 		}
-		return os.Chtimes(path, now, now)
+		return d.stamp(path)
 	})
 	if err != nil {
 		return fmt.Errorf("touch the datadir's files: %w", err)
@@ -58,7 +69,7 @@ func (d *Dir) Change(ctx context.Context, share float64, runs bool) (int, error)
 					return err
 				}
 			}
-			return nil
+			return d.stamp(t.path)
 		})
 	}
 	if err := each(ctx, jobs); err != nil {
@@ -81,7 +92,7 @@ func (d *Dir) Grow(ctx context.Context, share float64) (int64, error) {
 		t.pages += uint32(math.Ceil(float64(d.c.Size/int64(d.c.Tables)/PageSize) * share))
 		added += int64(t.pages-from) * PageSize
 		jobs = append(jobs, func() error {
-			return errors.Join(d.write(t, 0, 1, version), d.write(t, from, t.pages, version))
+			return errors.Join(d.write(t, 0, 1, version), d.write(t, from, t.pages, version), d.stamp(t.path))
 		})
 	}
 	if err := each(ctx, jobs); err != nil {
