@@ -136,7 +136,7 @@ func sameRange(a, b, name string, off, end int64) error {
 		return err
 	}
 	defer g.Close()
-	x, y := make([]byte, unit), make([]byte, unit)
+	x, y := make([]byte, min(unit, end-off)), make([]byte, min(unit, end-off)) // there may be very many small files
 	for off < end {
 		next := min(nextData(f, off), nextData(g, off), end)
 		if next > off {
