@@ -20,15 +20,16 @@ const patience = 2 * time.Second
 
 // Usage is what a Group's programs cost. Times are seconds, sizes bytes.
 type Usage struct {
-	Wall     float64     `json:"wall_seconds"`
-	Machine  float64     `json:"machine_cpu_seconds"` // the whole machine's, while the clock ran
-	Own      float64     `json:"own_cpu_seconds"`     // the programs', from their start to their end
-	OwnUser  float64     `json:"own_user_seconds"`    // the part of it outside the kernel
-	Others   float64     `json:"others_cpu_seconds"`  // Machine without Own: the kernel's own threads, and other programs
-	Peak     [ends]int64 `json:"peak_rss_bytes"`      // donor, joiner
-	IO       [ends]IO    `json:"io"`                  // donor, joiner
-	Loopback int64       `json:"loopback_bytes"`      // while the clock ran
-	Curve    []Point     `json:"curve,omitempty"`     // what the joining end had written
+	Wall     float64       `json:"wall_seconds"`
+	Machine  float64       `json:"machine_cpu_seconds"`    // the whole machine's, while the clock ran
+	Own      float64       `json:"own_cpu_seconds"`        // the programs', from their start to their end
+	OwnUser  float64       `json:"own_user_seconds"`       // the part of it outside the kernel
+	OwnEnds  [ends]float64 `json:"own_cpu_seconds_by_end"` // Own: donor, joiner
+	Others   float64       `json:"others_cpu_seconds"`     // Machine without Own: the kernel's own threads, and other programs
+	Peak     [ends]int64   `json:"peak_rss_bytes"`         // donor, joiner
+	IO       [ends]IO      `json:"io"`                     // donor, joiner
+	Loopback int64         `json:"loopback_bytes"`         // while the clock ran
+	Curve    []Point       `json:"curve,omitempty"`        // what the joining end had written
 }
 
 // Point is how much an end had written at a time. For the joiner of a full copy that is data in files.
@@ -182,6 +183,7 @@ func (g *Group) Stop() Usage {
 	for _, p := range g.all {
 		u.Own += p.cpu
 		u.OwnUser += p.user
+		u.OwnEnds[p.end] += p.cpu
 		u.IO[p.end].add(p.io)
 	}
 	u.Others = u.Machine - u.Own
