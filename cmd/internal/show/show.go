@@ -137,9 +137,10 @@ func (l *lines) print(text string) {
 
 // events is for programs: one JSON object on a line.
 type events struct {
-	mu   sync.Mutex
-	w    io.Writer
-	last time.Time
+	mu    sync.Mutex
+	w     io.Writer
+	last  time.Time
+	phase string
 }
 
 type event struct {
@@ -152,10 +153,11 @@ type event struct {
 func (e *events) Note(text string) { e.emit(event{Event: "note", Time: time.Now(), Text: text}) }
 
 func (e *events) Update(s status.Status) {
-	if s.Updated.Sub(e.last) < time.Second-time.Second/10 {
+	// A new phase is news at once: short ones would never be heard of.
+	if s.Phase == e.phase && s.Updated.Sub(e.last) < time.Second-time.Second/10 {
 		return
 	}
-	e.last = s.Updated
+	e.last, e.phase = s.Updated, s.Phase
 	e.emit(event{Event: "progress", Time: s.Updated, Status: &s})
 }
 

@@ -165,3 +165,18 @@ func TestSeconds(t *testing.T) {
 		}
 	}
 }
+
+// TestEventOfPhase: a phase that begins is told at once, and not twice within a second.
+func TestEventOfPhase(t *testing.T) {
+	var b bytes.Buffer
+	d := New(Config{JSON: &b})
+	s := at(1)
+	for _, phase := range []string{"listing", "copying", "copying"} {
+		s.Phase = phase
+		s.Updated = s.Updated.Add(100 * time.Millisecond)
+		d.Update(s)
+	}
+	if got := b.String(); strings.Count(got, "listing") != 1 || strings.Count(got, "copying") != 1 {
+		t.Error(got)
+	}
+}
