@@ -6,6 +6,7 @@ import (
 	"html"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"trireme/cmd/internal/bench/result"
@@ -37,6 +38,9 @@ func (p *page) row(tag, class string, cells []string) {
 	p.raw("</tr>\n")
 }
 
+// kindNames are the style sheet's names of rows.
+var kindNames = [...]string{"ours", "other", "ceiling"}
+
 // plots puts pictures side by side.
 func (p *page) plots(all ...plot) {
 	p.raw("<div class=\"plots\">\n")
@@ -54,6 +58,9 @@ func HTML(path string, r *result.Report) error {
 	p := new(page)
 	p.head(r)
 	for i := range r.Scenes {
+		if r.Scenes[i].Unit != "" {
+			continue // shown with its likes
+		}
 		if err := p.scene(&r.Scenes[i]); err != nil {
 			return fmt.Errorf("draw scene %s: %w", r.Scenes[i].Name, err)
 		}
@@ -63,7 +70,14 @@ func HTML(path string, r *result.Report) error {
 		if err != nil {
 			return fmt.Errorf("draw scene %s: %w", group[0].Name, err)
 		}
-		p.put("<h2>%s</h2>\n", group[0].Title)
+		p.put("<h2>%s: %s</h2>\n<table>\n", group[0].Name, group[0].Title)
+		p.row("th", "", append([]string{group[0].Unit}, columns(group[0])...))
+		for _, s := range group {
+			for i := range s.Results {
+				p.row("td", kindNames[kindOf(&s.Results[i])], append([]string{strconv.FormatFloat(s.Param, 'f', -1, 64)}, cells(s, &s.Results[i])...))
+			}
+		}
+		p.raw("</table>\n")
 		p.plots(plots...)
 	}
 	if len(r.Locks) > 0 {
@@ -93,10 +107,13 @@ func keys(m map[string]string) func(func(string) bool) {
 }
 
 func (p *page) head(r *result.Report) {
-	m := &r.Machine
+	m, memory := &r.Machine, ""
+	if r.Memory > 0 {
+		memory = fmt.Sprintf("; memory to memory %.1f GB/s", r.Memory/1e9)
+	}
 	p.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>trireme bench</title>\n<style>\n" + style + "</style>\n</head>\n<body>\n<h1>trireme bench</h1>\n")
-	p.put("<p class=\"note\">%s, %s. %s x %s, Linux %s, %s, %s, load at the start %s; memory to memory %s GB/s.<br>\n<code>%s</code></p>\n", r.Program,
-		m.Measured.Format("2006-01-02 15:04 MST"), fmt.Sprint(m.CPUs), m.CPU, m.Kernel, m.FS, m.Go, m.Load, fmt.Sprintf("%.1f", r.Memory/1e9), strings.Join(r.Command, " "))
+	p.put("<p class=\"note\">%s, %s. %s x %s, Linux %s, %s, %s, load at the start %s%s.<br>\n<code>%s</code></p>\n", r.Program,
+		m.Measured.Format("2006-01-02 15:04 MST"), fmt.Sprint(m.CPUs), m.CPU, m.Kernel, m.FS, m.Go, m.Load, memory, strings.Join(r.Command, " "))
 	p.raw(`<p class="note">Contestants took turns, more memory than a run needs was touched and freed before each, every copy was compared with its
 source. Figures are medians of all runs with the smallest and the largest. CPU is the whole machine's while the clock ran, "own" what the programs
 themselves used. What stands in brackets does less than any copy program has to: it shows what this machine allows.`)
@@ -112,12 +129,9 @@ func (p *page) scene(s *result.Scene) error {
 	p.row("th", "", columns(s))
 	for i := range s.Results {
 		r := &s.Results[i]
-		p.row("td", [...]string{"ours", "other", "ceiling"}[kindOf(r)], cells(s, r))
+		p.row("td", kindNames[kindOf(r)], cells(s, r))
 	}
 	p.raw("</table>\n")
-	if s.Unit != "" {
-		return nil // plotted with its likes
-	}
 	unit, amount := "MB/s", float64(s.Source.Bytes)/1e6
 	if files(s) {
 		unit, amount = "files/s", float64(s.Source.Files)

@@ -230,7 +230,7 @@ func scalePlots(group []*result.Scene) ([]plot, error) {
 			}
 			all = append(all, l)
 		}
-		p, err := lines(group[0].Title+": "+what.title, group[0].Unit, what.unit, xs, all)
+		p, err := lines(what.title+" ("+what.unit+")", group[0].Unit, what.unit, xs, all)
 		if err != nil {
 			return nil, err
 		}
