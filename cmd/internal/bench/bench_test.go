@@ -32,7 +32,7 @@ func TestRace(t *testing.T) {
 	dir := t.TempDir()
 	results := filepath.Join(dir, "r.json")
 	code, out, errs := bench(t, "--scene", "full,files,equal,changed-1,grown,sparse", "--contestant", "trireme,cp,rsync",
-		"--size", "8MiB", "--files", "60", "--rounds", "1", "--dir", dir, "--results", results, "--html", filepath.Join(dir, "r.html"), "--gate-write", filepath.Join(dir, "gate.json"))
+		"--size", "6MiB", "--files", "60", "--rounds", "1", "--dir", dir, "--results", results, "--html", filepath.Join(dir, "r.html"), "--gate-write", filepath.Join(dir, "gate.json"))
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s%s", code, out, errs)
 	}

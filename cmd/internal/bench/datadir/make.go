@@ -120,7 +120,7 @@ func (d *Dir) system() error {
 		name string
 		size int
 	}{
-		{"ib_logfile0", 16 << 20}, {"aria_log_control", 52}, {"aria_log.00000001", 16 << 10}, {"mysql/global_priv.MAD", 16 << 10}, {"mysql/global_priv.MAI", 16 << 10},
+		{"ib_logfile0", 4 << 20}, {"aria_log_control", 52}, {"aria_log.00000001", 16 << 10}, {"mysql/global_priv.MAD", 16 << 10}, {"mysql/global_priv.MAI", 16 << 10},
 	} {
 		b := make([]byte, f.size)
 		_, _ = r.Read(b) // never fails
