@@ -162,17 +162,17 @@ func TestGateFires(t *testing.T) {
 		return &result.Report{Scenes: []result.Scene{s}}
 	}
 	file := filepath.Join(t.TempDir(), "gate.json")
-	if err := writeGate(rep(1, 1000, 1000, 100<<20), file); err != nil {
+	if err := writeGate(rep(1, 1000000, 1000, 100<<20), file); err != nil {
 		t.Fatal(err)
 	}
-	if err := gate(rep(1.1, 1001, 1050, 110<<20), file); err != nil {
+	if err := gate(rep(1.1, 1001000, 1050, 110<<20), file); err != nil {
 		t.Errorf("shut for what is within the slack: %v", err)
 	}
 	for name, r := range map[string]*result.Report{
-		"full/trireme/cpu-of-ceiling":     rep(1.3, 1000, 1000, 100<<20),
-		"full/trireme/wire-of-size":       rep(1, 1020, 1000, 100<<20),
-		"full/trireme/donor-calls-per-MB": rep(1, 1000, 1200, 100<<20),
-		"full/trireme/peak-MiB":           rep(1, 1000, 1000, 200<<20),
+		"full/trireme/cpu-of-ceiling":     rep(1.3, 1000000, 1000, 100<<20),
+		"full/trireme/wire-of-size":       rep(1, 1020000, 1000, 100<<20),
+		"full/trireme/donor-calls-per-MB": rep(1, 1000000, 1200, 100<<20),
+		"full/trireme/peak-MiB":           rep(1, 1000000, 1000, 200<<20),
 		"was not measured":                {},
 	} {
 		if err := gate(r, file); err == nil || !strings.Contains(err.Error(), name) {
