@@ -246,7 +246,7 @@ func TestFleetDead(t *testing.T) {
 	f.run(func(i int, c *DonorConfig) {
 		begun := func(g func()) func(string, ...any) {
 			return func(format string, _ ...any) {
-				if strings.HasSuffix(format, "data connections to %s") {
+				if strings.Contains(format, "data connections to %s") {
 					watching.Go(func() { when(f.rigs[i], g) })
 				}
 			}
