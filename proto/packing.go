@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -35,11 +36,10 @@ func commonCodecs(m pack.Mode, joiner []msg.Fact) (common []pack.Codec) {
 		if f.Name != FactCodecs {
 			continue
 		}
+		names := strings.Fields(f.Value)
 		for _, c := range m.Codecs() {
-			for name := range strings.FieldsSeq(f.Value) {
-				if name == c.String() {
-					common = append(common, c)
-				}
+			if slices.Contains(names, c.String()) {
+				common = append(common, c)
 			}
 		}
 		break

@@ -179,7 +179,7 @@ func TestCommonCodecs(t *testing.T) {
 		joiner string
 		want   string
 	}{
-		{pack.Auto, "zstd s2", "[zstd s2]"}, {pack.Auto, "s2", "[s2]"}, {pack.Auto, "lz9", "[]"}, {pack.Auto, "lz9 zstd", "[zstd]"},
+		{pack.Auto, "zstd s2", "[zstd s2]"}, {pack.Auto, "s2", "[s2]"}, {pack.Auto, "lz9", "[]"}, {pack.Auto, "s2 s2 zstd s2", "[zstd s2]"}, {pack.Auto, "lz9 zstd", "[zstd]"},
 		{pack.AlwaysS2, "zstd s2", "[s2]"}, {pack.AlwaysS2, "zstd", "[]"}, {pack.Off, "zstd", "[]"}, {pack.Auto, "", "[]"},
 	} {
 		if got := fmt.Sprint(commonCodecs(c.donor, []msg.Fact{{Name: FactCodecs, Value: c.joiner}})); got != c.want {
