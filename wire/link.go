@@ -642,9 +642,11 @@ func (l *Link) Peer() Peer {
 // Session is that of the control connection.
 func (l *Link) Session() [32]byte { return l.session }
 
-// kill closes the connection without a word to the peer, and wakes up who uses it.
+// kill closes the connection without a word to the peer, and wakes up who uses it. It does not wait for the network, since a Link
+// holds its mutex meanwhile: over QUIC a Close alone would linger for what the peer has not acknowledged.
 func (c *Conn) kill() {
 	c.socket.closing.Store(true)
+	c.socket.abandon()
 	_ = c.socket.Conn.Close() // it is given up
 }
 

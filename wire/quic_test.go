@@ -341,6 +341,7 @@ func TestQUICCloseLeavesWhatWasSent(t *testing.T) {
 func TestQUICTruncationIsNoEnd(t *testing.T) {
 	for name, cut := range map[string]func(d *Conn) error{
 		"abandoned": func(d *Conn) error { d.socket.abandon(); return nil },
+		"killed":    func(d *Conn) error { d.kill(); return nil },
 		"after a write that got stuck": func(d *Conn) error {
 			q := d.socket.Conn.(*quicStream)
 			if err := q.SetWriteDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
