@@ -34,6 +34,7 @@ func (q *queue) next(w *worker) job {
 		c.turn.Wait()
 	}
 	if len(q.jobs) == 0 || q.d.s.ctx.Err() != nil {
+		c.turn.Broadcast() // whoever still waits has to look at this too
 		return nil
 	}
 	j := q.jobs[0]
