@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,13 +32,13 @@ type breaker struct {
 	stopped bool
 }
 
-func newBreaker(t testing.TB, port int, every int64) *breaker {
+func newBreaker(t testing.TB, port int, every int64, each int) *breaker {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &breaker{ln: ln, to: fmt.Sprintf("127.0.0.1:%d", port), every: every}
+	b := &breaker{ln: ln, to: fmt.Sprintf("127.0.0.1:%d", port), every: every, each: each}
 	b.wg.Go(b.accept)
 	return b
 }
@@ -164,8 +165,7 @@ func newBrokenRig(t *testing.T, reconnect time.Duration) *brokenRig {
 	fill(t, r.rig.donor, 7)
 	r.lock = lockFunc{func(context.Context) (string, error) { return "here:1", nil }, func() error { return nil }}
 	r.tweakDonor = func(d *DonorConfig) {
-		r.net = newBreaker(t, d.Ticket.Port, r.every)
-		r.net.each = r.each
+		r.net = newBreaker(t, d.Ticket.Port, r.every, r.each)
 		t.Cleanup(r.net.close)
 		d.Ticket.Port = r.net.ln.Addr().(*net.TCPAddr).Port
 		d.Reconnect, d.ReconnectFrom, d.Note, d.Passes = reconnect, fmt.Sprintf("reconnect=%v, the test", reconnect), r.said[0].add, 3
@@ -272,6 +272,42 @@ func TestOutageUnderLock(t *testing.T) {
 	}
 	if !strings.Contains(r.said[0].String(), "under the lock: connection lost") || !strings.Contains(r.said[0].String(), "making another live pass") {
 		t.Errorf("the donor said:\n%s", r.said[0].String())
+	}
+}
+
+// TestOutageWhileAPassEndsUnderLock: the same when the connections are lost while a pass is ended under the lock, because names or
+// sizes have moved after it began.
+func TestOutageWhileAPassEndsUnderLock(t *testing.T) {
+	impatient(t)
+	r := newBrokenRig(t, 20*time.Second)
+	locks, unlocks := 0, 0
+	r.lock = lockFunc{func(context.Context) (string, error) {
+		locks++
+		return fmt.Sprintf("here:%d", locks), nil
+	}, func() error {
+		if unlocks++; unlocks == 1 {
+			r.net.fall(false)
+		}
+		return nil
+	}}
+	var armed, fallen sync.Once
+	var late atomic.Bool
+	rounds, flushed := testOnlyBeforeRound, testOnlyBeforeFlushed
+	testOnlyBeforeRound = func() {
+		armed.Do(func() {
+			write(t, r.rig.donor, "shop/new.MYD", random(5000, 9))
+			late.Store(true)
+		})
+	}
+	testOnlyBeforeFlushed = func() {
+		if late.Load() {
+			fallen.Do(func() { r.net.fall(true) })
+		}
+	}
+	defer func() { testOnlyBeforeRound, testOnlyBeforeFlushed = rounds, flushed }()
+	sum, _ := r.mustRun()
+	if locks != 2 || unlocks != 2 || sum.State != "here:2" {
+		t.Errorf("%d locks, %d unlocks, state %q", locks, unlocks, sum.State)
 	}
 }
 

@@ -109,6 +109,13 @@ func (d *diff) say(r *row) {
 	})
 }
 
+// after puts before d what an earlier scan found and the joiner has not heard of.
+func (d diff) after(first diff) diff {
+	d.announce = append(first.announce, d.announce...)
+	d.ids = append(first.ids, d.ids...)
+	return d
+}
+
 // vanish announces what the scan no longer found, children before parents.
 func (d *diff) vanish(c *catalogue, seen []bool) {
 	var lost []uint32

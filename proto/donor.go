@@ -203,6 +203,8 @@ type donor struct {
 	// cutoffReason is why the last one passed.
 	cutoffReason string
 	flushing     <-chan error // a flush that the cutoff overtook; nil: none
+	closing      <-chan error // the same of a pass's end
+	untold       diff         // what that window's end kept from the joiner
 	holding      atomic.Bool  // the server is locked
 
 	// Set between passes, read by workers.

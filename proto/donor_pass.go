@@ -45,6 +45,9 @@ func (d *donor) connect(n int) error {
 
 func (d *donor) release() {
 	defer d.clones.drop()
+	if d.closing != nil {
+		<-d.closing
+	}
 	if d.flushing != nil {
 		<-d.flushing // it uses the workers, and ends with the session
 	}

@@ -127,7 +127,8 @@ func (d *donor) livePass() (PassStats, error) {
 		return PassStats{}, err
 	}
 	d.watchClock(at)
-	df := d.cat.update(t, true, false)
+	df := d.cat.update(t, true, false).after(d.untold)
+	d.untold = diff{}
 	d.count()
 	return d.livePassOver(df, at, lsn)
 }

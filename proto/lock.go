@@ -325,11 +325,34 @@ func (d *donor) flushInTime() error {
 	}
 }
 
+// closeInTime is closeWindow that gives up when the window's cutoff passes, once the
+// catalogue is announced. The closing then goes on, and closeWindow waits for it.
+func (d *donor) closeInTime() error {
+	done := make(chan error, 1)
+	d.s.run(func() error { done <- d.closeAnnounced(); return nil })
+	select {
+	case err := <-done:
+		return err
+	case <-d.cutoff.passed():
+		d.closing = done
+		return errOverrun
+	}
+}
+
 // closeWindow sends what waits and ends the locked pass.
 func (d *donor) closeWindow() error {
+	if d.closing != nil {
+		err := <-d.closing // ends with the session at the latest
+		d.closing = nil
+		return err
+	}
 	if err := d.announced(); err != nil {
 		return err
 	}
+	return d.closeAnnounced()
+}
+
+func (d *donor) closeAnnounced() error {
 	if d.flushing != nil {
 		err := <-d.flushing // ends with the session at the latest
 		if d.flushing = nil; err != nil {
@@ -363,10 +386,8 @@ func (d *donor) still(w *window, sameSlots bool) (bool, error) {
 	df := d.cat.update(t, false, true)
 	if len(df.announce) > 0 {
 		// Sizes or names moved: that is another pass.
-		if err := d.flushInTime(); err != nil {
-			return false, err
-		}
-		if err := d.closeWindow(); err != nil {
+		if err := d.closeInTime(); err != nil {
+			d.untold = df
 			return false, err
 		}
 		if err := d.openWindow(df); err != nil {
