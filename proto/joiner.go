@@ -113,7 +113,7 @@ type joiner struct {
 	kind   msg.PassKind // of the last pass
 	// differing is what the last pass sent, as the donor counts it.
 	differing int64
-	locked    bool        // a locked pass has been
+	locked    bool        // a locked pass has been, and no live one since
 	takeKeys  bool        // both ends let the keyring travel
 	gotKeys   bool        // it is here
 	keys      []byte      // its content; secret
@@ -421,7 +421,8 @@ func (j *joiner) pass(b msg.PassBegin) error {
 			return failf(CodeInternal, "the donor sent %d bytes in pass %d, %d were applied", e.Differing, b.Number, got)
 		}
 		j.differing = e.Differing
-		j.locked = j.locked || b.Kind == msg.PassLocked
+		// A live pass means that the lock was given back (R-COPY-7).
+		j.locked = b.Kind == msg.PassLocked || j.locked && b.Kind != msg.PassLive
 		j.shut()
 		break
 	}

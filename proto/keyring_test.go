@@ -276,6 +276,7 @@ func TestKeyringOutOfPlace(t *testing.T) {
 		{"after a live pass", true, join(pass(1, msg.PassLive), []step{ring}), "before its last verify pass"},
 		{"under the lock", true, join(pass(1, msg.PassLive), pass(2, msg.PassLocked), []step{ring}), "before its last verify pass"},
 		{"verify without lock", true, join(pass(1, msg.PassLive), pass(2, msg.PassVerify), []step{ring}), "before its last verify pass"},
+		{"the lock was given back", true, join(pass(1, msg.PassLocked), pass(2, msg.PassLive), pass(3, msg.PassVerify), []step{ring}), "before its last verify pass"},
 		{"twice", true, join(whole, []step{ring, ring}), "sent Keyring where [Commit] was due"},
 		{"another pass after it", true, join(whole, []step{ring}, pass(4, msg.PassLocked)), "sent PassBegin where [Commit] was due"},
 		{"too long", true, join(whole, []step{{msg.TypeKeyring, msg.Keyring{Content: make([]byte, msg.MaxKeyring+1)}}}), "over the limit"},
