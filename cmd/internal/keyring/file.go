@@ -79,7 +79,10 @@ func (r Ring) readOnce() (content []byte, moving bool, err error) {
 	after, err := os.Stat(r.Path)
 	if err != nil {
 		clear(content)
-		return nil, errors.Is(err, fs.ErrNotExist), nil
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, true, nil
+		}
+		return nil, false, err // not to be taken for a keyring without keys
 	}
 	_, err = os.Lstat(r.Path + backupEnd)
 	moving = err == nil || !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) || int64(len(content)) != after.Size()
