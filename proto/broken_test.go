@@ -31,13 +31,13 @@ type breaker struct {
 	stopped bool
 }
 
-func newBreaker(t testing.TB, port int, every int64) *breaker {
+func newBreaker(t testing.TB, port int, every int64, each int) *breaker {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &breaker{ln: ln, to: fmt.Sprintf("127.0.0.1:%d", port), every: every}
+	b := &breaker{ln: ln, to: fmt.Sprintf("127.0.0.1:%d", port), every: every, each: each}
 	b.wg.Go(b.accept)
 	return b
 }
@@ -164,8 +164,7 @@ func newBrokenRig(t *testing.T, reconnect time.Duration) *brokenRig {
 	fill(t, r.rig.donor, 7)
 	r.lock = lockFunc{func(context.Context) (string, error) { return "here:1", nil }, func() error { return nil }}
 	r.tweakDonor = func(d *DonorConfig) {
-		r.net = newBreaker(t, d.Ticket.Port, r.every)
-		r.net.each = r.each
+		r.net = newBreaker(t, d.Ticket.Port, r.every, r.each)
 		t.Cleanup(r.net.close)
 		d.Ticket.Port = r.net.ln.Addr().(*net.TCPAddr).Port
 		d.Reconnect, d.ReconnectFrom, d.Note, d.Passes = reconnect, fmt.Sprintf("reconnect=%v, the test", reconnect), r.said[0].add, 3
