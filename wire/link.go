@@ -645,7 +645,8 @@ func (l *Link) Session() [32]byte { return l.session }
 // kill closes the connection without a word to the peer, and wakes up who uses it.
 func (c *Conn) kill() {
 	c.socket.closing.Store(true)
-	_ = c.socket.Conn.Close() // it is given up
+	c.socket.abandon()
+	_ = c.socket.Conn.Close() // it is given up; over QUIC the socket goes with it, and there is nothing left to wait for
 }
 
 // sendAck sends how many frames have been received, at once.
