@@ -81,7 +81,7 @@ func (d *donor) watchGoodput(first, most int) error {
 	stop := context.AfterFunc(d.s.ctx, func() { d.tune(false) }) // nobody need wait any more
 	defer stop()
 	tuner := newTuner(first, most)
-	tick := time.NewTicker(tuneEvery)
+	tick := time.NewTicker(tuning.every)
 	defer tick.Stop()
 	done, held := d.s.delivered(), d.held.Load()
 	at := time.Now()

@@ -26,15 +26,17 @@ type tuner struct {
 	patience int     // windows to wait after a step that did not pay
 }
 
-// tuneEvery is the length of a window. It is a variable for tests alone.
-var tuneEvery = time.Second
+// tuning is how a tuner measures. It is a variable for tests alone.
+var tuning = struct {
+	every time.Duration // the length of a window
+	pays  float64       // what a step up must bring
+}{time.Second, 1.10}
 
 const (
 	// tuneWindows are averaged, after tuneSkip that are not looked at.
 	tuneWindows = 2
 	tuneSkip    = 1
-	// tunePays is what a step up must bring, tuneCosts what one down may cost.
-	tunePays  = 1.10
+	// tuneCosts is what a step down may cost.
 	tuneCosts = 0.95
 	// After a step that did not pay the next waits for this many windows, twice as many
 	// each time up to the most.
@@ -97,7 +99,7 @@ func (t *tuner) judge(rate float64) (why string) {
 	t.before = 0
 	said := fmt.Sprintf("%.1f MiB/s with %d, %.1f MiB/s with %d", t.was/(1<<20), before, rate/(1<<20), t.now)
 	switch {
-	case t.now > before && rate >= tunePays*t.was:
+	case t.now > before && rate >= tuning.pays*t.was:
 		t.patience = tuneWait
 		return said
 	case t.now < before && rate >= tuneCosts*t.was:

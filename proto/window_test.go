@@ -168,7 +168,8 @@ func TestCacheAfterLivePasses(t *testing.T) {
 	}
 	r.mustRun()
 	t.Logf("resident pages: hot %d before, %d after; cold 0 before, %d and %d after", before, after[0], after[1], after[2])
-	if before == 0 || after[0] < before {
+	// The kernel takes a page back now and then, whatever we do.
+	if before == 0 || after[0] < before*98/100 {
 		t.Errorf("of %d pages in memory the live passes left %d", before, after[0])
 	}
 	// The pages of headers that were looked at one by one stay: four at a file's start, and what was under way at its end.

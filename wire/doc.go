@@ -5,7 +5,8 @@
 // SHA-256 (the pin) and a nonce. The donor dials, TLS 1.3 is spoken unless both ends were told to be plain, the donor compares
 // the pin, and then both prove with the nonce, bound to this TLS session, that they mean the same state request. Only then are
 // certificates judged (package identity), so that the reason of a refusal can be told to both ends and nobody else ever gets an
-// answer worth having. The same goes over QUIC, one stream to a connection, where the two ends agree on it through the ticket. PREFACE.md describes these first bytes, which never change shape.
+// answer worth having. The same goes over QUIC, one stream to a connection, where the ticket says so. PREFACE.md describes these
+// first bytes, which never change shape.
 //
 // Guarantees: Accept returns nothing that did not pass all of this; no stranger, however many or slow, ends a listener; a data
 // connection belongs to the control connection whose session it names; nothing is retried in a weaker form. Every length is

@@ -642,12 +642,12 @@ func (l *Link) Peer() Peer {
 // Session is that of the control connection.
 func (l *Link) Session() [32]byte { return l.session }
 
-// kill closes the connection without a word to the peer, and wakes up who uses it. It does not wait for the network, since a Link
-// holds its mutex meanwhile: over QUIC a Close alone would linger for what the peer has not acknowledged.
+// kill closes the connection without a word to the peer, and wakes up who uses it. It does not wait for the network: a Link holds
+// its mutex meanwhile.
 func (c *Conn) kill() {
 	c.socket.closing.Store(true)
 	c.socket.abandon()
-	_ = c.socket.Conn.Close() // it is given up
+	_ = c.socket.Conn.Close() // it is given up; over QUIC the socket goes with it, and there is nothing left to wait for
 }
 
 // sendAck sends how many frames have been received, at once.

@@ -684,3 +684,86 @@ func TestQUICRelay(t *testing.T) {
 	}
 	seen.has(t, CauseNonce)
 }
+
+// A link goes on over another connection of the same transport when one is cut, and its frames arrive once and in order.
+func TestLinkOverTransports(t *testing.T) { each(t, testLinkOverTransports) }
+
+func testLinkOverTransports(t *testing.T) {
+	l := listen(t, config(t))
+	ctx := testContext(t)
+	fresh := make(chan *Link, 1)
+	controls := make(chan *Link, 1)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		c, err := l.Accept(ctx)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		links := NewLinks(c, steady(LinkConfig{}))
+		links.Allow(1)
+		controls <- links.Control()
+		for {
+			c, err := l.Accept(ctx)
+			if err != nil {
+				return // the listener is closed
+			}
+			if link, err := links.Attach(ctx, c); err != nil {
+				t.Error(err)
+			} else if link != nil {
+				fresh <- link
+			}
+		}
+	})
+	control, err := DialLink(ctx, l.Ticket("127.0.0.1"), donorConfig, steady(LinkConfig{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := control.Branch(1, Limits{Outage: time.Minute})
+	if err := data.Open(); err != nil {
+		t.Fatal(err)
+	}
+	joiner := <-fresh
+	const frames, cuts = 60, 4
+	wg.Go(func() {
+		for n := range frames {
+			if err := errors.Join(data.Send(uint8(n), nil, make([]byte, 100<<10)), data.Flush()); err != nil {
+				t.Error(err)
+				return
+			}
+			if n%(frames/cuts) == frames/cuts/2 {
+				data.mu.Lock()
+				if data.conn != nil {
+					data.conn.kill()
+				}
+				data.mu.Unlock()
+			}
+		}
+		// Only the donor opens connections, and only while it wants something of the link.
+		if typ, _, err := data.Recv(make([]byte, 100)); err != nil || typ != frames {
+			t.Errorf("the answer: type %d, %v", typ, err)
+		}
+	})
+	buf := make([]byte, MaxFrame)
+	for n := range frames {
+		typ, body, err := joiner.Recv(buf)
+		if err != nil || typ != uint8(n) || len(body) != 100<<10 {
+			t.Fatalf("frame %d: type %d, %d bytes, %v", n, typ, len(body), err)
+		}
+	}
+	if err := errors.Join(joiner.Send(frames, nil, nil), joiner.Flush()); err != nil {
+		t.Error(err)
+	}
+	if s := data.Stats(); s.Reopened == 0 {
+		t.Errorf("no connection was opened again: %+v", s)
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+	var ends sync.WaitGroup // with QUIC each waits a moment for the other
+	for _, link := range []*Link{control, data, <-controls, joiner} {
+		ends.Go(func() { _ = link.Close() })
+	}
+	ends.Wait()
+}

@@ -6,12 +6,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Retransmitted returns the bytes that TCP has sent again so far, because the network lost them or was late to confirm. It is 0 where
-// the transport is not TCP. After Close it stays at its last value.
+// Retransmitted returns the bytes that TCP has sent again so far, because the network lost them or was late to confirm; over QUIC those
+// that it takes for lost. It is 0 over anything else. After Close it stays at its last value.
 func (c *Conn) Retransmitted() int64 { return c.socket.retransmitted() }
 
 // retransmitted asks the kernel, which forgets when the socket is closed.
 func (s *socket) retransmitted() int64 {
+	if q, ok := s.Conn.(*quicStream); ok {
+		return int64(q.conn.ConnectionStats().BytesLost)
+	}
 	tcp, ok := s.Conn.(*net.TCPConn)
 	if !ok {
 		return 0

@@ -52,6 +52,10 @@ func page(b []byte, n uint32, r *rand.Rand) {
 	binary.BigEndian.PutUint32(b[4:], n)
 	binary.BigEndian.PutUint64(b[16:], uint64(n)<<8)
 	b[24], b[25] = 0x45, 0xbf
+	if n == 0 {
+		// The head of a tablespace: its type, its size in pages, and flags for pages of 16 KiB.
+		b[24], b[25], b[49], b[57] = 0, 8, 64, 0x15
+	}
 	at := 120
 	for row := n << 8; at < pageSize-pageSize/16; row++ {
 		binary.BigEndian.PutUint32(b[at:], row)

@@ -157,6 +157,9 @@ func transfer(ctx context.Context, o options, s scene, c contestant, src string)
 	if sender.ProcessState.ExitCode() == exitUsage {
 		return r, errors.Join(&missing{lastLine(errs.String())}, receiver.stop())
 	}
+	if code := sender.ProcessState.ExitCode(); code == exitSource || code == exitRefused {
+		return r, errors.Join(errors.New(lastLine(errs.String())), receiver.stop())
+	}
 	got := receiver.cmd.Wait()
 	r.Seconds = time.Since(began).Seconds()
 	r.Donor, r.Joiner = cpu(sender), cpu(receiver.cmd)
@@ -178,8 +181,12 @@ func transfer(ctx context.Context, o options, s scene, c contestant, src string)
 	return r, same(src, dst)
 }
 
-// exitUsage is the program's exit code for words it does not know.
-const exitUsage = 2
+// Exit codes of the program: words it does not know, and sources it does not take before it connects to anybody.
+const (
+	exitUsage   = 2
+	exitSource  = 3
+	exitRefused = 7
+)
 
 // figures reads the sender's summary.
 func figures(file string, r *result) error {

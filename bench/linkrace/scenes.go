@@ -49,7 +49,7 @@ var scenes = []scene{
 		target: "compress=auto within 3 % of compress=off",
 	},
 	{
-		name: "lossy", about: "200 Mbit/s, 50 ms round trip, 0.5 % loss each way", mb: 24,
+		name: "lossy", about: "200 Mbit/s, 50 ms round trip, 0.5 % loss each way", mb: 64,
 		link:   &netlab.Config{Shape: netlab.Shape{Rate: 200e6, Delay: 25 * time.Millisecond, Loss: 0.005}},
 		in:     []contestant{oneStream, streams, eight, quic, auto},
 		target: "quic or auto at least twice as fast as TLS over one connection, auto within 10 % of the better",

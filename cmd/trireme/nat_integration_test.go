@@ -20,7 +20,7 @@ func TestTranslatedAddress(t *testing.T) {
 	r := newPair(t, cluster.Config{})
 	outside := net.JoinHostPort(r.c.Host(9), "4444")
 	inside := net.JoinHostPort(r.two.Host(), "4444")
-	const cutAfter = 12 << 20
+	const cutAfter = 3 << 20
 	gate := forward(t, outside, inside, cutAfter)
 	r.two.Set("mysqld", "wsrep-sst-receive-address", outside)
 	r.two.Set("sst", "sockopt", ",bind="+r.two.Host())

@@ -61,6 +61,11 @@ func stopped(t *testing.T, dir string, mb int) {
 		}
 		b := make([]byte, n)
 		_, _ = r.Read(b) // never fails
+		if name == "ibdata1" {
+			// The head of a tablespace: page 0, its type, its size in pages, and flags for pages of 16 KiB.
+			clear(b[:64])
+			b[25], b[49], b[57] = 8, 128, 0x15
+		}
 		if err := os.WriteFile(path, b, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -94,9 +99,9 @@ func (s *scene) transfer(words []string, meanwhile func()) (sender, receiver *en
 	s.Helper()
 	receiver, sender = new(end), new(end)
 	at := s.lab.Host(1).Addr().String()
-	// A wall that swallows packets is noticed when nothing has been confirmed for two seconds.
+	// A wall that swallows packets is noticed when nothing has been confirmed for two seconds, and given up after two more.
 	options := filepath.Join(s.TempDir(), "options.cnf")
-	if err := os.WriteFile(options, []byte("[sst]\nsockopt=,user-timeout=2000\n"), 0o600); err != nil {
+	if err := os.WriteFile(options, []byte("[sst]\nsockopt=,user-timeout=2000\n[trireme]\nreconnect=2s\n"), 0o600); err != nil {
 		s.Fatal(err)
 	}
 	common := []string{"--progress", "log", "--defaults-file", options}
@@ -124,6 +129,9 @@ func (s *scene) transfer(words []string, meanwhile func()) (sender, receiver *en
 		meanwhile()
 	}
 	_ = sender.cmd.Wait() // the caller looks at the exit codes
+	if code := sender.code(); code == 2 || code == 3 || code == 7 {
+		_ = receiver.cmd.Process.Kill() // nobody will come
+	}
 	_ = receiver.cmd.Wait()
 	if s.ctx.Err() != nil {
 		s.Fatalf("%v; sender: %s; receiver: %s", context.Cause(s.ctx), sender.errs.String(), receiver.errs.String())
@@ -149,6 +157,16 @@ func (s *scene) works(words ...string) status.Status {
 		s.Fatal(err)
 	}
 	return sum
+}
+
+// moved waits until n bytes have arrived.
+func (s *scene) moved(n int64) {
+	for s.ctx.Err() == nil {
+		if st, err := status.Read(filepath.Join(s.dst, tree.StatusName)); err == nil && st.Sent >= n {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // TestNetworkLinks copies over links with a rate, and over one that loses packets, which the summary tells.
@@ -186,12 +204,7 @@ func TestNetworkWall(t *testing.T) {
 	s := newScene(t, 40, netlab.Config{Relay: true, Shape: netlab.Shape{Rate: 200e6}})
 	link := s.lab.Link(0, 1)
 	sender, receiver := s.transfer(nil, func() {
-		for s.ctx.Err() == nil {
-			if st, err := status.Read(filepath.Join(s.dst, tree.StatusName)); err == nil && st.Sent >= 12<<20 {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
+		s.moved(12 << 20)
 		link.Cut()
 	})
 	for who, e := range map[string]*end{"sender": sender, "receiver": receiver} {
@@ -204,4 +217,22 @@ func TestNetworkWall(t *testing.T) {
 	if sum.Saved < 8<<20 || sum.Sent > 32<<20 {
 		t.Errorf("nothing of the first run was used: %+v", sum)
 	}
+}
+
+// TestNetworkReset: a firewall that forgets its connections and answers with resets does not end a transfer.
+func TestNetworkReset(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 40, netlab.Config{Relay: true, Shape: netlab.Shape{Rate: 200e6}})
+	link := s.lab.Link(0, 1)
+	sender, receiver := s.transfer(nil, func() {
+		s.moved(12 << 20)
+		link.Forget(netlab.Reset)
+	})
+	if sender.code() != 0 || receiver.code() != 0 {
+		t.Errorf("sender %d: %s; receiver %d: %s", sender.code(), sender.errs.String(), receiver.code(), receiver.errs.String())
+	}
+	if n := link.CountFrom(s.lab.Host(0)).Filtered; n == 0 {
+		t.Error("no connection was reset")
+	}
+	sameFiles(t, s.src, s.dst)
 }

@@ -205,7 +205,7 @@ func (w *writer) flushZero(last bool) error {
 	off, n := w.zeroAt, w.zeroN
 	w.zeroN = 0
 	w.e.mu.Lock()
-	clean := w.e.used.clean(off, n)
+	clean := w.e.used.clean(off, n) && (w.sparse || !w.e.bare)
 	w.e.mu.Unlock()
 	if clean {
 		return nil

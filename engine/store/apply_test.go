@@ -77,9 +77,9 @@ func TestHoles(t *testing.T) {
 		{"undo, sparse at the donor, zeroes over data", lying, full, half, 2 << 20},
 		{"undo, zeroes over data", undo, full, half, 2 << 20},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		check := func(t *testing.T, dir string) {
 			c.it.data = c.now
-			r, s := one(t, t.TempDir(), c.it, c.old)
+			r, s := one(t, dir, c.it, c.old)
 			for off := 0; off < size; off += block.Unit {
 				p := c.now[off : off+block.Unit]
 				runs := block.SplitZero(nil, p, block.LeafPage)
@@ -97,7 +97,9 @@ func TestHoles(t *testing.T) {
 			if got := blocks(t, name); got < c.blocks-64<<10 || got > c.blocks+64<<10 {
 				t.Errorf("occupies %d KiB, want about %d", got>>10, c.blocks>>10)
 			}
-		})
+		}
+		t.Run(c.name, func(t *testing.T) { check(t, t.TempDir()) })
+		t.Run(c.name+", in memory", func(t *testing.T) { check(t, memDir(t)) })
 	}
 }
 
@@ -425,13 +427,26 @@ func TestRunsAreMerged(t *testing.T) {
 	if fmt.Sprint(g.log) != fmt.Sprint(want) {
 		t.Fatalf("operations %q, want %q", g.log, want)
 	}
-	// Zeroes where nothing was ever written cost nothing.
-	fresh := f("db/u.ibd", make([]byte, 3<<20))
-	_, err := s.Upsert(fresh.spec(2))
+	// Zeroes where nothing was ever written cost nothing, unless the donor has blocks there and tmpfs was not asked for any.
+	bare := f("db/v.ibd", make([]byte, 3<<20))
+	_, err := s.Upsert(bare.spec(2))
 	mustOK(t, err)
-	mustOK(t, s.Apply(2, 0, []block.Run{{Len: 1 << 20, Zero: true}}, nil))
 	g.log = nil
 	mustOK(t, s.Apply(2, 1<<20, []block.Run{{Len: 1 << 20, Zero: true}}, nil))
+	want = []string{"create db/v.ibd", "chmod db/v.ibd", "truncate db/v.ibd", "zero db/v.ibd", "write db/v.ibd"}
+	if !s.inMemory.Load() {
+		want = []string{"create db/v.ibd", "chmod db/v.ibd", "allocate db/v.ibd"}
+	}
+	if fmt.Sprint(g.log) != fmt.Sprint(want) {
+		t.Fatalf("operations %q, want %q", g.log, want)
+	}
+	fresh := f("db/u.ibd", make([]byte, 3<<20))
+	fresh.sparse = true
+	_, err = s.Upsert(fresh.spec(3))
+	mustOK(t, err)
+	mustOK(t, s.Apply(3, 0, []block.Run{{Len: 1 << 20, Zero: true}}, nil))
+	g.log = nil
+	mustOK(t, s.Apply(3, 1<<20, []block.Run{{Len: 1 << 20, Zero: true}}, nil))
 	if len(g.log) != 0 {
 		t.Fatalf("operations %q for known zeroes", g.log)
 	}

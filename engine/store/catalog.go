@@ -49,6 +49,7 @@ type entry struct {
 	live    bool   // in the catalog
 	onDisk  bool   // the file or directory exists
 	holes   bool   // must be allocated but may not be
+	bare    bool   // was made longer without blocks where the donor has some
 	dirty   bool   // changed by us and not fsynced
 	size    int64  // length on disk
 	mode    uint32 // permission bits on disk
@@ -232,7 +233,7 @@ func (s *Store) claim(spec Spec, class tree.Class) (*entry, error) {
 	if e.keystone() {
 		e.name += tree.PartSuffix
 	}
-	e.onDisk, e.size, e.mode, e.dirty, e.holes = found, b.size, b.mode, false, false
+	e.onDisk, e.size, e.mode, e.dirty, e.holes, e.bare = found, b.size, b.mode, false, false, false
 	if found && !spec.Dir {
 		e.used.mark(0, b.size)
 		e.holes = class.Props().Allocate && b.allocated < b.size

@@ -239,7 +239,7 @@ func (s *Store) createEntry(e *entry) (*os.File, error) {
 		_ = f.Close()
 		return nil, s.ioError(opChmod, r, name, err)
 	}
-	e.onDisk, e.size, e.mode, e.used, e.dirty = true, 0, mode, nil, true
+	e.onDisk, e.size, e.mode, e.used, e.dirty, e.bare = true, 0, mode, nil, true, false
 	return f, nil
 }
 

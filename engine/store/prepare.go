@@ -138,12 +138,15 @@ func (s *Store) watchFilesystems(t *tree.Tree) error {
 		}
 		watched[st.Dev] = true
 	}
+	memory := len(t.Devs) > 0
 	for dev, info := range t.Devs {
+		memory = memory && info.Type == unix.TMPFS_MAGIC
 		if !watched[dev] || !slices.Contains(reportsErrors, info.Type) {
 			all = true
 		}
 	}
 	s.fsyncAll.Store(all)
+	s.inMemory.Store(memory)
 	return nil
 }
 

@@ -11,7 +11,8 @@ import (
 )
 
 // preallocate is the size from which a new file without holes gets its space in one
-// piece: it costs one call and saves the allocator many.
+// piece: it costs one call and saves the allocator many. On tmpfs there is no allocator
+// to help, and the call would fill every page with zeroes before the data comes.
 const preallocate = block.Unit
 
 // unsupported reports that a file system does not know an operation, in the several
@@ -28,7 +29,7 @@ func (s *Store) resize(e *entry, f *os.File) error {
 	must := e.class.Props().Allocate
 	e.dirty = true
 	switch {
-	case from < to && (must || !e.spec.Sparse && to-from >= preallocate):
+	case from < to && (must || !e.spec.Sparse && to-from >= preallocate && !s.inMemory.Load()):
 		err := s.fallocate(at, f, opAllocate, 0, from, to-from)
 		if unsupported(err) {
 			err = s.truncate(at, f, to)
@@ -43,6 +44,7 @@ func (s *Store) resize(e *entry, f *os.File) error {
 		if err := s.truncate(at, f, to); err != nil {
 			return s.ioError(opTruncate, at.role, at.name, fmt.Errorf("to %d bytes: %w", to, err))
 		}
+		e.bare = e.bare || from < to && !e.spec.Sparse && s.inMemory.Load()
 	}
 	e.size = to
 	return nil

@@ -92,6 +92,8 @@ type Store struct {
 	syncfds []*os.File
 	// fsyncAll is set when some file system does not report errors that way.
 	fsyncAll atomic.Bool
+	// inMemory is set when everything lies on tmpfs.
+	inMemory atomic.Bool
 	marked   bool // marker and journal exist
 	touched  bool // they were about to exist once: see Touched
 

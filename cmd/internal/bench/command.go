@@ -134,25 +134,13 @@ func (o *options) run(cmd *cobra.Command, program string) error {
 			return err
 		}
 	} else if err := o.race(cmd, rep, self, picked, in); err != nil {
-		return err
+		return errors.Join(err, o.output(cmd, rep))
 	}
 	if rep.Locks, err = locks(rep.Locks, o.locks); err != nil {
 		return err
 	}
-	if o.results != "" {
-		if err := rep.Write(o.results); err != nil {
-			return err
-		}
-	}
-	if o.html != "" {
-		if err := report.HTML(o.html, rep); err != nil {
-			return err
-		}
-	}
-	if o.results != "-" {
-		if err := report.Table(cmd.OutOrStdout(), rep); err != nil {
-			return err
-		}
+	if err := o.output(cmd, rep); err != nil {
+		return err
 	}
 	if o.gateWrite != "" {
 		if err := writeGate(rep, o.gateWrite); err != nil {
@@ -165,7 +153,25 @@ func (o *options) run(cmd *cobra.Command, program string) error {
 	return nil
 }
 
-// race runs all scenes. What is done when it is interrupted is lost.
+// output writes the report in every form that was asked for.
+func (o *options) output(cmd *cobra.Command, rep *result.Report) error {
+	if o.results != "" {
+		if err := rep.Write(o.results); err != nil {
+			return err
+		}
+	}
+	if o.html != "" {
+		if err := report.HTML(o.html, rep); err != nil {
+			return err
+		}
+	}
+	if o.results != "-" {
+		return report.Table(cmd.OutOrStdout(), rep)
+	}
+	return nil
+}
+
+// race runs all scenes. What is done when it is interrupted, or fails, is in rep.
 func (o *options) race(cmd *cobra.Command, rep *result.Report, self string, picked []scene, in []*peer.Contestant) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -205,10 +211,12 @@ func (o *options) race(cmd *cobra.Command, rep *result.Report, self string, pick
 			}
 			done, err := r.scene(ctx, s, with, p)
 			r.o = o
+			if len(done.Results) > 0 {
+				rep.Scenes = append(rep.Scenes, done)
+			}
 			if err != nil {
 				return fmt.Errorf("scene %s: %w", s.name, err)
 			}
-			rep.Scenes = append(rep.Scenes, done)
 		}
 	}
 	return failures(rep)

@@ -85,7 +85,13 @@ func (r *runner) field(s *scene, o *options) []*racer {
 func (r *runner) scene(ctx context.Context, s *scene, o *options, param float64) (out result.Scene, err error) {
 	out = result.Scene{Name: s.name, Title: s.title, Param: param, Unit: s.unit, Fresh: s.fresh}
 	source, target := filepath.Join(r.dir, "source"), filepath.Join(r.dir, "target")
-	defer func() { err = errors.Join(err, os.RemoveAll(source), os.RemoveAll(target)) }()
+	var field []*racer
+	defer func() {
+		for _, by := range field { // those of an interrupted scene too
+			out.Results = append(out.Results, by.result)
+		}
+		err = errors.Join(err, os.RemoveAll(source), os.RemoveAll(target))
+	}()
 	d, err := datadir.Make(ctx, source, s.data(o))
 	if err != nil {
 		return out, err
@@ -104,7 +110,7 @@ func (r *runner) scene(ctx context.Context, s *scene, o *options, param float64)
 			rounds = defaultRounds
 		}
 	}
-	field := r.field(s, o)
+	field = r.field(s, o)
 	if !s.fresh && !s.own {
 		// One old copy serves all: after every run it is exact again.
 		if err := ceiling.Files(ctx, source, target, 2); err != nil {
@@ -136,9 +142,6 @@ func (r *runner) scene(ctx context.Context, s *scene, o *options, param float64)
 			r.say("  round %d  %-16s %7.3f s  %6.0f MB/s  %5.2f CPU-s/GB (own %.2f)", round+1, by.result.Name, run.Wall,
 				float64(out.Source.Bytes)/1e6/run.Wall, run.Machine/(float64(out.Source.Bytes)/1e9), run.Own/(float64(out.Source.Bytes)/1e9))
 		}
-	}
-	for _, by := range field {
-		out.Results = append(out.Results, by.result)
 	}
 	return out, nil
 }

@@ -159,3 +159,50 @@ func TestCutOff(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// TestTransports: the ticket tells the sender how to come, the two may contradict each other, and without encryption there is no QUIC.
+func TestTransports(t *testing.T) {
+	src := t.TempDir()
+	left := mariadb(t, src)
+	plain := filepath.Join(t.TempDir(), "my.cnf")
+	if err := os.WriteFile(plain, []byte("[sst]\nssl-mode=DISABLED\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name          string
+		receive, send []string
+		part          string // of the ticket
+		says          string // by both ends
+		code          int
+	}{
+		{"quic", []string{"--transport", "quic"}, nil, "/quic/", "over QUIC", 0},
+		{"auto", []string{"--transport", "auto"}, nil, "/auto/", "over TCP", 0},
+		{"auto and QUIC", []string{"--transport", "auto"}, []string{"--transport", "quic"}, "/auto/", "over QUIC", 0},
+		{"quic and tls", []string{"--transport", "quic"}, []string{"--transport", "tls"}, "/quic/", "the receiver takes QUIC only", exitRefused},
+		{"auto, not encrypted", []string{"--transport", "auto", "--defaults-file", plain}, []string{"--defaults-file", plain}, "/plain/", "over TCP", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dst := filepath.Join(t.TempDir(), "dst")
+			r := receive(t, t.Context(), append([]string{"-v", "--listen", "127.0.0.1:0", dst}, c.receive...)...)
+			if !strings.Contains(r.ticket, c.part) || strings.Contains(r.ticket, "/plain/") && strings.Contains(r.ticket, "/auto/") {
+				t.Errorf("ticket %s lacks %s", r.ticket, c.part)
+			}
+			code, _, errs := trireme(t.Context(), append([]string{"send", "-v", src, r.ticket}, c.send...)...)
+			if code != c.code || !strings.Contains(errs, c.says) {
+				t.Errorf("exit code %d: %s", code, errs)
+			}
+			r.end(t, c.code)
+			if !strings.Contains(r.errs.String(), c.says) {
+				t.Errorf("the receiver does not say %q: %s", c.says, r.errs.String())
+			}
+			if code == 0 {
+				for _, d := range compare(list(t, src), list(t, dst), left) {
+					t.Error(d)
+				}
+			}
+		})
+	}
+	if code, _, errs := trireme(t.Context(), "receive", "--transport", "quic", "--defaults-file", plain, filepath.Join(t.TempDir(), "dst")); code != cli.ExitUsage || !strings.Contains(errs, "QUIC always encrypts") {
+		t.Errorf("QUIC, not encrypted: %d %s", code, errs)
+	}
+}

@@ -157,7 +157,7 @@ func (o *receiveOptions) open(t *transfer, set *settings.Settings, host, port st
 		}
 	}
 	tk := ticket{
-		Ticket:  wire.Ticket{Host: name, Version: int(ch.MaxVersion), Plain: ch.Plain, Transport: ch.Transport, Nonce: wire.NewNonce()},
+		Ticket:  wire.Ticket{Host: name, Version: int(ch.MaxVersion), Plain: ch.Plain, Nonce: wire.NewNonce()},
 		expires: time.Now().Add(o.expires).Truncate(time.Second).Add(time.Second), capabilities: []string{capPin},
 	}
 	if !ch.Plain {
@@ -177,7 +177,7 @@ func (o *receiveOptions) open(t *transfer, set *settings.Settings, host, port st
 		return nil, ticket{}, coded(exitNetwork, fmt.Errorf("%w; choose another port with --listen", err))
 	}
 	at := ln.Ticket(name)
-	tk.Host, tk.Port = at.Host, at.Port
+	tk.Host, tk.Port, tk.Transport = at.Host, at.Port, at.Transport
 	if public != 0 {
 		tk.Port = public
 	}

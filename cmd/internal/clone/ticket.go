@@ -20,8 +20,8 @@ import (
 // The parts before EXPIRY are those of wire.Ticket. EXPIRY is in seconds since 1970, and CAPABILITIES are words with dots between them. A word that
 // a sender does not know asks for nothing it must do.
 //
-// NONCE is not what the ends prove to each other: that is made of NONCE and of all other parts but the address (see bound), so that whoever
-// changes one of them is a stranger. The address may be another one, for a way through a tunnel.
+// NONCE is not what the ends prove to each other: that is made of NONCE and of all other parts but the address and TRANSPORT (see bound), so
+// that whoever changes one of them is a stranger. The address may be another one, for a way through a tunnel.
 type ticket struct {
 	wire.Ticket
 	expires      time.Time // with whole seconds
@@ -43,13 +43,14 @@ func (t ticket) String() string {
 const boundLabel = "trireme ticket by hand\x00"
 
 // bound is the ticket for package wire: its nonce is the first 16 bytes of HMAC-SHA-256, under NONCE, of boundLabel and of the ticket's text
-// from the first slash on without NONCE.
+// from the first slash on without NONCE and TRANSPORT.
 func (t ticket) bound() wire.Ticket {
+	w := t.Ticket
+	t.Transport = 0 // like the address
 	_, text, _ := strings.Cut(t.String(), "/")
 	parts := strings.Split(text, "/")
 	m := hmac.New(sha256.New, t.Nonce[:])
 	m.Write([]byte(boundLabel + strings.Join(slices.Delete(parts, 3, 4), "/")))
-	w := t.Ticket
 	copy(w.Nonce[:], m.Sum(nil))
 	return w
 }

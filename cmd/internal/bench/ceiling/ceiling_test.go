@@ -14,7 +14,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestExact: what does little must at least copy.
 func TestExact(t *testing.T) {
-	d, err := datadir.Make(t.Context(), filepath.Join(t.TempDir(), "d"), datadir.Config{Size: 40<<20 + 1234, Tables: 3, Small: 40, SmallSize: 777})
+	d, err := datadir.Make(t.Context(), filepath.Join(t.TempDir(), "d"), datadir.Config{Size: 5<<20 + 1234, Tables: 3, Small: 40, SmallSize: 777})
 	if err != nil {
 		t.Fatal(err)
 	}
