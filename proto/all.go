@@ -20,6 +20,7 @@ func (d *donor) allUnderLock(first diff, t *tree.Tree) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
+	d.hurry()
 	if err := d.lockedPasses(t); err != nil {
 		return Summary{}, err
 	}

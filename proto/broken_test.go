@@ -34,6 +34,7 @@ type breaker struct {
 	mute    int  // connections before this one swallow what they are given
 	dead    bool // nothing passes, and new connections are closed at once
 	stopped bool
+	turned  atomic.Int64 // connections that were closed at once
 }
 
 func newBreaker(t testing.TB, port int, every int64, each int) *breaker {
@@ -57,6 +58,7 @@ func (b *breaker) accept() {
 		dead := b.dead
 		b.mu.Unlock()
 		if dead {
+			b.turned.Add(1)
 			c.Close()
 			continue
 		}
@@ -270,12 +272,53 @@ func TestOutageUnderLock(t *testing.T) {
 		})
 	}
 	defer func() { testOnlyBeforeRound = rounds }()
+	r.donor = func(d *DonorConfig) {
+		d.Keyring = func() ([]byte, string, error) {
+			time.Sleep(100 * time.Millisecond) // the links that were lost a little later are overdue, and the lock is held still
+			return nil, "", nil
+		}
+	}
 	sum, _ := r.mustRun()
 	if locks != 2 || unlocks != 2 || sum.State != "here:2" {
 		t.Errorf("%d locks, %d unlocks, state %q", locks, unlocks, sum.State)
 	}
 	if !strings.Contains(r.said[0].String(), "under the lock: connection lost") || !strings.Contains(r.said[0].String(), "making another live pass") {
 		t.Errorf("the donor said:\n%s", r.said[0].String())
+	}
+}
+
+// TestOutageWhileWaitingForLock: the same when the connections are lost while the server takes its time to lock, so that the outage has
+// lasted too long when the lock is there.
+func TestOutageWhileWaitingForLock(t *testing.T) {
+	impatient(t)
+	r := newBrokenRig(t, 20*time.Second)
+	locks, unlocks := 0, 0
+	r.lock = lockFunc{func(ctx context.Context) (string, error) {
+		if locks++; locks == 1 {
+			r.net.fall(true)
+			for r.net.turned.Load() < 8 && ctx.Err() == nil { // with the pauses between them that is about a second
+				time.Sleep(10 * time.Millisecond)
+			}
+		}
+		return fmt.Sprintf("here:%d", locks), nil
+	}, func() error {
+		if unlocks++; unlocks == 1 {
+			r.net.fall(false)
+		}
+		return nil
+	}}
+	r.donor = func(d *DonorConfig) {
+		note := d.Note
+		d.Note = func(format string, args ...any) {
+			note(format, args...)
+			if strings.HasPrefix(format, "locked after") {
+				time.Sleep(50 * time.Millisecond) // for a limit that holds before anybody could heed it
+			}
+		}
+	}
+	sum, _ := r.mustRun()
+	if locks != 2 || unlocks != 2 || sum.State != "here:2" {
+		t.Errorf("%d locks, %d unlocks, state %q", locks, unlocks, sum.State)
 	}
 }
 

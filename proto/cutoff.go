@@ -41,7 +41,9 @@ func (c *cutoff) isPast() bool {
 	}
 }
 
-// openCutoff gives the present window one, and returns what takes it away again.
+// openCutoff gives the present window one, and returns what is to be done when nothing
+// heeds it any more. It stays until the server is let go: with one connection others are
+// lost, and each is overdue by itself.
 func (d *donor) openCutoff(w *window) func() {
 	c := &cutoff{ch: make(chan struct{})}
 	d.setCutoff(c)
@@ -54,7 +56,6 @@ func (d *donor) openCutoff(w *window) func() {
 	}
 	return func() {
 		stop()
-		d.setCutoff(nil)
 		if c.isPast() {
 			d.cutoffReason = c.why
 		}

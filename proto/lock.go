@@ -47,9 +47,16 @@ func (d *donor) relock(w *window) error {
 	}
 	w.state, w.wait = state, time.Since(w.asked)
 	d.holding.Store(true)
-	d.s.hush(true)
 	d.c.Note("locked after %.3f s at %s", w.wait.Seconds(), state)
 	return nil
+}
+
+// hurry makes the links as impatient as a held lock demands (R-LOCK-7). An outage may
+// have lasted too long already: a window that can be given back has its cutoff by then.
+func (d *donor) hurry() {
+	if d.c.Locker != nil {
+		d.s.hush(true)
+	}
 }
 
 // letGo reads the keyring and releases the server.
@@ -62,6 +69,7 @@ func (d *donor) letGo(w *window) error {
 			return d.s.cause(Fail(CodeServer, err))
 		}
 		d.holding.Store(false)
+		d.setCutoff(nil)
 		d.s.hush(false)
 		d.yield(true)
 	}
@@ -129,6 +137,7 @@ func (d *donor) lock() (Summary, error) {
 			return Summary{}, err
 		}
 		if d.c.VerifyAll {
+			d.setCutoff(nil) // this window is kept
 			if err := d.readClones(w); err != nil {
 				return Summary{}, err
 			}
@@ -236,6 +245,7 @@ func (d *donor) underLock(w *window) error {
 	if w.tries < lockTries {
 		defer d.openCutoff(w)()
 	}
+	d.hurry()
 	d.p.enter(PhaseLocked)
 	slots := d.redoSlots()
 	w.lsn = d.known(slots.LSN)
