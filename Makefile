@@ -103,6 +103,7 @@ lint: ## go vet, gofmt and staticcheck, integration tests included
 race: ## unit tests under the race detector, in random order
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 10m ./...
 	$(GO) test -count=1 -run '^TestNoAllocations$$' ./wire # skips under the race detector
+	$(GO) test -shuffle=on ./proto # some of it skips under the race detector
 
 # By count, not by time: the cost is the same on every machine. The fuzz engine takes one target at a time.
 FUZZ = for pkg in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \

@@ -12,6 +12,7 @@ import (
 // (consistency 2.7). The tests are those of the locked state, with names that come and go, windows that overrun, leaks, and the donor
 // that is overwritten after the lock.
 func TestFileSystemsThatClone(t *testing.T) {
+	heavy(t)
 	defer func(n uint64) { modelSeeds = n }(modelSeeds)
 	modelSeeds = 1
 	for _, kind := range image.Kinds {

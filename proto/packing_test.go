@@ -57,6 +57,7 @@ func (n *notes) String() string {
 
 // TestCompress copies content that shrinks and content that does not with every pair of settings, as a first copy and as a delta.
 func TestCompress(t *testing.T) {
+	heavy(t)
 	for _, c := range []struct {
 		donor, joiner pack.Mode
 		packs         bool
@@ -106,6 +107,7 @@ func TestCompress(t *testing.T) {
 
 // TestFutile: tablespaces that the server compresses itself are not tried, nor are encrypted pages.
 func TestFutile(t *testing.T) {
+	heavy(t)
 	r := newRig(t)
 	page0 := func(flags uint32) []byte {
 		b := pages(4<<20, 4)

@@ -138,6 +138,7 @@ func TestFleet(t *testing.T) {
 // TestFleetOrder: joiners with different numbers of connections come to big files in the same order, so that a window that holds a part
 // of them is enough. The workers are played; the order is the donor's.
 func TestFleetOrder(t *testing.T) {
+	heavy(t)
 	synctest.Test(t, func(t *testing.T) {
 		const files, size = 6, 100 << 20
 		var ws []wish
@@ -185,6 +186,7 @@ func TestFleetOrder(t *testing.T) {
 
 // TestFleetBasis: a basis for several, from a datadir that is written.
 func TestFleetBasis(t *testing.T) {
+	heavy(t)
 	f := newFleet(t, 2, share.Config{})
 	f.run(func(_ int, c *DonorConfig) { c.Basis = true })
 	for i := range f.rigs {
@@ -203,6 +205,7 @@ func TestFleetBasis(t *testing.T) {
 
 // TestFleetSlow: a joiner behind a slow link falls out of step, ends last, and its copy is exact as well.
 func TestFleetSlow(t *testing.T) {
+	heavy(t)
 	f := newFleet(t, 3, share.Config{Window: 16 << 20, Patience: 20 * time.Millisecond})
 	var link *relay
 	f.run(func(i int, c *DonorConfig) {
