@@ -62,6 +62,10 @@ func (c *catalogue) update(t *tree.Tree, live, again bool) diff {
 			continue
 		case tree.Locked:
 			if live {
+				// One that an abandoned window has announced stays as it is until the next.
+				if id, known := c.index[key{e.Role, e.Path}]; known && !c.rows[id].gone {
+					seen[id] = true
+				}
 				continue
 			}
 		}

@@ -124,6 +124,9 @@ func (d *donor) lock() (Summary, error) {
 	}
 	for {
 		err := d.underLock(w)
+		if err == nil && d.c.VerifyAll && w.tries < lockTries && d.cutoff.isPast() {
+			err = errOverrun // unnoticed until now, and the long part is to come
+		}
 		if errors.Is(err, errOverrun) {
 			// Given back: what was read in this window counts for nothing, its
 			// coordinates least of all (R-LOCK-5). What was sent is remembered.
