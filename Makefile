@@ -89,7 +89,9 @@ demo: deps build ## a real cluster: node 2 joins through trireme over mutual TLS
 	@build/demo -bin build/trireme
 
 .PHONY: test
-test: deps build lint race fuzz-short integration ## everything that a change must pass
+test: deps build lint race ## everything that a change must pass
+	@# The integration tests wait more than they work: for nodes that come, go and time out.
+	@$(MAKE) --no-print-directory -j2 -Otarget fuzz-short integration
 
 .PHONY: lint
 lint: ## go vet, gofmt and staticcheck, integration tests included
