@@ -358,6 +358,53 @@ func TestOutageWhileAPassEndsUnderLock(t *testing.T) {
 	}
 }
 
+// TestOutageIsTold: while the path is gone, both ends say so once, with the limit. Trouble hears it where there is one, and of the return.
+func TestOutageIsTold(t *testing.T) {
+	was := patience.remark
+	defer func() { patience.remark = was }()
+	patience.remark = 0 // the next heartbeat tells
+	r := newBrokenRig(t, 20*time.Second)
+	var trouble notes
+	heard := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
+	listen := func(end int, add func(string, ...any)) func(string, ...any) {
+		return func(format string, args ...any) {
+			add(format, args...)
+			if strings.HasPrefix(format, "the connection is lost") {
+				close(heard[end])
+			}
+		}
+	}
+	r.donor = func(d *DonorConfig) {
+		d.Trouble, d.Streams = listen(0, trouble.add), 0
+		d.BeforeLock = func(ctx context.Context) error {
+			r.net.fall(true)
+			defer r.net.fall(false)
+			for _, c := range heard {
+				select {
+				case <-c:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			return nil
+		}
+	}
+	joiner := r.tweakJoiner
+	r.tweakJoiner = func(j *JoinerConfig) { joiner(j); j.Note = listen(1, j.Note) }
+	r.mustRun()
+	for end, said := range []string{trouble.String(), r.said[1].String()} {
+		if strings.Count(said, "the connection is lost") != 1 || !strings.Contains(said, "opening it again is tried for 20s at most (reconnect=20s, the test)") || !strings.Contains(said, "there again") {
+			t.Errorf("end %d said:\n%s", end, said)
+		}
+	}
+	if donor, joiner := r.progress[0].Snapshot().Streams, r.progress[1].Snapshot().Streams; joiner != donor {
+		t.Errorf("the donor counts %d data connections, the joiner %d", donor, joiner)
+	}
+	if quiet := r.said[0].String(); strings.Contains(quiet, "is lost") || strings.Contains(quiet, "there again") {
+		t.Errorf("Note heard what is for Trouble:\n%s", quiet)
+	}
+}
+
 // TestOutageTooLong: an outage beyond its limit ends the transfer at both ends, with the first cause and where the limit comes from. Under
 // a lock that cannot be given back the limit is short.
 func TestOutageTooLong(t *testing.T) {

@@ -72,6 +72,7 @@ func (d *donor) setCutoff(c *cutoff) {
 // given up too: most likely they are dead, and nothing would tell those who wait on them.
 func (d *donor) lost(link uint16, err error) {
 	if link == 0 {
+		d.s.away.begin(err)
 		d.s.kick(fmt.Errorf("the control connection was lost: %w", err))
 	}
 }

@@ -133,6 +133,9 @@ type DonorConfig struct {
 	// Note is told in one sentence what is about to happen. nil: nobody listens. It
 	// is called from one goroutine at a time and must not block.
 	Note func(format string, args ...any)
+	// Trouble is told in place of Note what somebody who watches must know: that the path
+	// to the other end is gone, and that it is there again. nil: Note.
+	Trouble func(format string, args ...any)
 }
 
 // Summary is what a transfer came to.
@@ -230,10 +233,7 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 	if c.Progress == nil {
 		c.Progress = new(Progress)
 	}
-	if c.Note == nil {
-		c.Note = func(string, ...any) {}
-	}
-	c.Note = oneAtATime(c.Note)
+	c.Note, c.Trouble = voices(c.Note, c.Trouble)
 	c.Facts = withTravel(c.Facts, c.Keyring != nil && c.Wire.ChecksPeer())
 	if c.Rounds <= 0 {
 		c.Rounds = 8
@@ -244,6 +244,7 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 	d.limit = newThrottle(c.RateLimit)
 	d.p.countWire(d.s.wireBytes, d.s.retransmitted)
 	d.s.beats = d.p.done.Load
+	d.s.away = &absence{limit: c.Reconnect, from: c.ReconnectFrom, tell: c.Trouble}
 	d.s.heard = d.p.remote.Store
 	d.s.queued = func(q msg.Queue) {
 		// The soft limit of Galera's own flow control is a quarter as well: what a
@@ -261,7 +262,7 @@ func (d *donor) converse() (Summary, error) {
 	control, err := wire.DialLink(d.s.ctx, d.c.Ticket, d.c.Wire, wire.LinkConfig{
 		Limits: controlLimits(d.c.Reconnect, false), From: d.c.ReconnectFrom,
 		OnLost: d.lost, OnOverdue: d.overdue,
-		OnReopened: func(r wire.Reopened) { d.s.noteReopened(r, d.c.Note) },
+		OnReopened: func(r wire.Reopened) { d.s.noteReopened(r, d.c.Note, d.c.Trouble) },
 	})
 	if err != nil {
 		return Summary{}, wireError(fmt.Sprintf("connect to the joiner at %s", d.c.Ticket.Host), err)

@@ -74,9 +74,10 @@ type JoinerConfig struct {
 	// Gentle leaves the processor to others of this machine that want it at the same time.
 	Gentle bool
 
-	// Progress and Note as in DonorConfig.
+	// Progress, Note and Trouble as in DonorConfig.
 	Progress *Progress
 	Note     func(format string, args ...any)
+	Trouble  func(format string, args ...any)
 }
 
 // Receive plays the joiner on an open listener, which stays the caller's. It
@@ -133,10 +134,7 @@ func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
 	if c.Progress == nil {
 		c.Progress = new(Progress)
 	}
-	if c.Note == nil {
-		c.Note = func(string, ...any) {}
-	}
-	c.Note = oneAtATime(c.Note)
+	c.Note, c.Trouble = voices(c.Note, c.Trouble)
 	if c.Streams <= 0 {
 		c.Streams = wire.MaxLinks
 	}
@@ -144,6 +142,7 @@ func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
 	j := &joiner{c: c, s: newSession(ctx, c.Reconnect), p: c.Progress}
 	j.p.countWire(j.s.wireBytes, j.s.retransmitted)
 	j.s.beats = j.p.done.Load
+	j.s.away = &absence{limit: c.Reconnect, from: c.ReconnectFrom, tell: c.Trouble}
 	j.s.heard = j.p.remote.Store
 	if c.Queue != nil {
 		j.s.queue = func() (msg.Queue, bool) {
@@ -230,7 +229,12 @@ func (j *joiner) accept(first chan<- *wire.Link) error {
 			}
 			j.links = wire.NewLinks(c, wire.LinkConfig{
 				Limits: controlLimits(j.c.Reconnect, false), From: j.c.ReconnectFrom,
-				OnReopened: func(r wire.Reopened) { j.s.noteReopened(r, j.c.Note) },
+				OnLost: func(link uint16, err error) {
+					if link == 0 {
+						j.s.away.begin(err)
+					}
+				},
+				OnReopened: func(r wire.Reopened) { j.s.noteReopened(r, j.c.Note, j.c.Trouble) },
 			})
 			first <- j.links.Control()
 			continue
@@ -257,6 +261,7 @@ func (j *joiner) take(c *wire.Conn) error {
 		return nil
 	}
 	j.s.own(l)
+	j.p.conns.Add(1)
 	return j.serve(l)
 }
 
@@ -338,7 +343,6 @@ func (j *joiner) prepare(peer msg.Hello, m msg.Mode) error {
 		return j.s.cause(Fail(CodeIO, fmt.Errorf("prepare the joiner's datadir: %w", err)))
 	}
 	j.links.Allow(j.agreed)
-	j.p.conns.Store(int32(j.agreed))
 	j.open.Store(true)
 	return j.s.tell(msg.TypeAccept, msg.Accept{Streams: uint16(j.agreed)})
 }

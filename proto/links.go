@@ -18,7 +18,10 @@ var patience = struct {
 	// suspectLocked is the same while the donor's server is locked, and outageLocked how
 	// long a lost connection may then take to come back: 5 s together (R-LOCK-7).
 	suspectLocked, outageLocked time.Duration
-}{20 * time.Second, 2500 * time.Millisecond, 2500 * time.Millisecond}
+	// remark is how long the path may be gone before somebody is told: shorter outages are
+	// told when they are over, in one line with what they cost.
+	remark time.Duration
+}{20 * time.Second, 2500 * time.Millisecond, 2500 * time.Millisecond, 2 * time.Second}
 
 const (
 	// Where a lost connection ends the transfer, silence is all there is to go by.
@@ -98,15 +101,17 @@ type reopened struct {
 const reopenedEvery = 5 * time.Second
 
 // noteReopened is a link's report that it works again.
-func (s *session) noteReopened(r wire.Reopened, note func(string, ...any)) {
+func (s *session) noteReopened(r wire.Reopened, note, trouble func(string, ...any)) {
 	what := "a data connection"
 	if r.Link == 0 {
 		what = "the control connection"
+		s.away.end()
 	}
 	if r.Cause == wire.ErrWornOut {
 		note("replaced %s whose key had protected as much as it may", what)
 		return
 	}
+	note = trouble
 	o := &s.reopened
 	o.mu.Lock()
 	if time.Since(o.said) < reopenedEvery {
@@ -117,15 +122,20 @@ func (s *session) noteReopened(r wire.Reopened, note func(string, ...any)) {
 	n := o.quiet
 	o.said, o.quiet = time.Now(), 0
 	o.mu.Unlock()
-	cause := r.Cause.Error()
-	if errors.Is(r.Cause, io.EOF) || errors.Is(r.Cause, io.ErrUnexpectedEOF) {
-		cause = "the other end or something in between closed it"
-	}
+	cause := lossText(r.Cause)
 	if n > 0 {
 		note("%s was lost (%s) and is there again after %.2f s; %d KiB are sent again; %d more times since the last such line", what, cause, r.Took.Seconds(), r.Resent>>10, n)
 		return
 	}
 	note("%s was lost (%s) and is there again after %.2f s; %d KiB are sent again", what, cause, r.Took.Seconds(), r.Resent>>10)
+}
+
+// lossText says how a connection was lost.
+func lossText(cause error) string {
+	if errors.Is(cause, io.EOF) || errors.Is(cause, io.ErrUnexpectedEOF) {
+		return "the other end or something in between closed it"
+	}
+	return cause.Error()
 }
 
 // linkStats sums up what the links did about losses.

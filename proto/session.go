@@ -62,6 +62,7 @@ type session struct {
 	links []*wire.Link // control too
 
 	reopened reopened
+	away     *absence // set before attach
 }
 
 // frame is one control message. The body belongs to the receiver.
@@ -248,6 +249,7 @@ func (s *session) beat() error {
 		case <-s.ctx.Done():
 			return nil
 		case <-t.C:
+			s.away.remark()
 			var n int64
 			if s.beats != nil {
 				n = s.beats()
@@ -361,12 +363,22 @@ func (s *session) part(err error) {
 	}
 }
 
-// oneAtATime keeps a Note's promise: those that watch links have things to say too.
-func oneAtATime(note func(string, ...any)) func(string, ...any) {
-	var mu sync.Mutex
-	return func(format string, args ...any) {
-		mu.Lock()
-		defer mu.Unlock()
-		note(format, args...)
+// voices gives Note and Trouble what zero values stand for, and keeps their promise of one
+// call at a time: those that watch links have things to say too.
+func voices(note, trouble func(string, ...any)) (func(string, ...any), func(string, ...any)) {
+	if note == nil {
+		note = func(string, ...any) {}
 	}
+	if trouble == nil {
+		trouble = note
+	}
+	var mu sync.Mutex
+	one := func(say func(string, ...any)) func(string, ...any) {
+		return func(format string, args ...any) {
+			mu.Lock()
+			defer mu.Unlock()
+			say(format, args...)
+		}
+	}
+	return one(note), one(trouble)
 }

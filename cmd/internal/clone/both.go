@@ -83,6 +83,9 @@ func (o *options) clone(t *transfer, srcDir, dstDir string) (err error) {
 	}
 	defer func() { err = errors.Join(err, tg.close()) }()
 	t.note("target %s: %s", dstDir, tg.story)
+	if odd := whose.doubt(ownerOf(srcDir)); odd != "" {
+		t.note("warning: %s", odd)
+	}
 	if o.dryRun {
 		return plan(t, src, tg)
 	}

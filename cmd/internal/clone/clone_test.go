@@ -274,6 +274,41 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// TestOwnerDoubts: a copy that root makes for nobody in particular would keep the server out. That is said before, for clone where
+// the source says otherwise, and nothing is said of an owner who was named or fits.
+func TestOwnerDoubts(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	src := t.TempDir()
+	mariadb(t, src)
+	if err := os.Chown(src, 12345, 54321); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		words []string
+		want  string
+	}{
+		{[]string{"clone", "--dry-run", src, t.TempDir()}, "will belong to root, who has the directory, and not to user 12345, as the source does; --owner"},
+		{[]string{"clone", "--dry-run", src, filepath.Join(t.TempDir(), "new")}, ""},
+		{[]string{"clone", "--dry-run", "--owner", "0:0", src, t.TempDir()}, ""},
+		{[]string{"receive", "--dry-run", t.TempDir()}, "will belong to root, and servers run as another user; --owner"},
+		{[]string{"receive", "--dry-run", "--owner", "0:0", t.TempDir()}, ""},
+	} {
+		errs := mustRun(t, c.words...)
+		if c.want == "" && strings.Contains(errs, "will belong") || !strings.Contains(errs, c.want) {
+			t.Errorf("%q: want %q: %s", c.words, c.want, errs)
+		}
+	}
+	dir := t.TempDir()
+	if err := os.Chown(dir, 12345, 54321); err != nil {
+		t.Fatal(err)
+	}
+	if errs := mustRun(t, "receive", "--dry-run", dir); strings.Contains(errs, "will belong") {
+		t.Error(errs)
+	}
+}
+
 // TestOwner: everything that was copied belongs to the user who was named, before a server could see it.
 func TestOwner(t *testing.T) {
 	src, dst := t.TempDir(), filepath.Join(t.TempDir(), "dst")

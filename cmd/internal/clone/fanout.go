@@ -45,6 +45,7 @@ func (o *options) fanOut(t *transfer, set *settings.Settings, src *source, legs 
 	for i, l := range legs {
 		c := o.toReceiver(t, set, src, l)
 		c.Note = func(format string, args ...any) { t.detail(l.name()+": "+format, args...) }
+		c.Trouble = func(format string, args ...any) { t.note(l.name()+": "+format, args...) }
 		c.Share = reading.Join(func() {
 			t.note("%s does not keep up with the other receivers; it gets what it still needs by a reading of its own", l.name())
 		})

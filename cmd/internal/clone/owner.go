@@ -20,10 +20,13 @@ type owner struct {
 	why      string // for people
 }
 
+// ownerFlag is why an owner counts that somebody named.
+const ownerFlag = "--owner"
+
 // parseOwner reads --owner: USER, USER:GROUP or numbers. A user without a group brings its own.
 func parseOwner(s string) (owner, error) {
 	name, group, hasGroup := strings.Cut(s, ":")
-	o := owner{set: true, why: "--owner"}
+	o := owner{set: true, why: ownerFlag}
 	u, err := user.Lookup(name)
 	if err != nil {
 		u, err = user.LookupId(name)
@@ -66,6 +69,28 @@ func (o owner) mayGive() error {
 		return nil
 	}
 	return fmt.Errorf("files can be given to user %d by root only, and this is user %d; run as root or as that user", o.uid, os.Geteuid())
+}
+
+// doubt says what is odd about an owner that nobody named, or nothing. source is the source's, where that is known: a
+// directory that root made to clone into would give the copy to root, and the server could not open it.
+func (o owner) doubt(source owner) string {
+	const advice = "--owner USER[:GROUP] names another"
+	switch {
+	case os.Geteuid() != 0 || o.why == ownerFlag:
+		return ""
+	case source.set && o.set && o.uid != source.uid:
+		return fmt.Sprintf("the copy will belong to %s, who has the directory, and not to %s, as the source does; %s", userName(o.uid), userName(source.uid), advice)
+	case !source.set && o.uid == 0:
+		return "the copy will belong to root, and servers run as another user; " + advice
+	}
+	return ""
+}
+
+func userName(uid int) string {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return u.Username
+	}
+	return fmt.Sprintf("user %d", uid)
 }
 
 // needed says whether anything has to be changed.

@@ -49,6 +49,7 @@ func Receive(program string) *cobra.Command {
 	}, func(t *transfer, _ *cobra.Command, args []string) error { return o.run(t, args[0]) })
 	o.common(cmd, "target")
 	o.target(cmd)
+	cmd.Flags().Lookup("dry-run").Usage = "check the target, change nothing, and wait for nobody"
 	o.certificates(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", ":"+strconv.Itoa(wire.DefaultPort), "HOST:PORT to listen on; no host: all addresses, port 0: any")
@@ -93,6 +94,9 @@ func (o *receiveOptions) run(t *transfer, dir string) (err error) {
 	}
 	defer func() { err = errors.Join(err, tg.close()) }()
 	t.note("target %s: %s", dir, tg.story)
+	if odd := whose.doubt(owner{}); odd != "" {
+		t.note("warning: %s", odd)
+	}
 	if o.dryRun {
 		t.note("a transfer could begin; nothing was changed")
 		return nil
@@ -116,7 +120,7 @@ func (o *receiveOptions) run(t *transfer, dir string) (err error) {
 			},
 			BeforeCommit: func(ctx context.Context) error { return whose.give(ctx, dirs) },
 			Software:     t.program, Node: t.node, Facts: facts(set, nil), Streams: max(set.Streams, set.MaxStreams),
-			Compress: ends.Compression(set), FirstContact: time.Until(tk.expires), Progress: &p, Note: t.detail,
+			Compress: ends.Compression(set), FirstContact: time.Until(tk.expires), Progress: &p, Note: t.detail, Trouble: t.note,
 			Reconnect: set.Reconnect, ReconnectFrom: set.ReconnectFrom,
 		})
 	})

@@ -72,7 +72,7 @@ func (t *Tracker) now(now time.Time) Status {
 		t.before.Phase, t.before.Done = f.Phase, f.Done
 	}
 	t.last = f
-	t.looked = t.looked || f.Streams > 0
+	t.looked = t.looked || f.Streams > 0 || moves(f.Phase)
 	t.meter.Add(now, f)
 	if f.Phase == proto.PhaseLive || f.Phase == proto.PhaseLocked {
 		t.saved = t.base + max(0, f.Done-(f.Sent-t.before.Sent)-(f.Holes-t.before.Holes))
