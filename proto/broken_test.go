@@ -458,7 +458,7 @@ func TestReopenedLines(t *testing.T) {
 		var said notes
 		s := newSession(t.Context(), time.Minute)
 		for range 100 {
-			s.noteReopened(wire.Reopened{Cause: io.EOF}, said.add)
+			s.noteReopened(wire.Reopened{Cause: io.EOF}, said.add, said.add)
 			time.Sleep(time.Second)
 		}
 		if n := strings.Count(said.String(), "the control connection was lost (the other end or something in between closed it)"); n != 20 {
