@@ -457,6 +457,7 @@ func TestReopenedLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var said notes
 		s := newSession(t.Context(), time.Minute)
+		s.away = &absence{tell: said.add}
 		for range 100 {
 			s.noteReopened(wire.Reopened{Cause: io.EOF}, said.add, said.add)
 			time.Sleep(time.Second)
