@@ -23,6 +23,7 @@ const (
 	exitOther     = 10  // the other end was stopped
 	exitInterrupt = 130 // stopped by SIGINT
 	exitTerminate = 143 // stopped by SIGTERM
+	exitHangup    = 129 // stopped by SIGHUP
 )
 
 // codedError is an error with its exit code.

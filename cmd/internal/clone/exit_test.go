@@ -54,7 +54,7 @@ func TestExitCodes(t *testing.T) {
 		}
 	}
 	for _, code := range []int{
-		cli.ExitOK, cli.ExitError, cli.ExitUsage, exitSource, exitTarget, exitSpace, exitNetwork, exitRefused, exitIO, exitTimeout, exitOther, exitInterrupt, exitTerminate,
+		cli.ExitOK, cli.ExitError, cli.ExitUsage, exitSource, exitTarget, exitSpace, exitNetwork, exitRefused, exitIO, exitTimeout, exitOther, exitInterrupt, exitTerminate, exitHangup,
 	} {
 		if !said[code] {
 			t.Errorf("README.md does not say what exit code %d means", code)

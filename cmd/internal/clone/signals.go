@@ -18,6 +18,11 @@ func interruptible(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	// Who listens to our notes may go; the copy goes on.
+	signal.Ignore(syscall.SIGPIPE)
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -28,10 +33,7 @@ func interruptible(ctx context.Context) (context.Context, func()) {
 				if code != 0 {
 					os.Exit(code)
 				}
-				code = exitInterrupt
-				if s == syscall.SIGTERM {
-					code = exitTerminate
-				}
+				code = map[os.Signal]int{syscall.SIGINT: exitInterrupt, syscall.SIGTERM: exitTerminate, syscall.SIGHUP: exitHangup}[s]
 				cancel(proto.Fail(proto.CodeCancelled, &codedError{code, fmt.Errorf("stopped by signal %v", s)}))
 			case <-done:
 				return
@@ -40,6 +42,7 @@ func interruptible(ctx context.Context) (context.Context, func()) {
 	})
 	return ctx, func() {
 		signal.Stop(signals)
+		signal.Reset(syscall.SIGPIPE)
 		close(done)
 		wg.Wait()
 		cancel(nil)

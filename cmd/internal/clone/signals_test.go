@@ -10,7 +10,7 @@ import (
 
 // TestTwice: the second signal ends a program that the first could not.
 func TestTwice(t *testing.T) {
-	for signal, code := range map[syscall.Signal]int{syscall.SIGINT: exitInterrupt, syscall.SIGTERM: exitTerminate} {
+	for signal, code := range map[syscall.Signal]int{syscall.SIGINT: exitInterrupt, syscall.SIGTERM: exitTerminate, syscall.SIGHUP: exitHangup} {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), hangs+"=1")
 		out, err := cmd.StdoutPipe()

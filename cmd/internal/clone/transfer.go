@@ -131,7 +131,7 @@ func (t *transfer) result(err error, p *proto.Progress) (string, error) {
 // goOn adds to the error of a transfer that was cut off how to go on. One that had not begun has used no ticket up.
 func (t *transfer) goOn(err error, p *proto.Progress) error {
 	switch exitCode(err) {
-	case exitNetwork, exitTimeout, exitOther, exitInterrupt, exitTerminate:
+	case exitNetwork, exitTimeout, exitOther, exitInterrupt, exitTerminate, exitHangup:
 	default:
 		return err
 	}
