@@ -128,6 +128,12 @@ func TestSlowLoris(t *testing.T) {
 
 // While hundreds of strangers come and hold on, the donor gets in.
 func TestFlood(t *testing.T) {
+	// A rate, not a wait: some thousand connections a second in all. The race detector makes handshakes ten times slower, and with them
+	// everything that comes to push the donor out of its seat before it has proved itself.
+	pause := time.Millisecond
+	if raceEnabled {
+		pause = 8 * time.Millisecond
+	}
 	for _, plain := range []bool{false, true} {
 		var seen strangers
 		c := config(t)
@@ -157,7 +163,7 @@ func TestFlood(t *testing.T) {
 						_ = open[0].Close()
 						open = open[1:]
 					}
-					time.Sleep(time.Millisecond) // a rate, not a wait: some thousand connections per second in all
+					time.Sleep(pause)
 				}
 				for _, conn := range open {
 					_ = conn.Close()
