@@ -14,15 +14,17 @@ func (w *worker) compare(j job) error {
 			w.segs = append(w.segs, msg.Segment{ID: it.id, Length: uint32(it.n), Offset: it.off})
 		}
 	}
-	if w.d.after != 0 && len(w.segs) > 0 {
-		if err := w.sift(); err != nil {
-			return err
-		}
-	}
 	if len(w.segs) == 0 {
 		return nil
 	}
-	if err := w.exchange(msg.Compare{Segments: w.segs}); err != nil {
+	if err := w.request(msg.TypeCompare, msg.Compare{Segments: w.segs}); err != nil {
+		return err
+	}
+	// Both ends hash now, at the same time.
+	if err := w.digest(); err != nil {
+		return err
+	}
+	if err := w.answer(msg.TypeGroups, len(w.groups)); err != nil {
 		return err
 	}
 	w.asked = w.asked[:0]
@@ -45,55 +47,10 @@ func (w *worker) compare(j job) error {
 	return w.differing()
 }
 
-// exchange asks for the joiner's group digests and makes our own meanwhile.
-func (w *worker) exchange(c msg.Compare) error {
-	if err := w.request(msg.TypeCompare, c); err != nil {
-		return err
-	}
-	// Both ends hash now, at the same time.
-	if err := w.digest(kindOf(c)); err != nil {
-		return err
-	}
-	return w.answer(msg.TypeGroups, len(w.groups))
-}
-
-func kindOf(c msg.Compare) block.Kind {
-	if c.Brisk {
-		return block.Brisk
-	}
-	return block.Exact
-}
-
-// sift reduces w.segs to what differs by brisk digests. After the lock nearly nothing
-// does, and what is asked there has been answered before: BLAKE3 over all data would
-// cost a join a third of its processor time.
-func (w *worker) sift() error {
-	if err := w.exchange(msg.Compare{Brisk: true, Segments: w.segs}); err != nil {
-		return err
-	}
-	left, g := w.left[:0], 0
-	for _, s := range w.segs {
-		for off, end := s.Offset, s.Offset+int64(s.Length); off < end; off, g = off+block.Unit, g+1 {
-			n := uint32(min(block.Unit, end-off))
-			if w.groups[g] == w.theirs[g] {
-				w.d.p.done.Add(int64(n))
-				continue
-			}
-			if last := len(left) - 1; last >= 0 && left[last].ID == s.ID && left[last].Offset+int64(left[last].Length) == off {
-				left[last].Length += n
-			} else {
-				left = append(left, msg.Segment{ID: s.ID, Length: n, Offset: off})
-			}
-		}
-	}
-	w.segs, w.left = left, w.segs
-	return nil
-}
-
 // digest hashes the own side of w.segs into groups, leaves and starts. What cannot
 // be read any more counts as zeroes: it differs, is found gone when it is sent, and
 // the next scan settles it.
-func (w *worker) digest(k block.Kind) error {
+func (w *worker) digest() error {
 	w.groups, w.leaves, w.starts = w.groups[:0], w.leaves[:0], w.starts[:0]
 	for _, s := range w.segs {
 		leaf := w.d.cat.rows[s.ID].Class.Props().Leaf
@@ -109,10 +66,7 @@ func (w *worker) digest(k block.Kind) error {
 			}
 			from := len(w.leaves)
 			w.starts = append(w.starts, from)
-			w.groups, w.leaves = w.hash.Digest(k, leaf, p, w.groups, w.leaves)
-			if k == block.Brisk {
-				continue // sift goes on with these
-			}
+			w.groups, w.leaves = w.hash.Digest(leaf, p, w.groups, w.leaves)
 			w.equal(s.ID, off, p, w.leaves[from:])
 			w.d.p.done.Add(int64(n))
 		}

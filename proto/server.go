@@ -28,7 +28,6 @@ type server struct {
 	groups []block.Digest
 	leaves []block.Digest
 	starts []int // where each group's leaves begin in leaves
-	brisk  bool  // the preceding Compare was
 	asked  []uint16
 	list   []block.Digest
 }
@@ -127,14 +126,12 @@ func (v *server) compare(body []byte) error {
 		return err
 	}
 	v.segs = c.Segments
-	kind := kindOf(c)
-	v.brisk = c.Brisk
 	v.groups, v.leaves, v.starts = v.groups[:0], v.leaves[:0], v.starts[:0]
 	for _, s := range v.segs {
 		for off, end := s.Offset, s.Offset+int64(s.Length); off < end; off += msg.GroupSize {
 			n := min(msg.GroupSize, end-off)
 			v.starts = append(v.starts, len(v.leaves))
-			v.groups, v.leaves, err = v.j.store.Digests(v.j.s.ctx, v.hash, kind, s.ID, off, n, v.groups, v.leaves, v.unit)
+			v.groups, v.leaves, err = v.j.store.Digests(v.j.s.ctx, v.hash, s.ID, off, n, v.groups, v.leaves, v.unit)
 			if err != nil {
 				return v.j.s.cause(Fail(CodeIO, fmt.Errorf("hash the joiner's copy: %w", err)))
 			}
@@ -151,9 +148,6 @@ func (v *server) compare(body []byte) error {
 
 // ask answers with the leaves of some groups of the preceding Compare.
 func (v *server) ask(body []byte) error {
-	if v.brisk {
-		return failf(CodeProtocol, "the donor asks for the leaves of brisk digests, which have none")
-	}
 	var err error
 	if v.asked, err = msg.ParseAsk(v.asked, body, len(v.groups)); err != nil {
 		return err

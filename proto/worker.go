@@ -30,7 +30,6 @@ type worker struct {
 	head  []byte
 
 	segs   []msg.Segment
-	left   []msg.Segment  // memory for the next segs
 	leaves []block.Digest // of the whole job, in order
 	starts []int          // where each group's leaves begin in leaves
 	groups []block.Digest

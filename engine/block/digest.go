@@ -8,39 +8,41 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-// Digest is BLAKE3 with a session key, cut to 128 bits. It is an alias so that
-// lists of digests pass between disk and message without a copy.
+// Digest is keyed BLAKE3 over the universal hash of the bytes, cut to 128 bits. It is an
+// alias so that lists of digests pass between disk and message without a copy.
 type Digest = [16]byte
 
 // Key is the secret of one session.
 type Key [32]byte
 
-// groupContext separates group keys from leaf keys: without it a leaf whose
-// content is a list of digests could stand for a group.
-const groupContext = "trireme 2025 group digest key"
-
-// briskContext separates the seed of brisk digests from both.
-const briskContext = "trireme 2026 brisk digest seed"
+// Contexts that make the keys of the parts of a digest from the session's. Without the second a leaf whose sums are a
+// list of digests could stand for a group.
+const (
+	sumsContext  = "trireme 2026 universal hash key"
+	groupContext = "trireme 2025 group digest key"
+)
 
 // Hasher computes leaf and group digests under one key. It is not safe for
 // concurrent use: every worker has its own.
 type Hasher struct {
+	sums  *nhKey
 	leaf  *blake3.Hasher
 	group *blake3.Hasher
-	brisk uint64 // seed of Brisk
+	// tail holds the end of a leaf that does not fill a stripe.
+	tail [nhChunk]byte
 	// sum receives whole outputs before they are cut; a local array would escape.
 	sum [32]byte
 	tmp []byte
 }
 
 // NewHasher returns a Hasher for the session key k. Leaves are hashed under k
-// itself, groups under BLAKE3 derive-key of k in a fixed context.
+// itself after a universal hash under what BLAKE3 derives from k in a context, groups under BLAKE3 derive-key of k in another.
 func NewHasher(k Key) *Hasher {
 	var g Key
 	blake3.DeriveKey(groupContext, k[:], g[:])
-	var seed [8]byte
-	blake3.DeriveKey(briskContext, k[:], seed[:])
-	return &Hasher{leaf: keyed(k), group: keyed(g), brisk: binary.BigEndian.Uint64(seed[:]), tmp: make([]byte, 0, MaxLeaves*len(Digest{})+8)}
+	var stream [4 * nhWords]byte
+	blake3.DeriveKey(sumsContext, k[:], stream[:])
+	return &Hasher{sums: newNHKey(stream[:]), leaf: keyed(k), group: keyed(g), tmp: make([]byte, 0, max(MaxLeaves*len(Digest{}), Unit/nhChunk*nhSums)+8)}
 }
 
 func keyed(k Key) *blake3.Hasher {
@@ -52,21 +54,43 @@ func keyed(k Key) *blake3.Hasher {
 }
 
 // Leaves appends the digest of every leaf of p to dst. p is a group or its
-// beginning; only its last leaf may be shorter than leaf bytes, and BLAKE3 binds
-// that length. An empty p has no leaves. p is not kept.
+// beginning; only its last leaf may be shorter than leaf bytes, and its digest
+// binds that length. An empty p has no leaves. p is not kept.
 func (h *Hasher) Leaves(dst []Digest, leaf int, p []byte) []Digest {
-	if leaf <= 0 {
+	if leaf <= 0 || leaf > Unit {
 		panic(fmt.Sprintf("block: internal error: leaf of %d bytes", leaf))
 	}
 	for len(p) > 0 {
 		n := min(leaf, len(p))
-		h.leaf.Reset()
-		h.leaf.Write(p[:n])
-		out := h.leaf.Sum(h.sum[:0])
-		dst = append(dst, Digest(out))
+		dst = append(dst, h.one(p[:n]))
 		p = p[n:]
 	}
 	return dst
+}
+
+// one is the digest of a leaf: BLAKE3 over the sums of its chunks in order, little-endian, then its length as a big-endian
+// uint64. Two leaves that differ have the same sums with a probability of 2^-128, so BLAKE3 need not see more of them than
+// a hundredth.
+func (h *Hasher) one(p []byte) Digest {
+	n := len(p)
+	h.tmp = h.tmp[:0]
+	var sums [nhPasses]uint64
+	for len(p) > 0 {
+		c := p[:min(len(p), nhChunk)]
+		p = p[len(c):]
+		if short := len(c) % nhStripe; short != 0 {
+			clear(h.tail[copy(h.tail[:], c):][:nhStripe-short])
+			c = h.tail[:len(c)+nhStripe-short]
+		}
+		nh(&sums, h.sums, c)
+		for _, s := range sums {
+			h.tmp = binary.LittleEndian.AppendUint64(h.tmp, s)
+		}
+	}
+	h.tmp = binary.BigEndian.AppendUint64(h.tmp, uint64(n))
+	h.leaf.Reset()
+	h.leaf.Write(h.tmp)
+	return Digest(h.leaf.Sum(h.sum[:0]))
 }
 
 // Group returns the digest over the leaf digests of one group that covers n bytes.
@@ -82,25 +106,8 @@ func (h *Hasher) Group(leaves []Digest, n int) Digest {
 	return Digest(h.group.Sum(h.sum[:0]))
 }
 
-// Kind says how a group is digested. The numbers travel.
-type Kind uint8
-
-const (
-	// Exact is BLAKE3 over leaves and groups. It decides what travels.
-	Exact Kind = 1
-	// Brisk is XXH3-128 over the group at once, big endian, with a seed made of the
-	// key, and has no leaves. It costs a tenth or less. Groups that differ by accident have
-	// different ones; against somebody who knows the key it proves nothing. It asks
-	// again what other rules have answered, and never decides that bytes need not travel.
-	Brisk Kind = 2
-)
-
-// Digest appends the digest of p, a group or its beginning, to groups, and with Exact
-// those of its leaves to leaves. p is not kept.
-func (h *Hasher) Digest(k Kind, leaf int, p []byte, groups, leaves []Digest) (g, l []Digest) {
-	if k == Brisk {
-		return append(groups, xxh3.Hash128Seed(p, h.brisk).Bytes()), leaves
-	}
+// Digest appends the digest of p, a group or its beginning, to groups, and those of its leaves to leaves. p is not kept.
+func (h *Hasher) Digest(leaf int, p []byte, groups, leaves []Digest) (g, l []Digest) {
 	first := len(leaves)
 	leaves = h.Leaves(leaves, leaf, p)
 	return append(groups, h.Group(leaves[first:], len(p))), leaves

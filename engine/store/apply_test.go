@@ -293,7 +293,7 @@ func TestConcurrentApply(t *testing.T) {
 				if err := s.Apply(uint32(j.id), int64(j.off), runs, payload(p, runs)); err != nil {
 					t.Error(err)
 				}
-				if _, _, err := s.Digests(ctx, h[w], block.Exact, uint32(j.id), 0, 100, nil, nil, buf); err != nil {
+				if _, _, err := s.Digests(ctx, h[w], uint32(j.id), 0, 100, nil, nil, buf); err != nil {
 					t.Error(err)
 				}
 				if n := countOpen(t, dir); n > 3 {
@@ -339,7 +339,7 @@ func TestUpsertWhileWriting(t *testing.T) {
 			if err := s.Apply(1, 0, runs, it.data[64<<10:]); err != nil {
 				t.Error(err)
 			}
-			_, _, _ = s.Digests(t.Context(), h, block.Exact, 1, 0, 1<<20, nil, nil, buf)
+			_, _, _ = s.Digests(t.Context(), h, 1, 0, 1<<20, nil, nil, buf)
 			if err := s.Apply(1, 1<<30, runs, it.data[64<<10:]); err == nil {
 				t.Error("a stretch behind the end was taken")
 			}
@@ -403,7 +403,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		h, buf := block.NewHasher(block.Key{}), make([]byte, block.Unit)
 		groups, leaves := make([]block.Digest, 0, 4), make([]block.Digest, 0, 4*block.MaxLeaves)
 		if n := testing.AllocsPerRun(3, func() {
-			if _, _, err := s.Digests(t.Context(), h, block.Exact, 1, 0, 4<<20, groups, leaves, buf); err != nil {
+			if _, _, err := s.Digests(t.Context(), h, 1, 0, 4<<20, groups, leaves, buf); err != nil {
 				t.Fatal(err)
 			}
 		}); n != 0 {
@@ -482,16 +482,12 @@ func BenchmarkDigests(b *testing.B) {
 	_, s := one(b, memDir(b), it, it.data)
 	h, buf := block.NewHasher(block.Key{}), make([]byte, block.Unit)
 	groups, leaves := make([]block.Digest, 0, 16), make([]block.Digest, 0, 16*block.MaxLeaves)
-	for name, k := range map[string]block.Kind{"exact": block.Exact, "brisk": block.Brisk} {
-		b.Run("kind="+name, func(b *testing.B) {
-			b.SetBytes(16 << 20)
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, _, err := s.Digests(b.Context(), h, k, 1, 0, 16<<20, groups, leaves, buf); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+	b.SetBytes(16 << 20)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := s.Digests(b.Context(), h, 1, 0, 16<<20, groups, leaves, buf); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -10,13 +10,13 @@ import (
 )
 
 // Digests hashes this node's own copy of a stretch of a file: it reads group after
-// group and appends their group digests of kind k to groups and the leaf digests of all
-// of them, in order, to leaves; block.Brisk has none of those. off is a multiple of block.Unit; the last group may be short.
+// group and appends their group digests to groups and the leaf digests of all
+// of them, in order, to leaves. off is a multiple of block.Unit; the last group may be short.
 // buf has room for block.Unit bytes and is scratch. Reading past what is there is an
 // error: the caller knows from Upsert how much that is. Safe for concurrent use, each
 // caller with its own Hasher; nothing is allocated when the slices have room. ctx is
 // looked at before each group.
-func (s *Store) Digests(ctx context.Context, h *block.Hasher, k block.Kind, id uint32, off, n int64, groups, leaves []block.Digest, buf []byte) ([]block.Digest, []block.Digest, error) {
+func (s *Store) Digests(ctx context.Context, h *block.Hasher, id uint32, off, n int64, groups, leaves []block.Digest, buf []byte) ([]block.Digest, []block.Digest, error) {
 	if len(buf) < block.Unit {
 		panic(fmt.Sprintf("store: internal error: buffer of %d bytes for groups of %d", len(buf), block.Unit))
 	}
@@ -49,7 +49,7 @@ func (s *Store) Digests(ctx context.Context, h *block.Hasher, k block.Kind, id u
 			}
 			return groups, leaves, s.ioError("read", at.role, at.name, fmt.Errorf("at %d: %w", off, bare(err)))
 		}
-		groups, leaves = h.Digest(k, leaf, p, groups, leaves)
+		groups, leaves = h.Digest(leaf, p, groups, leaves)
 		off, n = off+int64(len(p)), n-int64(len(p))
 	}
 	return groups, leaves, nil

@@ -216,7 +216,7 @@ func TestHostileApply(t *testing.T) {
 	}
 	h, buf := block.NewHasher(block.Key{}), make([]byte, block.Unit)
 	for _, c := range [][3]int64{{1, 0, 1}, {1, 5, 1}, {1, -block.Unit, 1}, {0, 0, 1}, {1, 0, 1<<63 - 1}, {1, 1 << 40, 1}} {
-		if _, _, err := s.Digests(t.Context(), h, block.Exact, uint32(c[0]), c[1], c[2], nil, nil, buf); err == nil {
+		if _, _, err := s.Digests(t.Context(), h, uint32(c[0]), c[1], c[2], nil, nil, buf); err == nil {
 			t.Errorf("digests of %v were given", c)
 		}
 	}
@@ -239,7 +239,7 @@ func TestForeignWriter(t *testing.T) {
 			mustOK(t, send(t.Context(), s, items))
 			mustOK(t, spoil(filepath.Join(r.layout.Data, "db/a.frm")))
 			h, buf := block.NewHasher(block.Key{}), make([]byte, block.Unit)
-			_, _, err := s.Digests(t.Context(), h, block.Exact, 1, 0, 100, nil, nil, buf)
+			_, _, err := s.Digests(t.Context(), h, 1, 0, 100, nil, nil, buf)
 			mustFail(t, err, "db/a.frm")
 			mustFail(t, s.EndPass(t.Context()), "db/a.frm")
 		})
@@ -250,7 +250,7 @@ func TestForeignWriter(t *testing.T) {
 		mustOK(t, s.Apply(1, 0, []block.Run{{Len: 100}}, it.data))
 		mustOK(t, os.Truncate(onDisk(r, s), 3))
 		h, buf := block.NewHasher(block.Key{}), make([]byte, block.Unit)
-		_, _, err := s.Digests(t.Context(), h, block.Exact, 1, 0, 100, nil, nil, buf)
+		_, _, err := s.Digests(t.Context(), h, 1, 0, 100, nil, nil, buf)
 		mustFail(t, err, "became shorter", "db/t.ibd")
 	})
 }

@@ -155,7 +155,7 @@ func send(ctx context.Context, s *Store, items []item) error {
 		}
 		_, class := s.dirs.Classify(it.role, it.path, false)
 		leaf := class.Props().Leaf
-		groups, leaves, err := s.Digests(ctx, h, block.Exact, uint32(id), 0, have, nil, nil, buf)
+		groups, leaves, err := s.Digests(ctx, h, uint32(id), 0, have, nil, nil, buf)
 		if err != nil {
 			return err
 		}

@@ -28,32 +28,18 @@ func (s Segment) Groups() int { return (int(s.Length) + GroupSize - 1) / GroupSi
 
 // Compare asks for the group digests of some ranges.
 //
-//	u8  kind: 1 exact, 2 brisk
-//	u8  reserved
+//	u16 reserved
 //	u16 n, then n segments
 //
-// A donor has at most one Compare or Ask open on a connection. No Ask may follow a
-// brisk one, whose groups have no leaves.
-type Compare struct {
-	Brisk    bool
-	Segments []Segment
-}
-
-const (
-	compareExact = 1
-	compareBrisk = 2
-)
+// A donor has at most one Compare or Ask open on a connection.
+type Compare struct{ Segments []Segment }
 
 // Len is the length of the encoded message.
 func (c Compare) Len() int { return 4 + 16*len(c.Segments) }
 
 // Append adds the encoded message to b.
 func (c Compare) Append(b []byte) []byte {
-	kind := byte(compareExact)
-	if c.Brisk {
-		kind = compareBrisk
-	}
-	b = append(b, kind, 0)
+	b = append(b, 0, 0)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(c.Segments)))
 	for _, s := range c.Segments {
 		b = binary.BigEndian.AppendUint32(b, s.ID)
@@ -67,11 +53,7 @@ func (c Compare) Append(b []byte) []byte {
 // is reused.
 func ParseCompare(dst []Segment, body []byte) (Compare, error) {
 	r := reader{typ: TypeCompare, b: body}
-	kind := r.u8()
-	if r.err == nil && kind != compareExact && kind != compareBrisk {
-		r.fail("digests of kind %d", kind)
-	}
-	r.zero(1)
+	r.zero(2)
 	n := r.count("segments", MaxSegments, 16)
 	dst = dst[:0]
 	groups := 0
@@ -95,7 +77,7 @@ func ParseCompare(dst []Segment, body []byte) (Compare, error) {
 	if err := r.done(); err != nil {
 		return Compare{Segments: dst[:0]}, err
 	}
-	return Compare{Brisk: kind == compareBrisk, Segments: dst}, nil
+	return Compare{Segments: dst}, nil
 }
 
 // Ask names groups of the preceding Compare whose leaves are wanted, by their

@@ -87,7 +87,6 @@ func samples() []sample {
 		{"heartbeat", TypeHeartbeat, Heartbeat{Bytes: 99}, func(b []byte) (message, error) { m, err := ParseHeartbeat(b); return m, err }, 0},
 		{"queue", TypeQueue, Queue{Waiting: 1 << 33, Room: 5}, func(b []byte) (message, error) { m, err := ParseQueue(b); return m, err }, 0},
 		{"compare", TypeCompare, Compare{Segments: []Segment{{ID: 1, Length: 1, Offset: 0}, {ID: 2, Length: 3*GroupSize + 5, Offset: 7 * GroupSize}}}, compare, 0},
-		{"compare-brisk", TypeCompare, Compare{Brisk: true, Segments: []Segment{{ID: MaxID - 1, Length: GroupSize, Offset: 0}}}, compare, 0},
 		{"ask", TypeAsk, Ask{[]uint16{0, 3, 9}}, func(b []byte) (message, error) { g, err := ParseAsk(nil, b, 10); return Ask{g}, err }, 0},
 		{"groups", TypeGroups, Digests{[]Digest{digest(1), digest(9)}}, digests(TypeGroups, 2), 0},
 		{"leaves-none", TypeLeaves, Digests{[]Digest{}}, digests(TypeLeaves, 0), 0},
