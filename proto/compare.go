@@ -56,6 +56,13 @@ func (w *worker) digest() error {
 		leaf := w.d.cat.rows[s.ID].Class.Props().Leaf
 		for off, end := s.Offset, s.Offset+int64(s.Length); off < end; off += block.Unit {
 			n := int(min(int64(block.Unit), end-off))
+			from := len(w.leaves)
+			w.starts = append(w.starts, from)
+			if w.hole(s.ID, off, n) {
+				w.groups, w.leaves = w.hash.Zeroes(leaf, w.groups, w.leaves)
+				w.d.p.done.Add(int64(n))
+				continue
+			}
 			p, err := w.read(s.ID, w.unit[:n], off)
 			if err != nil {
 				return err
@@ -64,8 +71,6 @@ func (w *worker) digest() error {
 				clear(w.unit[len(p):n])
 				p = w.unit[:n]
 			}
-			from := len(w.leaves)
-			w.starts = append(w.starts, from)
 			w.groups, w.leaves = w.hash.Digest(leaf, p, w.groups, w.leaves)
 			w.equal(s.ID, off, p, w.leaves[from:])
 			w.d.p.done.Add(int64(n))

@@ -11,6 +11,7 @@ import (
 	"trireme/engine/gentle"
 	"trireme/engine/innodb"
 	"trireme/engine/share"
+	"trireme/engine/tree"
 	"trireme/proto/msg"
 	"trireme/wire"
 	"trireme/wire/pack"
@@ -152,6 +153,16 @@ func (w *worker) read(id uint32, p []byte, off int64) ([]byte, error) {
 	return p[:n], nil
 }
 
+// hole says whether a whole unit need not be read, because the file system knows it for a hole. Where somebody remembers what was
+// read, or reads it for others as well, everything is read.
+func (w *worker) hole(id uint32, off int64, n int) bool {
+	if n != block.Unit || !w.d.cat.rows[id].Sparse() || w.d.tracking || w.d.sharing {
+		return false
+	}
+	f, err := w.file(id)
+	return err == nil && f != nil && tree.Hole(f, off, int64(n))
+}
+
 // fetch reads from the file, or gets what was read for another joiner. Only the former counts as read.
 func (w *worker) fetch(id uint32, p []byte, off int64, readAt func([]byte, int64) (int, error)) (int, error) {
 	timed := func(p []byte, off int64) (int, error) {
@@ -203,8 +214,10 @@ func (w *worker) hold(n int) error {
 func (w *worker) sendRange(id uint32, off, n int64, counted bool) error {
 	for end := off + n; off < end; {
 		step := int(min(end-off, int64(block.Unit)-off%int64(block.Unit)))
-		p, err := w.read(id, w.unit[:step], off)
-		if err != nil {
+		p, err := w.unit[:step], error(nil)
+		if w.hole(id, off, step) {
+			clear(p)
+		} else if p, err = w.read(id, p, off); err != nil {
 			return err
 		}
 		if len(p) > 0 {

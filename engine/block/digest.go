@@ -25,9 +25,10 @@ const (
 // Hasher computes leaf and group digests under one key. It is not safe for
 // concurrent use: every worker has its own.
 type Hasher struct {
-	sums  *nhKey
-	leaf  *blake3.Hasher
-	group *blake3.Hasher
+	sums   *nhKey
+	leaf   *blake3.Hasher
+	group  *blake3.Hasher
+	zeroes []zeroUnit // digests of units of zeroes
 	// tail holds the end of a leaf that does not fill a stripe.
 	tail [nhChunk]byte
 	// sum receives whole outputs before they are cut; a local array would escape.
@@ -111,6 +112,25 @@ func (h *Hasher) Digest(leaf int, p []byte, groups, leaves []Digest) (g, l []Dig
 	first := len(leaves)
 	leaves = h.Leaves(leaves, leaf, p)
 	return append(groups, h.Group(leaves[first:], len(p))), leaves
+}
+
+// zeroUnit is what Digest gives for a unit of zeroes.
+type zeroUnit struct {
+	leaf   int
+	group  Digest
+	leaves []Digest
+}
+
+// Zeroes is Digest of a unit of zeroes, which is computed once for each size of leaves.
+func (h *Hasher) Zeroes(leaf int, groups, leaves []Digest) (g, l []Digest) {
+	for i := range h.zeroes {
+		if z := &h.zeroes[i]; z.leaf == leaf {
+			return append(groups, z.group), append(leaves, z.leaves...)
+		}
+	}
+	group, all := h.Digest(leaf, make([]byte, Unit), nil, nil)
+	h.zeroes = append(h.zeroes, zeroUnit{leaf: leaf, group: group[0], leaves: all})
+	return append(groups, group[0]), append(leaves, all...)
 }
 
 // Tag is a cheap 64-bit checksum of p (XXH3). It finds bytes that we ourselves

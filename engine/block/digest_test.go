@@ -134,6 +134,19 @@ func TestDigestSeparatesWhatDiffers(t *testing.T) {
 	}
 }
 
+func TestZeroesIsDigestOfZeroes(t *testing.T) {
+	h := NewHasher(Key{1})
+	for range 2 { // computed, and remembered
+		for _, leaf := range []int{LeafPage, LeafOther} {
+			g, l := h.Zeroes(leaf, nil, nil)
+			wantG, wantL := h.Digest(leaf, make([]byte, Unit), nil, nil)
+			if fmt.Sprint(g, l) != fmt.Sprint(wantG, wantL) {
+				t.Fatalf("leaves of %d bytes: other digests than those of zeroes", leaf)
+			}
+		}
+	}
+}
+
 func TestHotPathAllocatesNothing(t *testing.T) {
 	h := NewHasher(Key{9})
 	p := noise(3, Unit)

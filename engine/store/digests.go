@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"trireme/engine/block"
+	"trireme/engine/tree"
 )
 
 // Digests hashes this node's own copy of a stretch of a file: it reads group after
@@ -14,7 +15,7 @@ import (
 // of them, in order, to leaves. off is a multiple of block.Unit; the last group may be short.
 // buf has room for block.Unit bytes and is scratch. Reading past what is there is an
 // error: the caller knows from Upsert how much that is. Safe for concurrent use, each
-// caller with its own Hasher; nothing is allocated when the slices have room. ctx is
+// caller with its own Hasher; holes are not read; nothing is allocated when the slices have room. ctx is
 // looked at before each group.
 func (s *Store) Digests(ctx context.Context, h *block.Hasher, id uint32, off, n int64, groups, leaves []block.Digest, buf []byte) ([]block.Digest, []block.Digest, error) {
 	if len(buf) < block.Unit {
@@ -43,6 +44,11 @@ func (s *Store) Digests(ctx context.Context, h *block.Hasher, id uint32, off, n 
 			return groups, leaves, context.Cause(ctx)
 		}
 		p := buf[:min(n, block.Unit)]
+		if len(p) == block.Unit && tree.Hole(f, off, block.Unit) {
+			groups, leaves = h.Zeroes(leaf, groups, leaves)
+			off, n = off+block.Unit, n-block.Unit
+			continue
+		}
 		if _, err := f.ReadAt(p, off); err != nil {
 			if errors.Is(err, io.EOF) {
 				err = fmt.Errorf("it became shorter: %w", io.ErrUnexpectedEOF)

@@ -7,23 +7,24 @@ import (
 )
 
 type fsKind struct {
-	name                   string
-	trusted, punch, cloned bool
+	name                          string
+	trusted, punch, cloned, holes bool
 }
 
 // fsKinds are the file systems that are known by name. Trust in time stamps is given only where they were measured or
-// specified to move with every write (consistency 2.1, 2.3); network and overlay file systems have none.
+// specified to move with every write (consistency 2.1, 2.3); network and overlay file systems have none. Holes are
+// believed where the kernel looks at its page cache before it answers.
 var fsKinds = map[int64]fsKind{
-	unix.EXT4_SUPER_MAGIC:      {"ext4", true, true, false},
-	unix.XFS_SUPER_MAGIC:       {"xfs", true, true, true},
-	unix.BTRFS_SUPER_MAGIC:     {"btrfs", true, true, true},
-	0x2fc12fc1:                 {"zfs", true, true, false},
-	unix.TMPFS_MAGIC:           {"tmpfs", false, true, false},
-	unix.OVERLAYFS_SUPER_MAGIC: {"overlay", false, true, false},
-	unix.F2FS_SUPER_MAGIC:      {"f2fs", false, true, false},
-	unix.NFS_SUPER_MAGIC:       {"nfs", false, false, false},
-	unix.FUSE_SUPER_MAGIC:      {"fuse", false, false, false},
-	unix.RAMFS_MAGIC:           {"ramfs", false, false, false},
+	unix.EXT4_SUPER_MAGIC:      {"ext4", true, true, false, true},
+	unix.XFS_SUPER_MAGIC:       {"xfs", true, true, true, true},
+	unix.BTRFS_SUPER_MAGIC:     {"btrfs", true, true, true, true},
+	0x2fc12fc1:                 {"zfs", true, true, false, false},
+	unix.TMPFS_MAGIC:           {"tmpfs", false, true, false, true},
+	unix.OVERLAYFS_SUPER_MAGIC: {"overlay", false, true, false, false},
+	unix.F2FS_SUPER_MAGIC:      {"f2fs", false, true, false, false},
+	unix.NFS_SUPER_MAGIC:       {"nfs", false, false, false, false},
+	unix.FUSE_SUPER_MAGIC:      {"fuse", false, false, false, false},
+	unix.RAMFS_MAGIC:           {"ramfs", false, false, false, false},
 }
 
 // fsInfo asks for the file system behind fd.
