@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"trireme/wire/record"
 )
 
 // Peer is what is known about the other end of a connection.
@@ -26,7 +28,8 @@ type Peer struct {
 // Recv, that direction is useless.
 type Conn struct {
 	socket *socket
-	stream net.Conn // the tls.Conn, or the socket itself in plain mode and with QUIC
+	stream net.Conn     // the record.Conn, or the socket itself in plain mode and with QUIC
+	sealed *record.Conn // the same, when it does the gathering; else nil
 
 	records bool // TLS over TCP, whose records count: QUIC looks after its keys itself
 	kind    Kind
@@ -49,8 +52,14 @@ func newConn(s *socket, stream net.Conn, kind Kind, peer Peer, session [32]byte)
 	if records {
 		size = coalesceSize
 	}
-	s.widen(size)
-	return &Conn{socket: s, stream: stream, records: records, kind: kind, peer: peer, session: session, out: make([]byte, recordSize), keyRecords: spentRecords}
+	c := &Conn{socket: s, stream: stream, records: records, kind: kind, peer: peer, session: session, out: make([]byte, recordSize), keyRecords: spentRecords}
+	if r, ok := stream.(*record.Conn); ok && r.Own() {
+		r.Widen(coalesced)
+		c.sealed = r
+	} else {
+		s.widen(size)
+	}
+	return c
 }
 
 // FrameError says that a frame breaks a rule: too long, for the protocol or for the buffer, or with reserved bits set.
@@ -152,7 +161,11 @@ func (c *Conn) Flush() error {
 	if err := c.drain(); err != nil {
 		return err
 	}
-	if err := c.socket.flush(); err != nil {
+	flush := c.socket.flush
+	if c.sealed != nil {
+		flush = c.sealed.Flush
+	}
+	if err := flush(); err != nil {
 		return fmt.Errorf("send to %s: %w", c.peer.Remote, err)
 	}
 	return nil
@@ -180,14 +193,8 @@ type frameHeader struct {
 func (c *Conn) recvHeader(flags uint8) (frameHeader, error) {
 	h := c.header[:]
 	if _, err := io.ReadFull(c.stream, h); err != nil {
-		// crypto/tls says io.EOF both for a closing alert and for a stream that just stops. Only after the first has TCP not
-		// come to its end yet, or not been asked.
-		cut := c.records && c.socket.ended
-		if err == io.EOF && !cut {
+		if err == io.EOF { // with TLS only after the closing alert
 			return frameHeader{}, io.EOF
-		}
-		if err == io.EOF {
-			err = fmt.Errorf("the connection was cut off: %w", io.ErrUnexpectedEOF)
 		}
 		return frameHeader{}, fmt.Errorf("receive from %s: %w", c.peer.Remote, err)
 	}

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -22,7 +21,6 @@ type socket struct {
 
 	rbuf       []byte // nil before widen
 	rpos, rend int
-	ended      bool // TCP has come to its end; owned by the reader
 
 	written, read       atomic.Int64
 	again               atomic.Int64 // bytes sent again by TCP, as last seen
@@ -107,9 +105,6 @@ func (s *socket) receive(p []byte) (int, error) {
 	start := time.Now()
 	n, err := s.Conn.Read(p)
 	s.readTime.Add(int64(time.Since(start)))
-	if err == io.EOF {
-		s.ended = true
-	}
 	if n > 0 {
 		s.read.Add(int64(n))
 		s.started.Store(true)
