@@ -76,11 +76,16 @@ func (c *Conn) HandshakeContext(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make keys of records: %w", err)
 	}
+	c.take(out, in)
+	c.tls = nil // and what it knows of keys
+	return nil
+}
+
+// take makes the records ours.
+func (c *Conn) take(out, in half) {
 	c.out.half, c.out.to = out, c.Conn
 	c.in.half, c.in.from, c.in.client = in, c.Conn, c.client
 	c.in.alert = func(alert byte) { c.out.last(levelFatal, alert, net.ErrClosed) }
-	c.tls = nil // and what it knows of keys
-	return nil
 }
 
 // ConnectionState is that of tls.Conn at the end of the handshake.
