@@ -38,9 +38,10 @@ const (
 	// recordOverhead is what TLS adds to it.
 	recordOverhead = record.Overhead
 
-	// coalesceSize is the size of both buffers below TLS: 8 full records, so that a system call moves 128 KiB of data
-	// (performance 8, decision 3). crypto/tls alone makes one system call per record. BenchmarkPipe on 2 cores: one connection
-	// needs 0.74-0.92 CPU seconds per GB with it and 0.85-1.05 without; with four there is no difference. 256 KiB gave no more.
+	// coalesced is how many full records each of a connection's two buffers holds, so that a system call moves 128 KiB of data
+	// (performance 8, decision 3). coalesceSize is the same where crypto/tls protects records, which makes one system call for each:
+	// BenchmarkPipe on 2 cores: one connection needs 0.74-0.92 CPU seconds per GB with it and 0.85-1.05 without; with four there is no
+	// difference. 256 KiB gave no more.
 	coalesced    = 8
 	coalesceSize = coalesced * (recordSize + recordOverhead)
 

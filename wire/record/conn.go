@@ -85,7 +85,7 @@ func (c *Conn) HandshakeContext(ctx context.Context) error {
 func (c *Conn) take(out, in half) {
 	c.out.half, c.out.to = out, c.Conn
 	c.in.half, c.in.from, c.in.client = in, c.Conn, c.client
-	c.in.alert = func(alert byte) { c.out.last(levelFatal, alert, net.ErrClosed) }
+	c.in.alert = func(alert byte, why error) { c.out.last(levelFatal, alert, why) }
 }
 
 // ConnectionState is that of tls.Conn at the end of the handshake.

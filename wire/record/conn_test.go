@@ -47,9 +47,9 @@ func TestInterop(t *testing.T) {
 		pieces := []int{1, 100, MaxContent - 1, MaxContent, MaxContent + 1, 3*MaxContent + 7, 200_000}
 		for _, records := range []int{0, 1, 3, 8} { // 0: as it is
 			var wg sync.WaitGroup
-			for _, ends := range [][2]net.Conn{{e.client, e.server}, {e.server, e.client}} {
-				from, to := ends[0], ends[1]
-				flush := widen(from, records)
+			flushes := []func() error{widen(e.client, records), widen(e.server, records)}
+			for i, ends := range [][2]net.Conn{{e.client, e.server}, {e.server, e.client}} {
+				from, to, flush := ends[0], ends[1], flushes[i]
 				wg.Go(func() {
 					for i, at := 0, 0; at < len(content); i++ {
 						n := min(pieces[i%len(pieces)], len(content)-at)

@@ -16,11 +16,11 @@ type opener struct {
 	from    net.Conn
 	client  bool // this end is the client, which may be sent session tickets
 	buf     []byte
-	at, end int    // what has been read and not opened is buf[at:end]
-	plain   []byte // opened in place and not delivered; at or before buf[at]
-	useless int    // records in a row without content
-	err     error  // sticky; of a deadline it is not
-	alert   func(alert byte)
+	at, end int                         // what has been read and not opened is buf[at:end]
+	plain   []byte                      // opened in place and not delivered; at or before buf[at]
+	useless int                         // records in a row without content
+	err     error                       // sticky; of a deadline it is not
+	alert   func(alert byte, why error) // tells the other end, which ends the other direction as well
 }
 
 // errCut tells a stream that just stops from one that was closed.
@@ -197,6 +197,7 @@ func (o *opener) idle() error {
 
 // refuse tells the other end, and returns, why nothing more is read.
 func (o *opener) refuse(alert byte, text string) error {
-	o.alert(alert)
-	return fmt.Errorf("%s: %w", text, tls.AlertError(alert))
+	err := fmt.Errorf("%s: %w", text, tls.AlertError(alert))
+	o.alert(alert, err)
+	return err
 }

@@ -81,7 +81,7 @@ func (s *sealer) flush() {
 	s.n = 0
 }
 
-// last sends an alert and lets nothing follow. It does not wait for a write that is under way, nor long for the network.
+// last sends an alert and lets nothing follow: further calls fail with then. It does not wait for a write that is under way, nor long for the network.
 func (s *sealer) last(level, alert byte, then error) {
 	if !s.mu.TryLock() {
 		return
