@@ -92,6 +92,11 @@ var errDead = errors.New("the connection has carried as much as its TLS key allo
 func (c *Conn) Send(typ uint8, head, body []byte) error { return c.send(typ, 0, head, body) }
 
 func (c *Conn) send(typ, flags uint8, head, body []byte) error {
+	return c.frame(typ, flags, head, body, false)
+}
+
+// frame is send. own says that nobody else looks at body meanwhile, whose bytes may then be changed and put back.
+func (c *Conn) frame(typ, flags uint8, head, body []byte, own bool) error {
 	n := len(head) + len(body)
 	if n > MaxFrame {
 		panic(fmt.Sprintf("wire: internal error: frame of type %d with %d bytes, at most %d are allowed", typ, n, MaxFrame))
@@ -105,18 +110,18 @@ func (c *Conn) send(typ, flags uint8, head, body []byte) error {
 	b[0], b[1], b[2], b[3] = typ, flags, 0, 0
 	binary.BigEndian.PutUint32(b[4:], uint32(n))
 	c.outN += FrameHeader
-	if err := c.put(head); err != nil {
+	if err := c.put(head, false); err != nil {
 		return err
 	}
-	return c.put(body)
+	return c.put(body, own)
 }
 
 // put copies into the gathering buffer what does not fill a record, and writes the rest in place.
-func (c *Conn) put(p []byte) error {
+func (c *Conn) put(p []byte, own bool) error {
 	for len(p) > 0 {
 		if c.outN == 0 && len(p) >= recordSize {
 			whole := len(p) - len(p)%recordSize
-			if err := c.write(p[:whole]); err != nil {
+			if err := c.write(p[:whole], own); err != nil {
 				return err
 			}
 			p = p[whole:]
@@ -140,17 +145,23 @@ func (c *Conn) drain() error {
 	}
 	n := c.outN
 	c.outN = 0
-	return c.write(c.out[:n])
+	return c.write(c.out[:n], false)
 }
 
-func (c *Conn) write(p []byte) error {
+func (c *Conn) write(p []byte, own bool) error {
 	if c.records {
 		records := int64((len(p) + recordSize - 1) / recordSize)
 		if c.sentRecords.Add(records) > deadRecords {
 			return fmt.Errorf("send to %s: %w", c.peer.Remote, errDead)
 		}
 	}
-	if _, err := c.stream.Write(p); err != nil {
+	var err error
+	if own && c.sealed != nil {
+		_, err = c.sealed.WriteOwned(p)
+	} else {
+		_, err = c.stream.Write(p)
+	}
+	if err != nil {
 		return fmt.Errorf("send to %s: %w", c.peer.Remote, err)
 	}
 	return nil
@@ -161,11 +172,13 @@ func (c *Conn) Flush() error {
 	if err := c.drain(); err != nil {
 		return err
 	}
-	flush := c.socket.flush
+	var err error
 	if c.sealed != nil {
-		flush = c.sealed.Flush
+		err = c.sealed.Flush()
+	} else {
+		err = c.socket.flush()
 	}
-	if err := flush(); err != nil {
+	if err != nil {
 		return fmt.Errorf("send to %s: %w", c.peer.Remote, err)
 	}
 	return nil

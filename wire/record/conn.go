@@ -123,9 +123,15 @@ func (c *Conn) Read(p []byte) (int, error) {
 }
 
 // Write seals p. It may keep records until Flush, once Widen was called.
-func (c *Conn) Write(p []byte) (int, error) {
+func (c *Conn) Write(p []byte) (int, error) { return c.write(p, false) }
+
+// WriteOwned is Write for a slice that nobody else looks at meanwhile. It spares a copy: bytes of p are changed, and put back before it
+// returns.
+func (c *Conn) WriteOwned(p []byte) (int, error) { return c.write(p, true) }
+
+func (c *Conn) write(p []byte, own bool) (int, error) {
 	if c.Own() {
-		return c.out.Write(p)
+		return c.out.write(p, own)
 	}
 	return c.tls.Write(p)
 }

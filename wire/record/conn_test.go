@@ -43,17 +43,22 @@ func TestInterop(t *testing.T) {
 		if c, ok := e.client.(*Conn); ok && c.Own() == (os.Getenv(fipsEnv) != "") {
 			t.Fatalf("own is %v with GODEBUG=%s", c.Own(), os.Getenv("GODEBUG"))
 		}
-		content := pattern(1 << 20)
+		contents := [][]byte{pattern(1 << 20), pattern(1 << 20)} // one for each direction: a Write may own it
+		want := pattern(1 << 20)
 		pieces := []int{1, 100, MaxContent - 1, MaxContent, MaxContent + 1, 3*MaxContent + 7, 200_000}
 		for _, records := range []int{0, 1, 3, 8} { // 0: as it is
 			var wg sync.WaitGroup
 			flushes := []func() error{widen(e.client, records), widen(e.server, records)}
 			for i, ends := range [][2]net.Conn{{e.client, e.server}, {e.server, e.client}} {
-				from, to, flush := ends[0], ends[1], flushes[i]
+				from, to, flush, content := ends[0], ends[1], flushes[i], contents[i]
 				wg.Go(func() {
 					for i, at := 0, 0; at < len(content); i++ {
 						n := min(pieces[i%len(pieces)], len(content)-at)
-						if got, err := from.Write(content[at : at+n]); err != nil || got != n {
+						write := from.Write
+						if own, ok := from.(*Conn); ok && i%2 == 0 {
+							write = own.WriteOwned
+						}
+						if got, err := write(content[at : at+n]); err != nil || got != n {
 							t.Error(got, err)
 							return
 						}
@@ -64,7 +69,7 @@ func TestInterop(t *testing.T) {
 					}
 				})
 				wg.Go(func() {
-					got := make([]byte, len(content))
+					got := make([]byte, len(want))
 					for i, at := 0, 0; at < len(got); i++ {
 						n, err := io.ReadFull(to, got[at:min(at+pieces[(i+3)%len(pieces)], len(got))])
 						if err != nil {
@@ -73,12 +78,15 @@ func TestInterop(t *testing.T) {
 						}
 						at += n
 					}
-					if !bytes.Equal(got, content) {
+					if !bytes.Equal(got, want) {
 						t.Error("other content arrived")
 					}
 				})
 			}
 			wg.Wait()
+			if !bytes.Equal(contents[0], want) || !bytes.Equal(contents[1], want) {
+				t.Error("a write has left something behind in what it was given")
+			}
 			if t.Failed() {
 				return
 			}

@@ -18,13 +18,13 @@ type sealer struct {
 	err  error // the first failure; everything after it fails alike
 }
 
-// Write returns how much of p has been sealed.
-func (s *sealer) Write(p []byte) (done int, err error) {
+// write returns how much of p has been sealed. own says that nobody else looks at p meanwhile.
+func (s *sealer) write(p []byte, own bool) (done int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.err == nil && done < len(p) {
 		chunk := p[done:min(len(p), done+MaxContent)]
-		if s.seal(typeData, chunk) == nil {
+		if s.seal(typeData, chunk, own && done+len(chunk) < len(p)) == nil {
 			done += len(chunk)
 		}
 	}
@@ -34,8 +34,9 @@ func (s *sealer) Write(p []byte) (done int, err error) {
 	return done, s.err
 }
 
-// seal makes one record of p, in place of the copy it makes of it: the AEAD wants the content type right behind the content.
-func (s *sealer) seal(typ byte, p []byte) error {
+// seal makes one record of p. The AEAD wants the content type right behind the content: in a copy, which becomes the record, or in p's own
+// memory where behind says that there is a byte which may be changed and put back.
+func (s *sealer) seal(typ byte, p []byte, behind bool) error {
 	s.room(len(p) + Overhead)
 	if s.err != nil {
 		return s.err
@@ -48,9 +49,17 @@ func (s *sealer) seal(typ byte, p []byte) error {
 	b := s.buf[s.n : s.n+headerSize+len(p)+1]
 	rest := len(p) + 1 + tagSize
 	b[0], b[1], b[2], b[3], b[4] = typeData, 3, 3, byte(rest>>8), byte(rest)
-	content := b[headerSize:]
-	content[copy(content, p)] = typ
-	s.aead.Seal(content[:0], nonce, content, b[:headerSize])
+	to := b[headerSize:]
+	if behind {
+		inner := p[:len(p)+1]
+		was := inner[len(p)]
+		inner[len(p)] = typ
+		s.aead.Seal(to[:0], nonce, inner, b[:headerSize])
+		inner[len(p)] = was
+	} else {
+		to[copy(to, p)] = typ
+		s.aead.Seal(to[:0], nonce, to, b[:headerSize])
+	}
 	s.n += headerSize + rest
 	if s.wide && len(s.buf)-s.n < MaxContent+Overhead {
 		s.flush()
@@ -88,7 +97,7 @@ func (s *sealer) last(level, alert byte, then error) {
 	}
 	defer s.mu.Unlock()
 	// Without a bound there is no try: whoever closes must not hang.
-	if s.err == nil && s.to.SetWriteDeadline(time.Now().Add(closeTimeout)) == nil && s.seal(typeAlert, []byte{level, alert}) == nil {
+	if s.err == nil && s.to.SetWriteDeadline(time.Now().Add(closeTimeout)) == nil && s.seal(typeAlert, []byte{level, alert}, false) == nil {
 		s.flush()
 	}
 	if s.err == nil {
