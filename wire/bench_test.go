@@ -47,6 +47,11 @@ func benchmarkPipe(b *testing.B, transport string, conns int, coalesce bool) {
 		d, j := join(b, l, Data, Config{Plain: plain, MinVersion: 1, MaxVersion: 1, Session: control.Session()})
 		if !coalesce {
 			d.socket.wbuf, d.socket.rbuf, j.socket.wbuf, j.socket.rbuf = nil, nil, nil, nil
+			for _, c := range []*Conn{d, j} {
+				if c.sealed != nil {
+					c.sealed.Widen(1)
+				}
+			}
 		}
 		donors = append(donors, d)
 		receivers.Go(func() {

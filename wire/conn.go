@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"trireme/wire/record"
 )
 
 // Peer is what is known about the other end of a connection.
@@ -26,7 +28,8 @@ type Peer struct {
 // Recv, that direction is useless.
 type Conn struct {
 	socket *socket
-	stream net.Conn // the tls.Conn, or the socket itself in plain mode and with QUIC
+	stream net.Conn     // the record.Conn, or the socket itself in plain mode and with QUIC
+	sealed *record.Conn // the same, when it does the gathering; else nil
 
 	records bool // TLS over TCP, whose records count: QUIC looks after its keys itself
 	kind    Kind
@@ -49,8 +52,14 @@ func newConn(s *socket, stream net.Conn, kind Kind, peer Peer, session [32]byte)
 	if records {
 		size = coalesceSize
 	}
-	s.widen(size)
-	return &Conn{socket: s, stream: stream, records: records, kind: kind, peer: peer, session: session, out: make([]byte, recordSize), keyRecords: spentRecords}
+	c := &Conn{socket: s, stream: stream, records: records, kind: kind, peer: peer, session: session, out: make([]byte, recordSize), keyRecords: spentRecords}
+	if r, ok := stream.(*record.Conn); ok && r.Own() {
+		r.Widen(coalesced)
+		c.sealed = r
+	} else {
+		s.widen(size)
+	}
+	return c
 }
 
 // FrameError says that a frame breaks a rule: too long, for the protocol or for the buffer, or with reserved bits set.
@@ -83,6 +92,11 @@ var errDead = errors.New("the connection has carried as much as its TLS key allo
 func (c *Conn) Send(typ uint8, head, body []byte) error { return c.send(typ, 0, head, body) }
 
 func (c *Conn) send(typ, flags uint8, head, body []byte) error {
+	return c.frame(typ, flags, head, body, false)
+}
+
+// frame is send. own says that nobody else looks at body meanwhile, whose bytes may then be changed and put back.
+func (c *Conn) frame(typ, flags uint8, head, body []byte, own bool) error {
 	n := len(head) + len(body)
 	if n > MaxFrame {
 		panic(fmt.Sprintf("wire: internal error: frame of type %d with %d bytes, at most %d are allowed", typ, n, MaxFrame))
@@ -96,18 +110,18 @@ func (c *Conn) send(typ, flags uint8, head, body []byte) error {
 	b[0], b[1], b[2], b[3] = typ, flags, 0, 0
 	binary.BigEndian.PutUint32(b[4:], uint32(n))
 	c.outN += FrameHeader
-	if err := c.put(head); err != nil {
+	if err := c.put(head, false); err != nil {
 		return err
 	}
-	return c.put(body)
+	return c.put(body, own)
 }
 
 // put copies into the gathering buffer what does not fill a record, and writes the rest in place.
-func (c *Conn) put(p []byte) error {
+func (c *Conn) put(p []byte, own bool) error {
 	for len(p) > 0 {
 		if c.outN == 0 && len(p) >= recordSize {
 			whole := len(p) - len(p)%recordSize
-			if err := c.write(p[:whole]); err != nil {
+			if err := c.write(p[:whole], own); err != nil {
 				return err
 			}
 			p = p[whole:]
@@ -131,17 +145,23 @@ func (c *Conn) drain() error {
 	}
 	n := c.outN
 	c.outN = 0
-	return c.write(c.out[:n])
+	return c.write(c.out[:n], false)
 }
 
-func (c *Conn) write(p []byte) error {
+func (c *Conn) write(p []byte, own bool) error {
 	if c.records {
 		records := int64((len(p) + recordSize - 1) / recordSize)
 		if c.sentRecords.Add(records) > deadRecords {
 			return fmt.Errorf("send to %s: %w", c.peer.Remote, errDead)
 		}
 	}
-	if _, err := c.stream.Write(p); err != nil {
+	var err error
+	if own && c.sealed != nil {
+		_, err = c.sealed.WriteOwned(p)
+	} else {
+		_, err = c.stream.Write(p)
+	}
+	if err != nil {
 		return fmt.Errorf("send to %s: %w", c.peer.Remote, err)
 	}
 	return nil
@@ -152,7 +172,13 @@ func (c *Conn) Flush() error {
 	if err := c.drain(); err != nil {
 		return err
 	}
-	if err := c.socket.flush(); err != nil {
+	var err error
+	if c.sealed != nil {
+		err = c.sealed.Flush()
+	} else {
+		err = c.socket.flush()
+	}
+	if err != nil {
 		return fmt.Errorf("send to %s: %w", c.peer.Remote, err)
 	}
 	return nil
@@ -180,14 +206,8 @@ type frameHeader struct {
 func (c *Conn) recvHeader(flags uint8) (frameHeader, error) {
 	h := c.header[:]
 	if _, err := io.ReadFull(c.stream, h); err != nil {
-		// crypto/tls says io.EOF both for a closing alert and for a stream that just stops. Only after the first has TCP not
-		// come to its end yet, or not been asked.
-		cut := c.records && c.socket.ended
-		if err == io.EOF && !cut {
+		if err == io.EOF { // with TLS only after the closing alert
 			return frameHeader{}, io.EOF
-		}
-		if err == io.EOF {
-			err = fmt.Errorf("the connection was cut off: %w", io.ErrUnexpectedEOF)
 		}
 		return frameHeader{}, fmt.Errorf("receive from %s: %w", c.peer.Remote, err)
 	}

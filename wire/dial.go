@@ -2,7 +2,6 @@ package wire
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"trireme/wire/identity"
+	"trireme/wire/record"
 )
 
 // Dial connects the donor to the joiner that issued t. It returns when both ends have proved themselves and accepted each other.
@@ -179,7 +179,7 @@ func secure(ctx context.Context, nc net.Conn, t Ticket, c Config) (*channel, err
 	if c.Plain {
 		return plainChannel(s), nil
 	}
-	tc := tls.Client(s, c.donorTLS())
+	tc := record.Client(s, c.donorTLS())
 	fail := func(err error) (*channel, error) {
 		_ = tc.Close() // the handshake failed; that is the news
 		return nil, err

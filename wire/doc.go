@@ -8,6 +8,9 @@
 // answer worth having. The same goes over QUIC, one stream to a connection, where the ticket says so. PREFACE.md describes these
 // first bytes, which never change shape.
 //
+// crypto/tls makes every TLS connection. Over TCP, package record then protects what travels, with the keys crypto/tls negotiated and
+// in the form it would have given it, because that takes less processor time.
+//
 // Guarantees: Accept returns nothing that did not pass all of this; no stranger, however many or slow, ends a listener; a data
 // connection belongs to the control connection whose session it names; nothing is retried in a weaker form. Every length is
 // checked before memory is spent on it.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"trireme/wire/identity"
+	"trireme/wire/record"
 )
 
 // objection is why one end does not want to go on, in the form in which the other end is told.
@@ -46,7 +47,7 @@ func plainChannel(s *socket) *channel {
 }
 
 // tlsChannel reads out a TLS connection after its handshake.
-func tlsChannel(s *socket, t *tls.Conn) (*channel, error) {
+func tlsChannel(s *socket, t *record.Conn) (*channel, error) {
 	state := t.ConnectionState()
 	// A server that has protocols still takes clients that name none, and the other way round.
 	if state.NegotiatedProtocol != alpn {

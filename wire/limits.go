@@ -1,6 +1,10 @@
 package wire
 
-import "time"
+import (
+	"time"
+
+	"trireme/wire/record"
+)
 
 // Every limit of this package, with its reason.
 const (
@@ -29,15 +33,17 @@ const (
 	maxReported = 1024
 
 	// recordSize is the plaintext of a full TLS record (RFC 8446 section 5.1).
-	recordSize = 16 << 10
+	recordSize = record.MaxContent
 
-	// recordOverhead is what TLS adds to it: header 5, content type 1, tag 16.
-	recordOverhead = 22
+	// recordOverhead is what TLS adds to it.
+	recordOverhead = record.Overhead
 
-	// coalesceSize is the size of both buffers below TLS: 8 full records, so that a system call moves 128 KiB of data
-	// (performance 8, decision 3). crypto/tls alone makes one system call per record. BenchmarkPipe on 2 cores: one connection
-	// needs 0.74-0.92 CPU seconds per GB with it and 0.85-1.05 without; with four there is no difference. 256 KiB gave no more.
-	coalesceSize = 8 * (recordSize + recordOverhead)
+	// coalesced is how many full records each of a connection's two buffers holds, so that a system call moves 128 KiB of data
+	// (performance 8, decision 3). coalesceSize is the same where crypto/tls protects records, which makes one system call for each:
+	// BenchmarkPipe on 2 cores: one connection needs 0.74-0.92 CPU seconds per GB with it and 0.85-1.05 without; with four there is no
+	// difference. 256 KiB gave no more.
+	coalesced    = 8
+	coalesceSize = coalesced * (recordSize + recordOverhead)
 
 	// Without TLS large pieces are read and written in place, and more than this would only be copied once too often.
 	plainCoalesceSize = recordSize

@@ -154,7 +154,8 @@ func (l *Link) startOn(conn *Conn) {
 func (l *Link) Send(typ uint8, head, body []byte) error { return l.send(typ, head, body, nil) }
 
 // Give is Send for a body that lies in the buffer *unit. The link may keep that buffer, instead of copying, and put another of the
-// same length into *unit. What else lies in the buffer may still be read until the next call of Give, and not be changed.
+// same length into *unit. What else lies in the buffer may still be read until the next call of Give, and not be changed; body itself must
+// not be looked at by anybody before Give returns.
 func (l *Link) Give(typ uint8, head, body []byte, unit *[]byte) error {
 	if float64(len(body)) < givenShare*float64(len(*unit)) {
 		unit = nil
@@ -192,7 +193,7 @@ func (l *Link) send(typ uint8, head, body []byte, unit *[]byte) error {
 		}
 		l.dirty = true
 		l.mu.Unlock()
-		err := c.send(typ, flags, head, body)
+		err := c.frame(typ, flags, head, body, unit != nil)
 		l.mu.Lock()
 		if err != nil {
 			l.silence(c, err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"trireme/wire/identity"
+	"trireme/wire/record"
 )
 
 // Listener is the joiner's end: it accepts connections that prove to come from the donor, and keeps everybody else away.
@@ -227,7 +228,7 @@ func (l *Listener) shake(ctx context.Context, s *socket, m *member) (net.Conn, *
 		conn, err := joinerHandshake(ch, l.config, &l.seat)
 		return s, conn, err
 	}
-	t := tls.Server(s, l.tls)
+	t := record.Server(s, l.tls)
 	if err := t.HandshakeContext(ctx); err != nil {
 		return t, nil, tlsError(s.RemoteAddr().String(), err)
 	}

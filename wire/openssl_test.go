@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"testing"
 
 	"trireme/wire/identity"
+	"trireme/wire/record"
 )
 
 // papers are certificate files as the recipes make them, by openssl: ca.pem, and for each name NAME.pem with certificate and key.
@@ -199,7 +199,7 @@ func knock(ctx context.Context, door net.Listener, l *Listener) (*channel, error
 		return nil, err
 	}
 	s := newSocket(nc)
-	tc := tls.Server(s, l.tls)
+	tc := record.Server(s, l.tls)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		_ = tc.Close() // the handshake failed; that is the news
 		return nil, err

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -9,9 +8,9 @@ import (
 )
 
 // socket sits between TLS and TCP, or on top of a QUIC stream. It counts bytes, measures the time spent in the kernel and, once widen was called, gathers
-// writes and reads into large system calls. crypto/tls makes one per record otherwise.
+// writes and reads into large system calls. crypto/tls makes one per record otherwise; a record.Conn does its own gathering.
 //
-// Write and flush may run beside Close; the read side belongs to one goroutine at a time, which tls.Conn ensures.
+// Write and flush may run beside Close; the read side belongs to one goroutine at a time.
 type socket struct {
 	net.Conn
 
@@ -22,7 +21,6 @@ type socket struct {
 
 	rbuf       []byte // nil before widen
 	rpos, rend int
-	ended      bool // TCP has come to its end; owned by the reader
 
 	written, read       atomic.Int64
 	again               atomic.Int64 // bytes sent again by TCP, as last seen
@@ -107,9 +105,6 @@ func (s *socket) receive(p []byte) (int, error) {
 	start := time.Now()
 	n, err := s.Conn.Read(p)
 	s.readTime.Add(int64(time.Since(start)))
-	if err == io.EOF {
-		s.ended = true
-	}
 	if n > 0 {
 		s.read.Add(int64(n))
 		s.started.Store(true)
@@ -121,7 +116,7 @@ func (s *socket) receive(p []byte) (int, error) {
 func (s *socket) Close() error {
 	if !s.closing.Swap(true) && s.wmu.TryLock() {
 		if s.werr == nil && s.wn > 0 {
-			// tls.Conn has just set a deadline in the past.
+			// A tls.Conn has just set a deadline in the past.
 			if s.Conn.SetWriteDeadline(time.Now().Add(closeTimeout)) == nil {
 				_ = s.flushLocked() // the connection is gone in any case; nobody waits for this
 			}
