@@ -136,7 +136,7 @@ func newLink(id uint16, c LinkConfig, open func(context.Context) (*Conn, error))
 	l := &Link{id: id, c: c, open: open, attended: id == 0, limits: c.Limits}
 	l.turn.L = &l.mu
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.out.window = windowLeast
+	l.out.window, l.out.wipe = windowLeast, id == 0
 	if 1 <= id && id <= wideLinks {
 		l.out.window = windowMost
 	}
@@ -292,6 +292,9 @@ func (l *Link) Flush() error {
 	l.writing, l.dirty = true, false
 	l.mu.Unlock()
 	err := c.Flush()
+	if l.out.wipe {
+		clear(c.out)
+	}
 	l.mu.Lock()
 	if err != nil {
 		l.silence(c, err)
