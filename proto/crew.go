@@ -2,7 +2,6 @@ package proto
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 )
@@ -118,9 +117,9 @@ func (d *donor) tuningNow() bool {
 
 // widen lets n workers work, and connects those that are not. It returns how many do.
 func (d *donor) widen(n int) (int, error) {
-	for i := d.opened(); i < n; i++ {
-		if err := d.workers[i].connect(); err != nil {
-			return i, linkError(fmt.Sprintf("open data connection %d", i+1), err)
+	if open := d.opened(); n > open {
+		if more, err := connectAll(d.workers[open:n]); err != nil {
+			return open + more, err
 		}
 	}
 	c := &d.crew

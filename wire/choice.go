@@ -4,12 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Choice is what the Dials of one transfer know about the path, where the transport is for them to choose (Auto). TCP goes first,
@@ -132,52 +128,4 @@ func (ch *Choice) help(p path, c Config) string {
 		return modelBased
 	}
 	return ""
-}
-
-// path is what a TCP connection knows about it.
-type path struct {
-	rtt        time.Duration // smoothed
-	sent       uint32        // segments with data
-	lost       uint32        // of them, sent again
-	congestion string        // the connection's control
-}
-
-// hard says that a lost packet is likely, or would cost much.
-func (p path) hard() bool { return p.rtt >= farAway || p.lost > 0 }
-
-func (p path) String() string {
-	return fmt.Sprintf("a round trip takes %.1f ms, %d of %d segments were sent again", float64(p.rtt.Microseconds())/1000, p.lost, p.sent)
-}
-
-// measure asks the kernel about the path of a TCP connection.
-func measure(conn *Conn) (p path, ok bool) {
-	err := conn.onTCP(func(fd int) error {
-		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err != nil {
-			return err
-		}
-		p = path{rtt: time.Duration(info.Rtt) * time.Microsecond, sent: info.Data_segs_out, lost: info.Total_retrans}
-		p.congestion, err = unix.GetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION)
-		return err
-	})
-	return p, err == nil
-}
-
-// congestion changes the control of a connection that stands.
-func (c *Conn) congestion(name string) error {
-	return c.onTCP(func(fd int) error { return unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, name) })
-}
-
-// onTCP runs f on the descriptor.
-func (c *Conn) onTCP(f func(fd int) error) error {
-	raw, ok := c.socket.Conn.(syscall.Conn)
-	if _, tcp := c.socket.Conn.(*net.TCPConn); !ok || !tcp {
-		return errors.New("the connection is not over TCP")
-	}
-	control, err := raw.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failed error
-	return errors.Join(control.Control(func(fd uintptr) { failed = f(int(fd)) }), failed)
 }
