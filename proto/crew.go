@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"trireme/wire"
 )
 
 // crew says which of the donor's workers work. Those beyond the first are connected when
@@ -97,6 +99,9 @@ func (d *donor) watchGoodput(first, most int) error {
 		if !d.tuningNow() || !free {
 			continue
 		}
+		if d.c.Wire.Choice.Weigh(d.dataLinks()) {
+			continue
+		}
 		why := tuner.add(moved, took)
 		n, err := d.widen(tuner.now)
 		if err != nil {
@@ -107,6 +112,14 @@ func (d *donor) watchGoodput(first, most int) error {
 			d.c.Note("%d data connections work from now on: %s", n, why)
 		}
 	}
+}
+
+// dataLinks are the links of those who work.
+func (d *donor) dataLinks() (links []*wire.Link) {
+	for _, w := range d.atWork() {
+		links = append(links, w.conn)
+	}
+	return links
 }
 
 func (d *donor) tuningNow() bool {

@@ -41,9 +41,9 @@ func (d *donor) connect(n int) error {
 	by := d.workers[0].conn.Peer().Transport
 	if n == first {
 		d.c.Note("%d data connections to %s over %v", n, d.c.Ticket.Host, by)
-		return nil
+	} else {
+		d.c.Note("%d data connections to %s over %v, up to %d if they bring more", first, d.c.Ticket.Host, by, n)
 	}
-	d.c.Note("%d data connections to %s over %v, up to %d if they bring more", first, d.c.Ticket.Host, by, n)
 	d.s.run(func() error { return d.watchGoodput(first, n) })
 	return nil
 }

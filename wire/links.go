@@ -125,15 +125,19 @@ func (l *Link) takeOver(conn *Conn, a attach) error {
 		return err
 	}
 	l.attempt = a.attempt
+	why := ErrWornOut
+	if conn.peer.Transport != l.peer.Transport {
+		why = ErrMoved
+	}
 	switch old := l.conn; {
-	case old != nil && a.wornOut:
-		l.detach(ErrWornOut)
+	case old != nil && a.planned:
+		l.detach(why)
 		old.kill()
 	case old != nil:
 		l.lose(old, errReplaced)
 	}
-	if a.wornOut {
-		l.down.cause = ErrWornOut // not what was seen of it
+	if a.planned {
+		l.down.cause = why // not what was seen of it
 	}
 	// Whoever uses the old connection may have received a frame from it that has to be counted.
 	for l.reading || l.writing || l.opening {
@@ -144,7 +148,7 @@ func (l *Link) takeOver(conn *Conn, a attach) error {
 		return nil
 	}
 	l.opening, l.writing = true, true
-	mine := attach{l.id, a.wornOut, a.attempt, l.got}
+	mine := attach{l.id, a.planned, a.attempt, l.got}
 	l.mu.Unlock()
 	err := conn.send(frameAttach, 0, appendAttach(nil, mine), nil)
 	if err == nil {

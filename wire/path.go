@@ -19,8 +19,11 @@ type path struct {
 	congestion string        // the connection's control; empty over QUIC
 }
 
-// hard says that a lost packet is likely, or would cost much.
-func (p path) hard() bool { return p.rtt >= farAway || p.lost > 0 }
+// far says that a lost packet costs much.
+func (p path) far() bool { return p.rtt >= farAway }
+
+// hard says the same, or that one is likely.
+func (p path) hard() bool { return p.far() || p.lost > 0 }
 
 func (p path) String() string {
 	return fmt.Sprintf("a round trip takes %.1f ms, %d of %d segments were sent again", float64(p.rtt.Microseconds())/1000, p.lost, p.sent)
@@ -56,7 +59,7 @@ func (l *Link) Far() bool {
 		return false
 	}
 	p, ok := measure(c)
-	return ok && p.rtt >= farAway
+	return ok && p.far()
 }
 
 // congestion changes the control of a connection that stands.

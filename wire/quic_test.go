@@ -479,9 +479,16 @@ func TestUDPBlocked(t *testing.T) {
 	ticket = l.Ticket("127.0.0.1")
 	ticket.Port = tcpForward(t, l.Addr())
 	dc := donorConfig
-	dc.Choice = new(Choice)
-	if o := meet(t, l, ticket, Control, dc); o.donorErr != nil || o.donor.Peer().Transport != TCP {
-		t.Errorf("auto: %v", o.donorErr)
+	dc.Choice = faraway()
+	kind := Control
+	for range 3 { // the second finds out, the third knows
+		o := meet(t, l, ticket, kind, dc)
+		if o.donorErr != nil || o.donor.Peer().Transport != TCP {
+			t.Fatalf("auto, kind %d: %v", kind, o.donorErr)
+		}
+		if kind == Control {
+			kind, dc.Session = Data, o.donor.Session()
+		}
 	}
 }
 
