@@ -10,9 +10,9 @@ type trial struct {
 	stage stage
 	looks int // since the stage began
 
-	since time.Time // when it is measured from, and the sums at that moment
+	since time.Time // of the first look, and the sums at that moment
 	bytes int64
-	path  path
+	path  path // rtt is the longest since
 
 	was float64 // bytes a second over QUIC
 }
@@ -26,9 +26,8 @@ const (
 )
 
 const (
-	// weighSkip and weighLooks are how many looks of a stage do not count, because windows still grow, and how many do.
-	weighSkip  = 1
-	weighLooks = 2
+	// weighLooks are the looks of a stage. Speed is measured from the first one on: before it windows still grow.
+	weighLooks = 3
 	// chance is the share of lost packets from which on they are what holds TCP back over a long path.
 	chance = 0.0005
 	// queued is how much longer than the shortest a round trip is where packets wait in a queue. Then the path is full, and losses
@@ -60,22 +59,26 @@ func (ch *Choice) Weigh(links []*Link) (busy bool) {
 // judge takes what all data links together have delivered so far, and what they know of the path.
 func (ch *Choice) judge(bytes int64, p path) (busy bool) {
 	t := &ch.trial
-	if t.looks++; t.looks <= weighSkip {
+	t.looks++
+	if t.looks == 1 {
 		t.since, t.bytes, t.path = time.Now(), bytes, p
-		return true
+		return t.stage == onTCP // windows still grow
 	}
-	if t.looks <= weighSkip+weighLooks-1 {
+	// A queue that stood at any of the looks counts.
+	t.path.rtt = max(t.path.rtt, p.rtt)
+	p.sent, p.lost, p.rtt = p.sent-t.path.sent, p.lost-t.path.lost, t.path.rtt
+	if t.stage == onQUIC && p.byChance() {
+		ch.settled(QUIC, fmt.Sprintf("transport=auto: data stay on QUIC: %d of %d packets were lost, and not because the path is full", p.lost, p.sent))
+		return false
+	}
+	if t.looks < weighLooks {
 		return true
 	}
 	rate := float64(bytes-t.bytes) / max(time.Since(t.since).Seconds(), 1e-3)
-	p.sent, p.lost = p.sent-t.path.sent, p.lost-t.path.lost
 	switch {
 	case rate <= 0:
 		t.looks = 0 // nothing was to be sent
 		return true
-	case t.stage == onQUIC && p.byChance():
-		ch.settled(QUIC, fmt.Sprintf("transport=auto: data stay on QUIC: %d of %d packets were lost, and not because the path is full", p.lost, p.sent))
-		return false
 	case t.stage == onQUIC:
 		t.stage, t.looks, t.was = onTCP, 0, rate
 		ch.data.Store(uint32(TCP))
