@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"syscall"
 	"time"
@@ -19,14 +20,15 @@ type path struct {
 	congestion string        // the connection's control; empty over QUIC
 }
 
-// far says that a lost packet costs much.
-func (p path) far() bool { return p.rtt >= farAway }
+// far says that a lost packet costs much. The shortest round trip decides: an acknowledgement that was held back for 40 ms, or a
+// busy processor, makes no long path.
+func (p path) far() bool { return p.least >= farAway }
 
 // hard says the same, or that one is likely.
 func (p path) hard() bool { return p.far() || p.lost > 0 }
 
 func (p path) String() string {
-	return fmt.Sprintf("a round trip takes %.1f ms, %d of %d segments were sent again", float64(p.rtt.Microseconds())/1000, p.lost, p.sent)
+	return fmt.Sprintf("a round trip takes %.1f ms, %d of %d segments were sent again", float64(p.least.Microseconds())/1000, p.lost, p.sent)
 }
 
 // measure asks the kernel, or quic-go, about the path of a connection.
@@ -43,6 +45,9 @@ func measure(conn *Conn) (p path, ok bool) {
 		p = path{
 			rtt: time.Duration(info.Rtt) * time.Microsecond, least: time.Duration(info.Min_rtt) * time.Microsecond,
 			sent: int64(info.Data_segs_out), lost: int64(info.Total_retrans),
+		}
+		if info.Min_rtt == math.MaxUint32 { // none was measured yet
+			p.least = p.rtt
 		}
 		p.congestion, err = unix.GetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION)
 		return err

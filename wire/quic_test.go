@@ -548,11 +548,12 @@ func TestAuto(t *testing.T) {
 
 func TestHardPaths(t *testing.T) {
 	for p, want := range map[path]bool{
-		{rtt: 100 * time.Microsecond, sent: 20}:          false,
-		{rtt: 9 * time.Millisecond, sent: 20}:            false,
-		{rtt: 10 * time.Millisecond, sent: 20}:           true,
-		{rtt: time.Millisecond, sent: 20, lost: 1}:       true,
-		{rtt: 50 * time.Millisecond, congestion: "reno"}: true,
+		{least: 100 * time.Microsecond, sent: 20}:                             false,
+		{least: 9 * time.Millisecond, sent: 20}:                               false,
+		{least: 10 * time.Millisecond, sent: 20}:                              true,
+		{least: time.Millisecond, sent: 20, lost: 1}:                          true,
+		{least: 50 * time.Millisecond, congestion: "reno"}:                    true,
+		{least: 100 * time.Microsecond, rtt: 12 * time.Millisecond, sent: 20}: false, // acknowledgements were held back
 	} {
 		if p.hard() != want {
 			t.Errorf("%+v: hard %v", p, !want)
