@@ -75,12 +75,12 @@ func report(s scene, results []result, lost map[string]string) {
 		fmt.Printf(" %.2f\n", speed/first)
 	}
 	for _, t := range s.targets {
-		fmt.Printf("target: %s: %s\n", t.text, t.verdict(results))
+		fmt.Printf("target: %s: %s\n", t.text, s.verdict(t, results))
 	}
 }
 
 // verdict says whether the target is met, with the figure.
-func (t target) verdict(results []result) string {
+func (s scene) verdict(t target, results []result) string {
 	if t.most > 0 {
 		worst, failed := 0.0, 0
 		for _, r := range results {
@@ -94,6 +94,9 @@ func (t target) verdict(results []result) string {
 	of, over := best(results, t.of), best(results, t.over)
 	if of == 0 || over == 0 {
 		return "not measured"
+	}
+	if s.link != nil && s.link.Shape.Rate > 0 && t.least*over*8 > float64(s.link.Shape.Rate) && len(t.over) == 1 && of < t.least*over {
+		return fmt.Sprintf("nobody can: %s alone carries %.0f of %d Mbit/s (%.2f)", t.over[0], over*8/1e6, s.link.Shape.Rate/1e6, of/over)
 	}
 	return fmt.Sprintf("%s (%.2f, at least %.2f is wanted)", met(of >= t.least*over), of/over, t.least)
 }
