@@ -59,6 +59,9 @@ func run(ctx context.Context, o options) (err error) {
 		if o.only != nil {
 			s.in = slices.DeleteFunc(slices.Clone(s.in), func(c contestant) bool { return !slices.Contains(o.only, c.name) })
 		}
+		if o.mb > 0 {
+			s.mb = o.mb
+		}
 		results, lost, err := play(ctx, o, s)
 		report(s, results, lost)
 		all = append(all, results...)
@@ -77,9 +80,6 @@ func play(ctx context.Context, o options, s scene) (all []result, lost map[strin
 	lost = map[string]string{}
 	if o.rounds > 0 {
 		s.rounds = o.rounds
-	}
-	if o.mb > 0 {
-		s.mb = o.mb
 	}
 	src := filepath.Join(o.dir, "source")
 	defer func() { err = errors.Join(err, os.RemoveAll(src)) }()
