@@ -62,7 +62,7 @@ var nearBest = target{text: "auto within 10 % of the better transport", of: []st
 
 var scenes = []scene{
 	{
-		name: "thin", about: "1 Gbit/s, data that shrinks to a half", mb: 800, rounds: 5,
+		name: "thin", about: "1 Gbit/s, data that shrinks to a half", mb: 700, rounds: 5,
 		link:    &netlab.Config{Shape: netlab.Shape{Rate: 1e9}},
 		in:      []contestant{compress("off"), compress("auto")},
 		targets: []target{{text: "compress=auto at least 1.6 times as fast as compress=off", of: []string{"compress=auto"}, over: []string{"compress=off"}, least: 1.6}},
@@ -73,7 +73,7 @@ var scenes = []scene{
 		targets: []target{{text: "compress=auto within 3 % of compress=off", of: []string{"compress=auto"}, over: []string{"compress=off"}, least: 0.97}},
 	},
 	{
-		name: "lossy", about: "200 Mbit/s, 50 ms round trip, 0.5 % loss each way, this system's own congestion control", mb: 80, rounds: 5,
+		name: "lossy", about: "200 Mbit/s, 50 ms round trip, 0.5 % loss each way, this system's own congestion control", mb: 72, rounds: 5,
 		link: &netlab.Config{Shape: far},
 		in:   []contestant{one, many, byQUIC, auto},
 		targets: []target{
@@ -82,7 +82,7 @@ var scenes = []scene{
 		},
 	},
 	{
-		name: "lossy-reno", about: "the same with reno, and no other control to be had than reno and cubic", mb: 80, rounds: 5, modest: true,
+		name: "lossy-reno", about: "the same with reno, and no other control to be had than reno and cubic", mb: 72, rounds: 5, modest: true,
 		link: &netlab.Config{Shape: far, Congestion: "reno"},
 		in:   []contestant{one.with(6), many, byQUIC, auto},
 		targets: []target{
