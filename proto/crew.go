@@ -68,8 +68,9 @@ func (d *donor) atWork() []*worker {
 	return d.workers[:d.crew.open]
 }
 
-// tune says whether the number of links may change.
+// tune says whether the number of links may change, and their transport.
 func (d *donor) tune(on bool) {
+	d.c.Wire.Choice.Hold(!on)
 	c := &d.crew
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -34,6 +34,7 @@ type Choice struct {
 	warned     bool   // about small buffers
 
 	data  atomic.Uint32 // the Transport of data connections; 0: that of the control connection
+	held  atomic.Bool   // those that stand stay as they are
 	note  func(text string)
 	trial trial
 
@@ -130,11 +131,19 @@ func (ch *Choice) forData() Transport {
 
 // left says that a data connection should be replaced by one of another transport.
 func (ch *Choice) left(conn *Conn) bool {
-	if ch == nil {
+	if ch == nil || ch.held.Load() {
 		return false
 	}
 	way := Transport(ch.data.Load())
 	return way != 0 && way != conn.peer.Transport
+}
+
+// Hold says that connections that stand stay as they are, whatever suits the path: opening others takes round trips, for which not every
+// moment is good.
+func (ch *Choice) Hold(on bool) {
+	if ch != nil {
+		ch.held.Store(on)
+	}
 }
 
 func (ch *Choice) came(conn *Conn) {

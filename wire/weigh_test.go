@@ -116,9 +116,13 @@ func TestMove(t *testing.T) {
 	body := make([]byte, 10000)
 	for n := range uint64(frames) {
 		switch n {
-		case frames / 3:
+		case frames / 4:
+			ch.Hold(true)
 			ch.settle(TCP, "")
-		case 2 * frames / 3:
+		case frames / 2:
+			by(QUIC)
+			ch.Hold(false)
+		case 3 * frames / 4:
 			by(TCP)
 			ch.settle(QUIC, "")
 		}
