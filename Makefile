@@ -142,7 +142,7 @@ race-rsync: deps build ## our encrypted join against stock rsync in plain text, 
 race-lock: ## the same against every method that can be had: rsync plain, through stunnel and socat, mariabackup
 	@$(MAKE) --no-print-directory race-rsync RACE="-methods all -rounds 5 -mb 1600"
 
-LINKRACE ?= -rounds 5
+LINKRACE ?=
 .PHONY: race-link
 race-link: deps build ## whole transfers on thin, lossy and breaking links and on loopback, compressed and not, by turns (root)
 	$(GO) build -trimpath -o build/linkrace ./bench/linkrace

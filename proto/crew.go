@@ -2,9 +2,10 @@ package proto
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
+
+	"trireme/wire"
 )
 
 // crew says which of the donor's workers work. Those beyond the first are connected when
@@ -67,8 +68,9 @@ func (d *donor) atWork() []*worker {
 	return d.workers[:d.crew.open]
 }
 
-// tune says whether the number of links may change.
+// tune says whether the number of links may change, and their transport.
 func (d *donor) tune(on bool) {
+	d.c.Wire.Choice.Hold(!on)
 	c := &d.crew
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,6 +100,9 @@ func (d *donor) watchGoodput(first, most int) error {
 		if !d.tuningNow() || !free {
 			continue
 		}
+		if d.c.Wire.Choice.Weigh(d.dataLinks()) {
+			continue
+		}
 		why := tuner.add(moved, took)
 		n, err := d.widen(tuner.now)
 		if err != nil {
@@ -110,6 +115,14 @@ func (d *donor) watchGoodput(first, most int) error {
 	}
 }
 
+// dataLinks are the links of those who work.
+func (d *donor) dataLinks() (links []*wire.Link) {
+	for _, w := range d.atWork() {
+		links = append(links, w.conn)
+	}
+	return links
+}
+
 func (d *donor) tuningNow() bool {
 	d.crew.mu.Lock()
 	defer d.crew.mu.Unlock()
@@ -118,9 +131,9 @@ func (d *donor) tuningNow() bool {
 
 // widen lets n workers work, and connects those that are not. It returns how many do.
 func (d *donor) widen(n int) (int, error) {
-	for i := d.opened(); i < n; i++ {
-		if err := d.workers[i].connect(); err != nil {
-			return i, linkError(fmt.Sprintf("open data connection %d", i+1), err)
+	if open := d.opened(); n > open {
+		if more, err := connectAll(d.workers[open:n]); err != nil {
+			return open + more, err
 		}
 	}
 	c := &d.crew

@@ -62,8 +62,8 @@ type DonorConfig struct {
 	Facts          []msg.Fact
 
 	// Streams bounds the data connections; 0 means wire.MaxLinks. The joiner may allow
-	// fewer. A donor begins with one per processor, at least four (performance 8.2), and
-	// has more of them work as long as that pays.
+	// fewer. A donor begins with one per processor, at least four (performance 8.2), or
+	// sixteen over a long path, and has more of them work as long as that pays.
 	Streams int
 	// NoDelta sends every file whole, whatever the joiner holds.
 	NoDelta bool

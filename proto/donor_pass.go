@@ -12,23 +12,28 @@ import (
 	"trireme/proto/msg"
 )
 
+// farStreams is with how many data links a donor begins over a long path, where none of
+// them fills much of it, and finding out takes long.
+const farStreams = 16
+
 // firstStreams is with how many data links a donor begins.
-func firstStreams() int { return min(max(4, runtime.NumCPU()), 16) }
+func firstStreams(far bool) int {
+	if far {
+		return farStreams
+	}
+	return min(max(4, runtime.NumCPU()), 16)
+}
 
 // connect opens the first data links of n that there may be.
 func (d *donor) connect(n int) error {
-	first := min(n, firstStreams())
+	first := min(n, firstStreams(d.s.control.Far()))
 	for i := range n {
 		l := d.s.control.Branch(i+1, dataLimits(d.c.Reconnect, false))
 		d.s.own(l)
-		w := newWorker(d, l, i)
-		d.workers = append(d.workers, w)
-		if i >= first {
-			continue
-		}
-		if err := w.connect(); err != nil {
-			return d.s.cause(linkError(fmt.Sprintf("open data connection %d of %d", i+1, first), err))
-		}
+		d.workers = append(d.workers, newWorker(d, l, i))
+	}
+	if _, err := connectAll(d.workers[:first]); err != nil {
+		return d.s.cause(err)
 	}
 	d.crew.turn.L = &d.crew.mu
 	d.crew.open, d.crew.width = first, first
@@ -36,11 +41,28 @@ func (d *donor) connect(n int) error {
 	by := d.workers[0].conn.Peer().Transport
 	if n == first {
 		d.c.Note("%d data connections to %s over %v", n, d.c.Ticket.Host, by)
-		return nil
+	} else {
+		d.c.Note("%d data connections to %s over %v, up to %d if they bring more", first, d.c.Ticket.Host, by, n)
 	}
-	d.c.Note("%d data connections to %s over %v, up to %d if they bring more", first, d.c.Ticket.Host, by, n)
 	d.s.run(func() error { return d.watchGoodput(first, n) })
 	return nil
+}
+
+// connectAll connects workers, all at the same time: one after the other takes half a dozen
+// round trips each. n of them, the first, are connected.
+func connectAll(ws []*worker) (n int, err error) {
+	errs := make([]error, len(ws))
+	var wg sync.WaitGroup
+	for i, w := range ws {
+		wg.Go(func() { errs[i] = w.connect() })
+	}
+	wg.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return i, linkError(fmt.Sprintf("open data connection %d", ws[i].index+1), err)
+		}
+	}
+	return len(ws), nil
 }
 
 func (d *donor) release() {
@@ -218,7 +240,7 @@ func (d *donor) move(wishes []wish) error {
 	for _, w := range d.workers {
 		w.release() // a name may stand for another file by now
 	}
-	for _, q := range plan(wishes, d.lanes()) {
+	for _, q := range plan(wishes, d.lanes(), d.lease(total)) {
 		if err := d.work(q); err != nil {
 			return err
 		}
@@ -250,6 +272,15 @@ func (d *donor) lanes() int {
 		return sharedLanes
 	}
 	return len(d.atWork())
+}
+
+// lease is how much a worker takes at a time. Joiners that share a reading take the same,
+// whatever each of them still lacks.
+func (d *donor) lease(total int64) int64 {
+	if d.sharing {
+		return lease
+	}
+	return leaseOf(total, len(d.atWork()))
 }
 
 // work lets every worker take jobs off one queue and waits for all of them: the

@@ -107,9 +107,12 @@ func (s *session) noteReopened(r wire.Reopened, note, trouble func(string, ...an
 		what = "the control connection"
 		s.away.end()
 	}
-	if r.Cause == wire.ErrWornOut {
+	switch r.Cause {
+	case wire.ErrWornOut:
 		note("replaced %s whose key had protected as much as it may", what)
 		return
+	case wire.ErrMoved:
+		return // the donor has said so of all
 	}
 	note = trouble
 	o := &s.reopened

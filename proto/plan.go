@@ -3,6 +3,7 @@ package proto
 import (
 	"sort"
 
+	"trireme/engine/block"
 	"trireme/engine/tree"
 	"trireme/proto/msg"
 )
@@ -12,6 +13,9 @@ const (
 	// that a job's round trips vanish behind its hashing, small enough that workers
 	// end together and a cancelled one is back within a second.
 	lease = 16 << 20
+	// turns is how many leases there are for each worker at least, so that little data
+	// is not left to one connection.
+	turns = 2
 	// bundle is how many small files make one job at most.
 	bundle = 256
 )
@@ -47,10 +51,16 @@ type wish struct {
 	along   bool // with recheck: one worker follows the log through the file
 }
 
-// plan cuts wishes into jobs, one queue for each order of R-COPY-4. Big files come
-// first, as leases of several files in turn so that workers do not meet on one
-// inode; small ones are bundled.
-func plan(wishes []wish, workers int) [][]job {
+// leaseOf is the lease for so many bytes in all: whole units, one at least.
+func leaseOf(total int64, workers int) int64 {
+	n := total / int64(turns*max(workers, 1))
+	return min(max(n-n%block.Unit, block.Unit), lease)
+}
+
+// plan cuts wishes into jobs of about most bytes, one queue for each order of R-COPY-4.
+// Big files come first, as leases of several files in turn so that workers do not meet
+// on one inode; small ones are bundled.
+func plan(wishes []wish, workers int, most int64) [][]job {
 	byOrder := map[uint8][]wish{}
 	var orders []int
 	for _, w := range wishes {
@@ -66,12 +76,12 @@ func plan(wishes []wish, workers int) [][]job {
 	sort.Ints(orders)
 	queues := make([][]job, 0, len(orders))
 	for _, o := range orders {
-		queues = append(queues, cut(byOrder[uint8(o)], workers))
+		queues = append(queues, cut(byOrder[uint8(o)], workers, most))
 	}
 	return queues
 }
 
-func cut(ws []wish, workers int) []job {
+func cut(ws []wish, workers int, most int64) []job {
 	var jobs []job
 	var big []wish
 	var small job
@@ -81,7 +91,7 @@ func cut(ws []wish, workers int) []job {
 			jobs = append(jobs, job{{w.id, 0, w.size, along}})
 			continue
 		}
-		if w.size > lease {
+		if w.size > most {
 			big = append(big, w)
 			continue
 		}
@@ -89,7 +99,7 @@ func cut(ws []wish, workers int) []job {
 			small = append(small, it)
 			smallBytes += it.n
 		}
-		if smallBytes >= lease || len(small) >= bundle {
+		if smallBytes >= most || len(small) >= bundle {
 			jobs = append(jobs, small)
 			small, smallBytes = nil, 0
 		}
@@ -98,12 +108,12 @@ func cut(ws []wish, workers int) []job {
 		jobs = append(jobs, small)
 	}
 	sort.SliceStable(big, func(i, j int) bool { return big[i].size > big[j].size })
-	return append(interleave(big, workers), jobs...)
+	return append(interleave(big, workers, most), jobs...)
 }
 
 // interleave takes one lease of each of the first files in turn; a file that is
 // used up is replaced by the next.
-func interleave(big []wish, workers int) []job {
+func interleave(big []wish, workers int, most int64) []job {
 	var jobs []job
 	open := make([]int64, len(big)) // next offset
 	first, window := 0, max(workers, 1)
@@ -113,7 +123,7 @@ func interleave(big []wish, workers int) []job {
 			if open[i] >= big[i].size {
 				continue
 			}
-			n := min(lease, big[i].size-open[i])
+			n := min(most, big[i].size-open[i])
 			jobs = append(jobs, big[i].items(open[i], n))
 			open[i] += n
 			used++

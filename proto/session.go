@@ -231,8 +231,12 @@ func (s *session) readControl() error {
 			if s.ctx.Err() != nil {
 				continue // an Abort that explains the end may follow
 			}
+			f := frame{t, append([]byte(nil), body...)}
+			if t == msg.TypeKeyring {
+				clear(body)
+			}
 			select {
-			case s.in <- frame{t, append([]byte(nil), body...)}:
+			case s.in <- f:
 			default:
 				return failf(CodeProtocol, "the other end sent %v without being asked, %d messages wait already", t, maxAhead)
 			}
@@ -280,6 +284,9 @@ func (s *session) send(t msg.Type, m appender) error {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	s.scratch = m.Append(s.scratch[:0])
+	if t == msg.TypeKeyring {
+		defer clear(s.scratch)
+	}
 	if err := s.control.Send(uint8(t), s.scratch, nil); err != nil {
 		return err
 	}

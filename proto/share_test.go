@@ -151,7 +151,7 @@ func TestFleetOrder(t *testing.T) {
 			part := s.Join(func() { t.Errorf("joiner %d fell out of step", i) })
 			d := &donor{sharing: true, workers: make([]*worker, i*2+1)}
 			var mu sync.Mutex
-			queue := plan(ws, d.lanes())[0]
+			queue := plan(ws, d.lanes(), d.lease(files*size))[0]
 			next := func() job {
 				mu.Lock()
 				defer mu.Unlock()

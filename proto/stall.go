@@ -3,6 +3,8 @@ package proto
 import (
 	"fmt"
 	"time"
+
+	"trireme/engine/block"
 )
 
 // watchMoves ends a transfer in which nothing moves at either end: a peer whose disk
@@ -49,9 +51,11 @@ func (d *donor) watchProgress() error {
 		// A single connection may be dead though the others show that the peer lives.
 		halfway = func(waited time.Duration) { d.s.kick(fmt.Errorf("nothing has moved for %v", waited)) }
 	}
+	var told hearsay
 	return d.s.watchMoves(func() int64 {
 		s := d.p.Snapshot()
-		return s.Done + s.Read + s.Sent + s.Holes + d.p.remote.Load() + d.held.Load()
+		own := s.Read + s.Sent + s.Holes
+		return own + s.Done + d.held.Load() + told.moved(s.Phase, d.p.remote.Load(), own)
 	}, func() time.Duration {
 		switch d.p.Snapshot().Phase {
 		case PhaseLive:
@@ -85,4 +89,32 @@ func (j *joiner) watchProgress() error {
 	}, nil, func(limit time.Duration) error {
 		return failf(CodeTimeout, "nothing has moved for %v in the phase %q; look at disk and network of the donor", limit, j.p.Snapshot().Phase)
 	})
+}
+
+// hearsay is what the other end's heartbeats count for. It cannot be seen whether they are
+// true, so they count in whole units, and never for more than was given to the other end
+// since the lock was granted: whoever only says that it works cannot hold one.
+type hearsay struct {
+	phase   Phase
+	own     int64 // what this end had done at the last look
+	base    int64 // the same when the lock was granted, or the live copy began
+	last    int64 // the newest report that counted, or that began from the start again
+	counted int64
+}
+
+// moved takes a report, and what this end has done so far, and returns what counts.
+func (h *hearsay) moved(phase Phase, report, own int64) int64 {
+	if phase != h.phase && (phase == PhaseLive || phase == PhaseLocked) {
+		h.base, h.counted = h.own, 0
+	}
+	h.phase, h.own = phase, own
+	switch {
+	case report < h.last: // another pass
+		h.last = report
+	case report >= h.last+block.Unit:
+		h.counted += report - h.last
+		h.last = report
+	}
+	h.counted = min(h.counted, own-h.base)
+	return h.counted
 }

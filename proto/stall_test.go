@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"trireme/engine/block"
 	"trireme/wire"
 )
 
@@ -86,6 +87,43 @@ func TestStall(t *testing.T) {
 					e.s.wg.Wait()
 				})
 			}
+		})
+	}
+}
+
+// TestStallHearsay: heartbeats that grow hold a lock for no longer than the work takes that the other end was given, and a slow joiner
+// is not taken for one that lies.
+func TestStallHearsay(t *testing.T) {
+	const given = 20 * block.Unit
+	for name, c := range map[string]struct {
+		report func(second int64) int64
+		after  time.Duration // when the donor gives up
+	}{
+		"a byte each second":             {func(s int64) int64 { return s }, 10 * time.Second},
+		"without end":                    {func(s int64) int64 { return s * block.Unit }, (20 + 10) * time.Second},
+		"from the start again and again": {func(s int64) int64 { return s % 2 * 4 * block.Unit }, (2*20/4 + 10) * time.Second},
+		"a slow disk":                    {func(s int64) int64 { return min(s*block.Unit/8, given) }, (20*8 + 10) * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDonor(context.Background(), DonorConfig{Locker: lockFunc{}})
+				d.p.sent.Store(1 << 40) // by live passes
+				d.p.enter(PhaseLive)
+				d.s.run(d.watchProgress)
+				time.Sleep(5*beatEvery + beatEvery/2)
+				d.p.enter(PhaseLocked)
+				d.p.sent.Add(given)
+				began := time.Now()
+				for s := int64(1); d.s.ctx.Err() == nil && s < 1000; s++ {
+					d.s.heard(c.report(s))
+					time.Sleep(beatEvery)
+				}
+				if took := time.Since(began); d.s.ctx.Err() == nil || took < c.after-beatEvery || took > c.after+4*beatEvery {
+					t.Errorf("ended after %v, want about %v: %v", took, c.after, context.Cause(d.s.ctx))
+				}
+				d.s.cancel(errFinished)
+				d.s.wg.Wait()
+			})
 		})
 	}
 }

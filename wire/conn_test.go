@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,6 +36,17 @@ func connected(t testing.TB, plain bool) (donor, joiner *Conn) {
 		c = plainConfig(t)
 	}
 	return join(t, listen(t, c), Control, Config{Plain: plain, MinVersion: 1, MaxVersion: 1})
+}
+
+// Plain connections come over the sixth version too; those of TLS and QUIC are the suite's.
+func TestPlainSix(t *testing.T) {
+	t.Run("family=6", func(t *testing.T) {
+		d, j := connected(t, true)
+		if remote := d.Peer().Remote; !strings.HasPrefix(remote, "[::1]:") {
+			t.Errorf("the joiner is at %s", remote)
+		}
+		chat(t, d, j)
+	})
 }
 
 // The boundaries are those of records, of the coalescing buffer and of a frame.

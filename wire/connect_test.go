@@ -112,7 +112,7 @@ func testPolicyRefusalReachesBothEnds(t *testing.T) {
 			}
 			tc.joiner.MinVersion, tc.joiner.MaxVersion, tc.donor.MinVersion, tc.donor.MaxVersion = 1, 1, 1, 1
 			l := listen(t, tc.joiner)
-			o := meet(t, l, l.Ticket("127.0.0.1"), Control, tc.donor)
+			o := meet(t, l, l.Ticket(host(t)), Control, tc.donor)
 			d, j := refusal(t, "donor", o.donorErr), refusal(t, "joiner", o.joinerErr)
 			if d.Code != CodePolicy || j.Code != CodePolicy || d.Reason != j.Reason || !strings.Contains(d.Reason, tc.text) {
 				t.Errorf("donor: %v\njoiner: %v\nwant both to say %q", d, j, tc.text)
@@ -157,7 +157,7 @@ func testPolicyRefusalNamesOurFile(t *testing.T) {
 		{ephemeral(t), "set tcert and tkey on that node", "made for this transfer"},
 	} {
 		l := listen(t, Config{Material: node(t, ours, "joiner"), Policy: chainPolicy(identity.Chain, ours), Nonce: NewNonce(), MinVersion: 1, MaxVersion: 1})
-		o := meet(t, l, l.Ticket("127.0.0.1"), Control, Config{Material: tc.shown, MinVersion: 1, MaxVersion: 1})
+		o := meet(t, l, l.Ticket(host(t)), Control, Config{Material: tc.shown, MinVersion: 1, MaxVersion: 1})
 		d, j := refusal(t, "donor", o.donorErr), refusal(t, "joiner", o.joinerErr)
 		if !strings.Contains(d.Reason, tc.donor) || !strings.Contains(d.Reason, tc.both) || !strings.Contains(j.Reason, tc.both) {
 			t.Errorf("donor: %v\njoiner: %v\nwant %q, and %q on both", d, j, tc.donor, tc.both)
@@ -175,7 +175,7 @@ func testVersionMismatchReachesBothEnds(t *testing.T) {
 		jc := config(t)
 		jc.MinVersion, jc.MaxVersion = tc[0], tc[1]
 		l := listen(t, jc)
-		o := meet(t, l, l.Ticket("127.0.0.1"), Control, Config{MinVersion: tc[2], MaxVersion: tc[3]})
+		o := meet(t, l, l.Ticket(host(t)), Control, Config{MinVersion: tc[2], MaxVersion: tc[3]})
 		for end, err := range map[string]error{"donor": o.donorErr, "joiner": o.joinerErr} {
 			r := refusal(t, end, err)
 			for _, want := range []string{fmt.Sprintf("joiner %d to %d", tc[0], tc[1]), fmt.Sprintf("donor speaks %d to %d", tc[2], tc[3])} {
@@ -200,7 +200,7 @@ func testRefuse(t *testing.T) {
 			_, err := l.Accept(ctx)
 			got <- err
 		}()
-		if err := Refuse(ctx, l.Ticket("127.0.0.1"), Config{MinVersion: 1, MaxVersion: 1}, reason); err != nil {
+		if err := Refuse(ctx, l.Ticket(host(t)), Config{MinVersion: 1, MaxVersion: 1}, reason); err != nil {
 			t.Fatalf("plain=%v: %v", jc.Plain, err)
 		}
 		r := refusal(t, "joiner", <-got)
@@ -212,7 +212,7 @@ func testRefuse(t *testing.T) {
 
 func TestRefuseWithoutListener(t *testing.T) {
 	l := listen(t, config(t))
-	ticket := l.Ticket("127.0.0.1")
+	ticket := l.Ticket(host(t))
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func testModesMustAgree(t *testing.T) {
 	} {
 		t.Run(strings.ReplaceAll(tc.name, " ", "_"), func(t *testing.T) {
 			l := listen(t, tc.joiner)
-			o := meet(t, l, l.Ticket("127.0.0.1"), Control, tc.donor)
+			o := meet(t, l, l.Ticket(host(t)), Control, tc.donor)
 			for end, err := range map[string]error{"donor": o.donorErr, "joiner": o.joinerErr} {
 				if r := refusal(t, end, err); r.Code != CodeMode || !strings.Contains(r.Reason, tc.text) {
 					t.Errorf("%s: %v, want %q", end, r, tc.text)
@@ -253,7 +253,7 @@ func TestForgedPlainTicket(t *testing.T) {
 	jc := config(t)
 	jc.OnStranger = seen.add
 	l := listen(t, jc)
-	ticket := l.Ticket("127.0.0.1")
+	ticket := l.Ticket(host(t))
 	ticket.Plain = true
 	if _, err := Dial(testContext(t), ticket, Control, Config{Plain: true, MinVersion: 1, MaxVersion: 1}); err == nil {
 		t.Fatal("connected")
@@ -265,7 +265,7 @@ func TestWrongPin(t *testing.T) { each(t, testWrongPin) }
 
 func testWrongPin(t *testing.T) {
 	l := listen(t, config(t))
-	ticket := l.Ticket("127.0.0.1")
+	ticket := l.Ticket(host(t))
 	ticket.Pin[31] ^= 1
 	_, err := Dial(testContext(t), ticket, Control, Config{MinVersion: 1, MaxVersion: 1})
 	if causeOf(err) != CausePin {
@@ -280,7 +280,7 @@ func testWrongNonce(t *testing.T) {
 		var seen strangers
 		jc.OnStranger = seen.add
 		l := listen(t, jc)
-		ticket := l.Ticket("127.0.0.1")
+		ticket := l.Ticket(host(t))
 		ticket.Nonce[0] ^= 1
 		_, err := Dial(testContext(t), ticket, Control, Config{Plain: jc.Plain, MinVersion: 1, MaxVersion: 1})
 		if causeOf(err) != CauseNonce || !strings.Contains(err.Error(), "another state request") {
@@ -304,7 +304,7 @@ func testNonceIsGoodForOneControlConnection(t *testing.T) {
 	dc := Config{MinVersion: 1, MaxVersion: 1}
 	d, j := join(t, l, Control, dc)
 	for range 2 {
-		_, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Control, dc)
+		_, err := Dial(testContext(t), l.Ticket(host(t)), Control, dc)
 		if r := refusal(t, "donor", err); r.Code != CodeBusy {
 			t.Errorf("got %v", err)
 		}
@@ -314,7 +314,7 @@ func testNonceIsGoodForOneControlConnection(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Control, dc); refusal(t, "donor", err).Code != CodeBusy {
+	if _, err := Dial(testContext(t), l.Ticket(host(t)), Control, dc); refusal(t, "donor", err).Code != CodeBusy {
 		t.Errorf("after the first was closed: got %v", err)
 	}
 }
@@ -327,7 +327,7 @@ func testManyControls(t *testing.T) {
 	l := listen(t, jc)
 	dc := Config{MinVersion: 1, MaxVersion: 1}
 	_, j := join(t, l, Control, dc)
-	if _, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Control, dc); refusal(t, "donor", err).Code != CodeBusy {
+	if _, err := Dial(testContext(t), l.Ticket(host(t)), Control, dc); refusal(t, "donor", err).Code != CodeBusy {
 		t.Errorf("while the first is open: got %v", err)
 	}
 	if err := j.Close(); err != nil {
@@ -348,15 +348,15 @@ func testDataConnectionsBelongToTheirControl(t *testing.T) {
 	jc.OnStranger = seen.add
 	l := listen(t, jc)
 	dc := Config{MinVersion: 1, MaxVersion: 1}
-	if _, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Data, dc); err == nil || !strings.Contains(err.Error(), "Config.Session") {
+	if _, err := Dial(testContext(t), l.Ticket(host(t)), Data, dc); err == nil || !strings.Contains(err.Error(), "Config.Session") {
 		t.Errorf("without session: got %v", err)
 	}
 	dc.Session = [32]byte{1}
-	if _, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Data, dc); causeOf(err) != CauseNonce {
+	if _, err := Dial(testContext(t), l.Ticket(host(t)), Data, dc); causeOf(err) != CauseNonce {
 		t.Errorf("before the control connection: got %v", err)
 	}
 	d, _ := join(t, l, Control, Config{MinVersion: 1, MaxVersion: 1})
-	if _, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Data, dc); causeOf(err) != CauseNonce || !strings.Contains(err.Error(), "control connection") {
+	if _, err := Dial(testContext(t), l.Ticket(host(t)), Data, dc); causeOf(err) != CauseNonce || !strings.Contains(err.Error(), "control connection") {
 		t.Errorf("with a wrong session: got %v", err)
 	}
 	seen.has(t, CauseNonce)
@@ -373,7 +373,7 @@ func testLateRefusalsAreStrangers(t *testing.T) {
 	jc := Config{Material: node(t, a, "joiner"), Policy: chainPolicy(identity.Chain, a), Nonce: NewNonce(), MinVersion: 1, MaxVersion: 1, OnStranger: seen.add}
 	l := listen(t, jc)
 	join(t, l, Control, Config{Material: node(t, a, "donor"), MinVersion: 1, MaxVersion: 1})
-	if err := Refuse(testContext(t), l.Ticket("127.0.0.1"), Config{MinVersion: 1, MaxVersion: 1}, "stop"); err != nil {
+	if err := Refuse(testContext(t), l.Ticket(host(t)), Config{MinVersion: 1, MaxVersion: 1}, "stop"); err != nil {
 		t.Error(err)
 	}
 	seen.has(t, CauseLate)

@@ -226,7 +226,7 @@ func testAllow(t *testing.T) {
 	c.OnStranger = seen.add
 	c.Socket.Allow = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	l := listen(t, c)
-	if _, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Control, Config{MinVersion: 1, MaxVersion: 1}); err == nil {
+	if _, err := Dial(testContext(t), l.Ticket(host(t)), Control, Config{MinVersion: 1, MaxVersion: 1}); err == nil {
 		t.Error("connected")
 	}
 	seen.has(t, CauseAddress)
@@ -272,7 +272,7 @@ func TestRelay(t *testing.T) {
 	c.OnStranger = seen.add
 	l := listen(t, c)
 	m := ephemeral(t)
-	ticket := l.Ticket("127.0.0.1")
+	ticket := l.Ticket(host(t))
 	ticket.Port = relay(t, l.Addr().String(), m).Port
 	dc := Config{MinVersion: 1, MaxVersion: 1}
 	if _, err := Dial(testContext(t), ticket, Control, dc); causeOf(err) != CausePin {

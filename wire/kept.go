@@ -7,6 +7,7 @@ package wire
 type kept struct {
 	window int // most bytes of slabs in use
 	inUse  int
+	wipe   bool // what is dropped is cleared: frames may hold secrets
 
 	frames [keptFrames]keptFrame // circular
 	at, n  int                   // oldest, how many
@@ -150,6 +151,10 @@ func (k *kept) drop(number uint64) {
 		f := &k.frames[k.at]
 		k.at = (k.at + 1) % keptFrames
 		k.n--
+		if k.wipe {
+			clear(f.head)
+			clear(f.body)
+		}
 		if s := f.unit; s != nil {
 			s.users = 0
 			k.inUse -= len(s.buf)

@@ -67,3 +67,16 @@ func TestKept(t *testing.T) {
 		t.Errorf("%v allocations for two frames", n)
 	}
 }
+
+// TestKeptWipes: nothing of a dropped frame stays in memory where frames may hold secrets.
+func TestKeptWipes(t *testing.T) {
+	k := &kept{window: windowLeast, wipe: true}
+	f := *k.add(1, []byte("head"), []byte("a key"), nil)
+	if string(f.body) != "a key" {
+		t.Fatalf("%q", f.body)
+	}
+	k.drop(1)
+	if !bytes.Equal(f.head, make([]byte, 4)) || !bytes.Equal(f.body, make([]byte, 5)) {
+		t.Errorf("%q, %q are still there", f.head, f.body)
+	}
+}

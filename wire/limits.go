@@ -107,6 +107,7 @@ const (
 	// peer could that means harm.
 	attachesPerMinute = 1200
 
-	// maxAttaching bounds the connections of a session that have not said to which link they belong.
+	// maxAttaching bounds the connections of a session that have not said to which link they belong. An honest donor has one for each
+	// link, and beside it those that it has given up while the path ate what would have told.
 	maxAttaching = 2 * MaxLinks
 )

@@ -27,6 +27,7 @@ type Link struct {
 	// attended says that somebody receives all the time, as on the control link. Otherwise who waits for an Ack receives by himself.
 	attended bool
 	open     func(context.Context) (*Conn, error) // opens a connection; nil at the joiner
+	choice   *Choice                              // of open; nil: it has none
 
 	ctx    context.Context // ends when the link fails or is closed
 	cancel context.CancelFunc
@@ -104,7 +105,7 @@ type Limits struct {
 // Reopened says how an outage ended.
 type Reopened struct {
 	Link   uint16
-	Cause  error         // how the connection was lost; ErrWornOut when it was replaced on purpose
+	Cause  error         // how the connection was lost; ErrWornOut or ErrMoved when it was replaced on purpose
 	Took   time.Duration // since the loss was noticed
 	Resent int64         // bytes this end sends again
 }
@@ -126,9 +127,6 @@ type outage struct {
 	refused  time.Time // since when the port refuses; zero: it does not
 }
 
-// ErrWornOut is the Cause of a Reopened that replaced a connection whose key had protected as much as it may.
-var ErrWornOut = errors.New("its key had protected as much as it may")
-
 // errReplaced is how a joiner loses a connection that the donor has given up.
 var errReplaced = errors.New("the donor has given it up")
 
@@ -136,7 +134,7 @@ func newLink(id uint16, c LinkConfig, open func(context.Context) (*Conn, error))
 	l := &Link{id: id, c: c, open: open, attended: id == 0, limits: c.Limits}
 	l.turn.L = &l.mu
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.out.window = windowLeast
+	l.out.window, l.out.wipe = windowLeast, id == 0
 	if 1 <= id && id <= wideLinks {
 		l.out.window = windowMost
 	}
@@ -221,7 +219,7 @@ func (l *Link) admit(n, given int) error {
 			return l.wrap(net.ErrClosed)
 		case l.writing:
 			l.turn.Wait()
-		case l.open != nil && l.conn != nil && !l.mute && l.conn.Spent():
+		case l.open != nil && l.conn != nil && !l.mute && l.stale() != nil:
 			l.replace()
 		case l.out.fits(n, given):
 			l.writing = true
@@ -293,6 +291,9 @@ func (l *Link) Flush() error {
 	l.writing, l.dirty = true, false
 	l.mu.Unlock()
 	err := c.Flush()
+	if l.out.wipe {
+		clear(c.out)
+	}
 	l.mu.Lock()
 	if err != nil {
 		l.silence(c, err)

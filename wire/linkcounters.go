@@ -50,7 +50,7 @@ func (l *Link) Stats() LinkStats {
 // ID is 0 for the control link.
 func (l *Link) ID() uint16 { return l.id }
 
-// Peer returns what is known about the other end, by the first connection. The slices in it must not be changed.
+// Peer returns what is known about the other end, by the first connection over the present transport. The slices in it must not be changed.
 func (l *Link) Peer() Peer {
 	l.mu.Lock()
 	defer l.mu.Unlock()

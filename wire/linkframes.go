@@ -12,7 +12,7 @@ const (
 	// frameAttach opens every connection of kind Data, from the donor, and is answered by the joiner in the same form.
 	//
 	//	0 2  link: 0 is the control link
-	//	2 1  1 when the connection before was given up because its key is worn out, else 0
+	//	2 1  1 when the connection before was given up on purpose, with nothing of it lost; else 0
 	//	3 1  reserved, zero
 	//	4 4  attempt, counting the connections that were opened for this link; the answer repeats it and what stands before
 	//	8 8  frames of this link received so far
@@ -36,18 +36,18 @@ const (
 // attach is the content of a frameAttach.
 type attach struct {
 	link     uint16
-	wornOut  bool
+	planned  bool
 	attempt  uint32
 	received uint64
 }
 
 func appendAttach(b []byte, a attach) []byte {
 	b = binary.BigEndian.AppendUint16(b, a.link)
-	worn := byte(0)
-	if a.wornOut {
-		worn = 1
+	planned := byte(0)
+	if a.planned {
+		planned = 1
 	}
-	b = append(b, worn, 0)
+	b = append(b, planned, 0)
 	b = binary.BigEndian.AppendUint32(b, a.attempt)
 	return binary.BigEndian.AppendUint64(b, a.received)
 }

@@ -97,7 +97,7 @@ func TestLinkLateAttempt(t *testing.T) {
 	}
 }
 
-// TestLinkFlood: neither many connections that say nothing nor a link that is opened without end go on for ever.
+// TestLinkFlood: connections that say nothing are few at a time and end nothing, and a link is not opened without end.
 func TestLinkFlood(t *testing.T) {
 	t.Run("of links", func(t *testing.T) {
 		r := newRawDonor(t)
@@ -113,17 +113,31 @@ func TestLinkFlood(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRawDonor(t)
 			var wg sync.WaitGroup
-			for range maxAttaching {
+			ended := make([]time.Duration, maxAttaching+1)
+			began := time.Now()
+			for i := range ended {
 				wg.Go(func() {
 					if l, err := r.links.Attach(context.Background(), memLink(r.silent(), Data)); l != nil || err != nil {
 						t.Error(l, err)
 					}
+					ended[i] = time.Since(began)
 				})
+				synctest.Wait()
 			}
-			synctest.Wait()
-			_, err := r.links.Attach(context.Background(), memLink(r.silent(), Data))
-			rules(t, err, "without saying what for")
-			wg.Wait() // attachTimeout ends them
+			if n := len(r.links.waiting); n != maxAttaching {
+				t.Errorf("%d connections wait", n)
+			}
+			// A donor whose connections were eaten by the path comes again.
+			if _, l, err := r.attach(attachFrame(1, 1, 0)); l == nil || err != nil {
+				t.Error(l, err)
+			}
+			wg.Wait()
+			for i, after := range ended {
+				// The two oldest had to make room, time ended the others.
+				if want := attachTimeout; i >= 2 && after != want || i < 2 && after != 0 {
+					t.Errorf("connection %d was given up after %v", i, after)
+				}
+			}
 		})
 	})
 }

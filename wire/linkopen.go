@@ -24,6 +24,7 @@ func DialLink(ctx context.Context, t Ticket, c Config, lc LinkConfig) (*Link, er
 		}
 	}
 	l := newLink(0, lc, func(ctx context.Context) (*Conn, error) { return Dial(ctx, t, Data, c) })
+	l.choice = c.Choice
 	l.startOn(conn)
 	return l, nil
 }
@@ -36,7 +37,9 @@ func (l *Link) Branch(id int, limits Limits) *Link {
 	}
 	c := l.c
 	c.Limits = limits
-	return newLink(uint16(id), c, l.open)
+	data := newLink(uint16(id), c, l.open)
+	data.choice = l.choice
+	return data
 }
 
 // Open connects a link that is not.
@@ -91,7 +94,7 @@ func (l *Link) restore() {
 // try opens a connection and says to which link it belongs.
 func (l *Link) try() (*Conn, attach, error) {
 	l.attempt++
-	mine := attach{l.id, l.down.cause == ErrWornOut, l.attempt, l.got}
+	mine := attach{l.id, planned(l.down.cause), l.attempt, l.got}
 	l.mu.Unlock()
 	defer l.mu.Lock()
 	c, err := l.open(l.ctx)
@@ -164,7 +167,7 @@ func (l *Link) install(c *Conn, received uint64) {
 		return
 	}
 	l.conn, l.mute = c, false
-	if l.peer.Remote == "" {
+	if l.peer.Remote == "" || l.peer.Transport != c.peer.Transport {
 		l.peer = c.Peer()
 	}
 	if !l.expires.IsZero() {
@@ -183,7 +186,7 @@ func (l *Link) install(c *Conn, received uint64) {
 	if was.cause == nil {
 		return
 	}
-	if was.cause != ErrWornOut {
+	if !planned(was.cause) {
 		l.statistics.Reopened++
 	}
 	if hook := l.c.OnReopened; hook != nil {
@@ -223,27 +226,6 @@ func (l *Link) replay(c *Conn) (bytes int64) {
 	}
 	l.asked = max(l.asked, last)
 	return bytes
-}
-
-// replace gives up a connection whose key is worn out, when everything on it has arrived.
-func (l *Link) replace() {
-	c := l.conn
-	for l.conn == c && !l.mute && l.err == nil && l.out.n > 0 {
-		if l.writing {
-			l.turn.Wait()
-		} else {
-			l.makeRoom()
-		}
-	}
-	if l.conn != c || l.mute || l.err != nil {
-		return
-	}
-	l.detach(ErrWornOut)
-	_ = c.SetReadDeadline(time.Unix(1, 0)) // wakes up who reads; closed it is when the joiner has the other one
-	l.restore()
-	l.mu.Unlock()
-	c.kill()
-	l.mu.Lock()
 }
 
 // detach takes the connection away, on purpose.

@@ -62,7 +62,7 @@ func startSession(t testing.TB, joiner, donor Config, links int) *realSession {
 		}
 	})
 	var err error
-	if s.donor, err = DialLink(testContext(t), s.l.Ticket("127.0.0.1"), donor, steady(LinkConfig{})); err != nil {
+	if s.donor, err = DialLink(testContext(t), s.l.Ticket(host(t)), donor, steady(LinkConfig{})); err != nil {
 		t.Fatal(err)
 	}
 	<-there

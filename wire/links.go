@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -15,7 +16,7 @@ type Links struct {
 	mu      sync.Mutex
 	links   map[uint16]*Link
 	allowed int
-	waiting int // connections whose link is not known yet
+	waiting []*Conn // whose link is not known yet, the oldest first
 }
 
 // NewLinks makes a session's control link of its control connection. Data links do not give up by themselves: the donor decides when one is
@@ -44,17 +45,13 @@ func (s *Links) Allow(n int) {
 // rules. A connection that fails before it belongs to a link is closed, and is no error: the donor will come again. Attach blocks
 // until what the link has to send again is written, at most until ctx ends or the link is closed.
 func (s *Links) Attach(ctx context.Context, conn *Conn) (*Link, error) {
-	if n := s.count(1); n > maxAttaching {
-		s.count(-1)
-		conn.kill()
-		return nil, &LinkError{0, fmt.Sprintf("the donor has opened %d connections without saying what for", n)}
-	}
+	s.enter(conn)
 	stop := context.AfterFunc(ctx, conn.kill)
 	a, err := attach{}, conn.SetDeadline(time.Now().Add(attachTimeout))
 	if err == nil {
 		a, err = conn.recvAttach()
 	}
-	s.count(-1)
+	s.leave(conn)
 	defer stop()
 	if err != nil {
 		conn.kill()
@@ -74,11 +71,23 @@ func (s *Links) Attach(ctx context.Context, conn *Conn) (*Link, error) {
 	return l, nil
 }
 
-func (s *Links) count(d int) int {
+// enter takes note of a connection whose link is not known. When there are too many the oldest is given up: over a path that eats
+// packets the donor has done so already, and comes again.
+func (s *Links) enter(conn *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting += d
-	return s.waiting
+	if len(s.waiting) >= maxAttaching {
+		s.waiting[0].kill()
+		s.waiting = slices.Delete(s.waiting, 0, 1)
+	}
+	s.waiting = append(s.waiting, conn)
+}
+
+// leave forgets a connection that enter knows, or has given up.
+func (s *Links) leave(conn *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = slices.DeleteFunc(s.waiting, func(c *Conn) bool { return c == conn })
 }
 
 func (s *Links) find(a attach) (l *Link, isNew bool, err error) {
@@ -116,15 +125,19 @@ func (l *Link) takeOver(conn *Conn, a attach) error {
 		return err
 	}
 	l.attempt = a.attempt
+	why := ErrWornOut
+	if conn.peer.Transport != l.peer.Transport {
+		why = ErrMoved
+	}
 	switch old := l.conn; {
-	case old != nil && a.wornOut:
-		l.detach(ErrWornOut)
+	case old != nil && a.planned:
+		l.detach(why)
 		old.kill()
 	case old != nil:
 		l.lose(old, errReplaced)
 	}
-	if a.wornOut {
-		l.down.cause = ErrWornOut // not what was seen of it
+	if a.planned {
+		l.down.cause = why // not what was seen of it
 	}
 	// Whoever uses the old connection may have received a frame from it that has to be counted.
 	for l.reading || l.writing || l.opening {
@@ -135,7 +148,7 @@ func (l *Link) takeOver(conn *Conn, a attach) error {
 		return nil
 	}
 	l.opening, l.writing = true, true
-	mine := attach{l.id, a.wornOut, a.attempt, l.got}
+	mine := attach{l.id, a.planned, a.attempt, l.got}
 	l.mu.Unlock()
 	err := conn.send(frameAttach, 0, appendAttach(nil, mine), nil)
 	if err == nil {

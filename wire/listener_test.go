@@ -110,7 +110,7 @@ func TestCloseDropsWhatNobodyTook(t *testing.T) { each(t, testCloseDropsWhatNobo
 
 func testCloseDropsWhatNobodyTook(t *testing.T) {
 	l := listen(t, config(t))
-	d, err := Dial(testContext(t), l.Ticket("127.0.0.1"), Control, Config{MinVersion: 1, MaxVersion: 1})
+	d, err := Dial(testContext(t), l.Ticket(host(t)), Control, Config{MinVersion: 1, MaxVersion: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func testParallelDials(t *testing.T) {
 	var wg sync.WaitGroup
 	for range n {
 		wg.Go(func() {
-			d, err := Dial(ctx, l.Ticket("127.0.0.1"), Data, dc)
+			d, err := Dial(ctx, l.Ticket(host(t)), Data, dc)
 			if err != nil {
 				t.Error(err)
 				return
@@ -227,7 +227,7 @@ func TestDeviceAndCongestion(t *testing.T) {
 	c := config(t)
 	l := listen(t, c)
 	c.Socket.Device, c.Socket.Congestion, c.Socket.MaxSegment = "lo", "reno", 1000
-	o := meet(t, l, l.Ticket("127.0.0.1"), Control, c)
+	o := meet(t, l, l.Ticket(host(t)), Control, c)
 	if errors.Is(o.donorErr, os.ErrPermission) {
 		t.Skip("binding to a device needs the capability CAP_NET_RAW")
 	}

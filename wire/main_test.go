@@ -82,11 +82,21 @@ func testContext(t testing.TB) context.Context {
 	return ctx
 }
 
-// each runs a test of the suite once over each transport; listen takes it from the test's name. Donors follow the ticket.
+// each runs a test of the suite once over each transport and family of addresses; listen takes both from the test's name. Donors
+// follow the ticket.
 func each(t *testing.T, test func(t *testing.T)) {
 	for _, transport := range []Transport{TCP, QUIC} {
 		t.Run("transport="+transport.String(), test)
+		t.Run("transport="+transport.String()+",family=6", test)
 	}
+}
+
+// host is the address of this machine that the test's name asks for.
+func host(t testing.TB) string {
+	if strings.Contains(t.Name(), "family=6") {
+		return "::1"
+	}
+	return "127.0.0.1"
 }
 
 func listen(t testing.TB, c Config) *Listener {
@@ -94,7 +104,7 @@ func listen(t testing.TB, c Config) *Listener {
 	if c.Transport == 0 && !c.Plain && strings.Contains(t.Name(), "transport=QUIC") {
 		c.Transport = QUIC
 	}
-	l, err := Listen(testContext(t), "127.0.0.1:0", c)
+	l, err := Listen(testContext(t), net.JoinHostPort(host(t), "0"), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +154,7 @@ func meet(t testing.TB, l *Listener, ticket Ticket, kind Kind, c Config) outcome
 // join is meet for cases that must work.
 func join(t testing.TB, l *Listener, kind Kind, c Config) (donor, joiner *Conn) {
 	t.Helper()
-	o := meet(t, l, l.Ticket("127.0.0.1"), kind, c)
+	o := meet(t, l, l.Ticket(host(t)), kind, c)
 	if o.donorErr != nil || o.joinerErr != nil {
 		t.Fatalf("donor: %v; joiner: %v", o.donorErr, o.joinerErr)
 	}

@@ -291,7 +291,7 @@ func TestQUICAddressesAreConfirmed(t *testing.T) {
 	for _, doubt := range []bool{false, true} {
 		l, _ := quicJoiner(t, QUIC, nil)
 		retries := make(chan struct{}, 100)
-		ticket := l.Ticket("127.0.0.1")
+		ticket := l.Ticket(host(t))
 		ticket.Port = udpForward(t, l.quic.ep.udp.LocalAddr(), func(p []byte) {
 			if len(p) > 0 && p[0]&0xf0 == 0xf0 { // a long header of type Retry (RFC 9000 section 17.2.5)
 				retries <- struct{}{}
@@ -392,7 +392,7 @@ func TestTransportsMustAgree(t *testing.T) {
 			l, _ := quicJoiner(t, tc.joiner, nil)
 			dc := donorConfig
 			dc.Transport, dc.Choice = tc.donor, new(Choice)
-			o := meet(t, l, l.Ticket("127.0.0.1"), Control, dc)
+			o := meet(t, l, l.Ticket(host(t)), Control, dc)
 			if tc.want == 0 {
 				for end, err := range map[string]error{"donor": o.donorErr, "joiner": o.joinerErr} {
 					if r := refusal(t, end, err); r.Code != CodeTransport || !strings.Contains(r.Reason, tc.text) || !strings.Contains(r.Reason, "transport=") {
@@ -415,7 +415,7 @@ func TestTransportsMustAgree(t *testing.T) {
 // A joiner that takes QUIC alone turns away a donor that comes by TCP without a word about why, and tells it.
 func TestQUICOnlyTurnsTCPAway(t *testing.T) {
 	l, _ := quicJoiner(t, QUIC, nil)
-	ticket := l.Ticket("127.0.0.1")
+	ticket := l.Ticket(host(t))
 	ticket.Transport = 0 // as if somebody had cut it off
 	o := meet(t, l, ticket, Control, donorConfig)
 	for end, err := range map[string]error{"donor": o.donorErr, "joiner": o.joinerErr} {
@@ -463,7 +463,7 @@ func tcpForward(t *testing.T, to net.Addr) (port int) {
 // Where UDP is dropped, QUIC alone ends with a text that names port and firewall, on both ends; auto does not care.
 func TestUDPBlocked(t *testing.T) {
 	l, _ := quicJoiner(t, QUIC, nil)
-	ticket := l.Ticket("127.0.0.1")
+	ticket := l.Ticket(host(t))
 	ticket.Port = tcpForward(t, l.Addr())
 	o := meet(t, l, ticket, Control, donorConfig)
 	for end, err := range map[string]error{"donor": o.donorErr, "joiner": o.joinerErr} {
@@ -476,19 +476,26 @@ func TestUDPBlocked(t *testing.T) {
 	}
 
 	l, _ = quicJoiner(t, Auto, nil)
-	ticket = l.Ticket("127.0.0.1")
+	ticket = l.Ticket(host(t))
 	ticket.Port = tcpForward(t, l.Addr())
 	dc := donorConfig
-	dc.Choice = new(Choice)
-	if o := meet(t, l, ticket, Control, dc); o.donorErr != nil || o.donor.Peer().Transport != TCP {
-		t.Errorf("auto: %v", o.donorErr)
+	dc.Choice = faraway()
+	kind := Control
+	for range 3 { // the second finds out, the third knows
+		o := meet(t, l, ticket, kind, dc)
+		if o.donorErr != nil || o.donor.Peer().Transport != TCP {
+			t.Fatalf("auto, kind %d: %v", kind, o.donorErr)
+		}
+		if kind == Control {
+			kind, dc.Session = Data, o.donor.Session()
+		}
 	}
 }
 
 // Nobody there at all: neither by UDP nor by TCP.
 func TestQUICNobodyThere(t *testing.T) {
 	l, _ := quicJoiner(t, QUIC, nil)
-	ticket := l.Ticket("127.0.0.1")
+	ticket := l.Ticket(host(t))
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -503,7 +510,7 @@ func TestAuto(t *testing.T) {
 	for _, blocked := range []bool{false, true} {
 		t.Run(fmt.Sprintf("blocked=%v", blocked), func(t *testing.T) {
 			l, _ := quicJoiner(t, Auto, nil)
-			ticket := l.Ticket("127.0.0.1")
+			ticket := l.Ticket(host(t))
 			want, says := TCP, "transport=auto: data go over TCP with the system's congestion control "
 			if blocked {
 				want, says = QUIC, "transport=auto: everything goes over QUIC, since TCP does not get through"
@@ -541,11 +548,12 @@ func TestAuto(t *testing.T) {
 
 func TestHardPaths(t *testing.T) {
 	for p, want := range map[path]bool{
-		{rtt: 100 * time.Microsecond, sent: 20}:          false,
-		{rtt: 9 * time.Millisecond, sent: 20}:            false,
-		{rtt: 10 * time.Millisecond, sent: 20}:           true,
-		{rtt: time.Millisecond, sent: 20, lost: 1}:       true,
-		{rtt: 50 * time.Millisecond, congestion: "reno"}: true,
+		{least: 100 * time.Microsecond, sent: 20}:                             false,
+		{least: 9 * time.Millisecond, sent: 20}:                               false,
+		{least: 10 * time.Millisecond, sent: 20}:                              true,
+		{least: time.Millisecond, sent: 20, lost: 1}:                          true,
+		{least: 50 * time.Millisecond, congestion: "reno"}:                    true,
+		{least: 100 * time.Microsecond, rtt: 12 * time.Millisecond, sent: 20}: false, // acknowledgements were held back
 	} {
 		if p.hard() != want {
 			t.Errorf("%+v: hard %v", p, !want)
@@ -673,7 +681,7 @@ func TestQUICRelay(t *testing.T) {
 			wg.Go(func() { _, _ = io.Copy(b, a) })
 		}
 	})
-	ticket := l.Ticket("127.0.0.1")
+	ticket := l.Ticket(host(t))
 	ticket.Port = front.LocalAddr().(*net.UDPAddr).Port
 	if _, err := Dial(ctx, ticket, Control, donorConfig); causeOf(err) != CausePin {
 		t.Errorf("with the joiner's pin: got %v", err)
@@ -715,7 +723,7 @@ func testLinkOverTransports(t *testing.T) {
 			}
 		}
 	})
-	control, err := DialLink(ctx, l.Ticket("127.0.0.1"), donorConfig, steady(LinkConfig{}))
+	control, err := DialLink(ctx, l.Ticket(host(t)), donorConfig, steady(LinkConfig{}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,10 @@
 // Contestants of a scene alternate, each transfer starts with an empty target, and each is compared file by file with its source
 // afterwards. Medians are printed with the smallest and largest value. Numbers of one run can be compared with each other, not with
 // those of another machine: both ends, and the network between them, share its processors. What a contestant of this program's
-// version cannot do is named and left out. Needs root. Everything lies in one directory that is removed at the end.
+// version cannot do is named and left out. Everything lies in one directory that is removed at the end.
+//
+// Needs root, and a machine of its own: while a scene lasts whose sender may use common congestion controls only, that holds for
+// whoever on this machine has not the right to choose another.
 package main
 
 import (
@@ -18,30 +21,44 @@ import (
 )
 
 type options struct {
-	binary     string
-	dir        string
-	scenes     []string
-	only       []string // contestants; empty: all
-	mb         int
-	rounds     int
-	congestion string
-	json       string
-	verbose    bool
+	binary  string
+	dir     string
+	scenes  []string
+	only    []string // contestants; empty: all
+	mb      int
+	rounds  int
+	json    string
+	verbose bool
 }
 
 func main() {
-	var o options
-	var known []string
-	for _, s := range scenes {
-		known = append(known, s.name)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := bare(ctx, os.Args[1:])
+	if err == errNotBare {
+		err = run(ctx, parse())
 	}
-	which := flag.String("scenes", strings.Join(known, ","), "scenes to play, in this order")
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "linkrace: %v\n", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func parse() (o options) {
+	var usual, all []string
+	for _, s := range scenes {
+		all = append(all, s.name)
+		if !s.rare {
+			usual = append(usual, s.name)
+		}
+	}
+	which := flag.String("scenes", strings.Join(usual, ","), "scenes to play, in this order, out of "+strings.Join(all, ","))
 	only := flag.String("only", "", "contestants that take part, by name, separated by semicolons; empty: all")
 	flag.StringVar(&o.binary, "bin", "build/trireme", "the program that takes part")
 	flag.StringVar(&o.dir, "dir", "", "where source and target lie (default: /dev/shm)")
 	flag.IntVar(&o.mb, "mb", 0, "MiB of data; 0 means what each scene has by itself")
-	flag.IntVar(&o.rounds, "rounds", 5, "transfers by each contestant")
-	flag.StringVar(&o.congestion, "congestion", "reno", "congestion control on lossy and breaking links; others than reno and the machine's own must be in net.ipv4.tcp_allowed_congestion_control")
+	flag.IntVar(&o.rounds, "rounds", 0, "transfers by each contestant; 0 means what each scene has by itself")
 	flag.StringVar(&o.json, "json", "", "file for all results, with the machine and the program's version")
 	flag.BoolVar(&o.verbose, "v", false, "print what the sender says about its decisions")
 	flag.Parse()
@@ -49,11 +66,5 @@ func main() {
 	if *only != "" {
 		o.only = strings.Split(*only, ";")
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, o); err != nil {
-		fmt.Fprintf(os.Stderr, "linkrace: %v\n", err)
-		stop()
-		os.Exit(1)
-	}
+	return o
 }

@@ -23,14 +23,11 @@ var columns = []struct {
 	{"donor CPU, s", 2, func(r result) float64 { return r.Donor }},
 	{"joiner CPU, s", 2, func(r result) float64 { return r.Joiner }},
 	{"content/wire", 2, func(r result) float64 { return float64(r.Sent) / float64(max(r.Wire, 1)) }},
-	{"sent again, MiB/cut", 1, func(r result) float64 {
-		// What lies on the wire beside the content is next to nothing else.
-		return float64(r.Wire-r.Sent) / (1 << 20) / float64(max(r.Cuts, 1))
-	}},
+	{"sent again, MiB/cut", 1, result.again},
 }
 
 func report(s scene, results []result, lost map[string]string) {
-	fmt.Printf("\n%s: %s (target: %s)\n%-24s", s.name, s.about, s.target, "median (range)")
+	fmt.Printf("\n%s: %s, %d MiB\n%-24s", s.name, s.about, s.mb, "median (range)")
 	shown := columns
 	if s.cut == 0 {
 		shown = columns[:len(columns)-1]
@@ -77,7 +74,58 @@ func report(s scene, results []result, lost map[string]string) {
 		}
 		fmt.Printf(" %.2f\n", speed/first)
 	}
+	for _, t := range s.targets {
+		fmt.Printf("target: %s: %s\n", t.text, s.verdict(t, results))
+	}
 }
+
+// verdict says whether the target is met, with the figure.
+func (s scene) verdict(t target, results []result) string {
+	if t.most > 0 {
+		worst, failed := 0.0, 0
+		for _, r := range results {
+			worst = max(worst, r.again())
+			if r.Error != "" {
+				failed++
+			}
+		}
+		return fmt.Sprintf("%s (%.1f MiB in the worst transfer, %d of %d did not complete)", met(len(results) > 0 && failed == 0 && worst <= t.most), worst, failed, len(results))
+	}
+	of, over := best(results, t.of), best(results, t.over)
+	if of == 0 || over == 0 {
+		return "not measured"
+	}
+	if s.link != nil && s.link.Shape.Rate > 0 && t.least*over*8 > float64(s.link.Shape.Rate) && len(t.over) == 1 && of < t.least*over {
+		return fmt.Sprintf("nobody can: %s alone carries %.0f of %d Mbit/s (%.2f)", t.over[0], over*8/1e6, s.link.Shape.Rate/1e6, of/over)
+	}
+	return fmt.Sprintf("%s (%.2f, at least %.2f is wanted)", met(of >= t.least*over), of/over, t.least)
+}
+
+func met(yes bool) string {
+	if yes {
+		return "met"
+	}
+	return "NOT MET"
+}
+
+// best is the largest median goodput of these contestants; 0 when none has completed anything.
+func best(results []result, names []string) (speed float64) {
+	for _, name := range names {
+		var mine []result
+		for _, r := range results {
+			if r.Contestant == name && r.Error == "" {
+				mine = append(mine, r)
+			}
+		}
+		if len(mine) > 0 {
+			speed = max(speed, median(mine))
+		}
+	}
+	return speed
+}
+
+// again is what each cut made travel twice, in MiB. What lies on the wire beside the content is next to nothing else.
+func (r result) again() float64 { return float64(r.Wire-r.Sent) / (1 << 20) / float64(max(r.Cuts, 1)) }
 
 // median is that of the goodput.
 func median(all []result) float64 {
@@ -107,7 +155,7 @@ func save(ctx context.Context, o options, all []result) error {
 	}
 	b, err := json.MarshalIndent(map[string]any{
 		"time": time.Now().UTC(), "command": strings.Join(os.Args, " "), "program": strings.TrimSpace(string(out)),
-		"kernel": strings.TrimSpace(string(kernel)), "processors": runtime.NumCPU(), "congestion": o.congestion, "results": all,
+		"kernel": strings.TrimSpace(string(kernel)), "processors": runtime.NumCPU(), "results": all,
 	}, "", "  ")
 	if err != nil {
 		return err

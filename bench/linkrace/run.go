@@ -27,7 +27,7 @@ type result struct {
 	Sent       int64    `json:"sent_bytes"`
 	Cuts       int      `json:"cuts"`
 	Error      string   `json:"error,omitempty"`
-	Says       []string `json:"says,omitempty"` // of the sender, about compression
+	Says       []string `json:"says,omitempty"` // of the sender, about its decisions
 }
 
 // missing is a contestant that the program does not know.
@@ -59,6 +59,9 @@ func run(ctx context.Context, o options) (err error) {
 		if o.only != nil {
 			s.in = slices.DeleteFunc(slices.Clone(s.in), func(c contestant) bool { return !slices.Contains(o.only, c.name) })
 		}
+		if o.mb > 0 {
+			s.mb = o.mb
+		}
 		results, lost, err := play(ctx, o, s)
 		report(s, results, lost)
 		all = append(all, results...)
@@ -75,23 +78,29 @@ func run(ctx context.Context, o options) (err error) {
 // play lets the contestants of a scene alternate. lost says who could not take part, and why.
 func play(ctx context.Context, o options, s scene) (all []result, lost map[string]string, err error) {
 	lost = map[string]string{}
-	if o.mb > 0 {
-		s.mb = o.mb
-	}
-	if s.link != nil && (s.link.Shape.Loss > 0 || s.cut > 0) {
-		s.link.Congestion = o.congestion
+	if o.rounds > 0 {
+		s.rounds = o.rounds
 	}
 	src := filepath.Join(o.dir, "source")
-	if err := fill(src, s.mb); err != nil {
-		return nil, nil, fmt.Errorf("make data: %w", err)
-	}
 	defer func() { err = errors.Join(err, os.RemoveAll(src)) }()
-	for round := range o.rounds {
+	for _, mb := range s.sizes() {
+		if err := fill(source(src, mb), mb); err != nil {
+			return nil, nil, fmt.Errorf("make data: %w", err)
+		}
+	}
+	if s.modest {
+		restore, err := commonOnly()
+		if err != nil {
+			return nil, nil, err
+		}
+		defer func() { err = errors.Join(err, restore()) }()
+	}
+	for round := range s.rounds {
 		for _, c := range s.in {
 			if lost[c.name] != "" {
 				continue
 			}
-			r, err := transfer(ctx, o, s, c, src)
+			r, err := transfer(ctx, o, s, c, source(src, s.size(c)))
 			var m *missing
 			if errors.As(err, &m) {
 				lost[c.name] = m.why
@@ -112,6 +121,27 @@ func play(ctx context.Context, o options, s scene) (all []result, lost map[strin
 	return all, lost, nil
 }
 
+// size is how much a contestant moves, in MiB.
+func (s scene) size(c contestant) int {
+	if c.mb > 0 {
+		return min(c.mb, s.mb)
+	}
+	return s.mb
+}
+
+// sizes are those of all contestants.
+func (s scene) sizes() (all []int) {
+	for _, c := range s.in {
+		if n := s.size(c); !c.bare && !slices.Contains(all, n) {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// source is the datadir of a size.
+func source(dir string, mb int) string { return filepath.Join(dir, fmt.Sprint(mb)) }
+
 // limit ends a transfer that does not end by itself.
 const limit = 5 * time.Minute
 
@@ -120,6 +150,10 @@ func transfer(ctx context.Context, o options, s scene, c contestant, src string)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	r = result{Scene: s.name, Contestant: c.name}
+	if c.bare {
+		r.Bytes = int64(s.size(c)) << 20
+		return bareTransfer(ctx, r)
+	}
 	dst := filepath.Join(o.dir, "target")
 	defer func() { err = errors.Join(err, os.RemoveAll(dst)) }()
 	start, host := (*exec.Cmd).Start, "127.0.0.1"
@@ -131,6 +165,9 @@ func transfer(ctx context.Context, o options, s scene, c contestant, src string)
 		}
 		defer lab.Close()
 		start, there, host = lab.Host(0).Start, lab.Host(1).Start, lab.Host(1).Addr().String()
+		if s.modest {
+			start = startModest(lab.Host(0))
+		}
 		if s.cut > 0 {
 			stop := cutting(lab.Link(0, 1), s.cut, &r.Cuts)
 			defer stop()
@@ -164,7 +201,7 @@ func transfer(ctx context.Context, o options, s scene, c contestant, src string)
 	r.Seconds = time.Since(began).Seconds()
 	r.Donor, r.Joiner = cpu(sender), cpu(receiver.cmd)
 	for line := range strings.Lines(errs.String()) {
-		if strings.Contains(line, "compress") {
+		if strings.Contains(line, "compress") || strings.Contains(line, "connection") || strings.Contains(line, "transport") {
 			r.Says = append(r.Says, strings.TrimSpace(line))
 		}
 	}

@@ -87,6 +87,11 @@ func (h *Host) Addr() netip.Addr { a, _ := address(h.number); return a }
 // Addr6 is the host's address of the sixth version.
 func (h *Host) Addr6() netip.Addr { _, a := address(h.number); return a }
 
+// Local is the host's link-local address on the wire to a peer, with the device as its zone. A relay has none.
+func (h *Host) Local(peer *Host) netip.Addr {
+	return local(h.number).WithZone(fmt.Sprintf("to%d", peer.number))
+}
+
 // Do runs f on this host: sockets it makes and programs it starts belong there. f must not leave that to other goroutines, which
 // run elsewhere.
 func (h *Host) Do(f func() error) error {

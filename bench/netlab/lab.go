@@ -155,6 +155,11 @@ func address(n int) (four, six netip.Addr) {
 	return netip.AddrFrom4([4]byte{10, 99, 0, byte(n + 1)}), netip.AddrFrom16([16]byte{0: 0xfd, 1: 0x99, 15: byte(n + 1)})
 }
 
+// local is the link-local address of host n on each of its wires.
+func local(n int) netip.Addr {
+	return netip.AddrFrom16([16]byte{0: 0xfe, 1: 0x80, 13: 0x99, 15: byte(n + 1)})
+}
+
 // host is the prefix that holds one address alone.
 func host(a netip.Addr) *net.IPNet {
 	return &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(a.BitLen(), a.BitLen())}

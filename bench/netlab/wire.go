@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // newWire joins two hosts by a veth pair. Their neighbours are written down, not asked for: an address on the loopback device would
@@ -32,6 +33,11 @@ func newWire(ends [2]*Host, mtu int) (wires [2]netlink.Link, err error) {
 	}
 	for i := range ends {
 		if err == nil {
+			err = addLocal(ends[i].net, wires[i], ends[i].number)
+		}
+	}
+	for i := range ends {
+		if err == nil {
 			err = neighbours(ends[i].net, wires[i], ends[1-i].number, wires[1-i].Attrs().HardwareAddr)
 		}
 	}
@@ -40,6 +46,15 @@ func newWire(ends [2]*Host, mtu int) (wires [2]netlink.Link, err error) {
 		return wires, err
 	}
 	return wires, nil
+}
+
+// addLocal gives a device the link-local address that Host.Local tells, beside the one that the kernel makes up and first asks about.
+func addLocal(h *netlink.Handle, dev netlink.Link, own int) error {
+	ip := &net.IPNet{IP: local(own).AsSlice(), Mask: net.CIDRMask(64, 128)}
+	if err := h.AddrAdd(dev, &netlink.Addr{IPNet: ip, Flags: unix.IFA_F_NODAD}); err != nil {
+		return fmt.Errorf("add address %s: %w", ip, err)
+	}
+	return nil
 }
 
 func neighbours(h *netlink.Handle, dev netlink.Link, peer int, hardware net.HardwareAddr) error {

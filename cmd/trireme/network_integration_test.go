@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +27,8 @@ type scene struct {
 	ctx      context.Context
 	lab      *netlab.Lab
 	src, dst string
+	at       string   // where the receiver listens; empty: the second host's address
+	listen   []string // more of its flags
 }
 
 // newScene makes a stopped datadir of mb MiB and a lab. It ends with the test.
@@ -98,14 +101,17 @@ func (e *end) code() int { return e.cmd.ProcessState.ExitCode() }
 func (s *scene) transfer(words []string, meanwhile func()) (sender, receiver *end) {
 	s.Helper()
 	receiver, sender = new(end), new(end)
-	at := s.lab.Host(1).Addr().String()
+	at := s.at
+	if at == "" {
+		at = s.lab.Host(1).Addr().String() + ":0"
+	}
 	// A wall that swallows packets is noticed when nothing has been confirmed for two seconds, and given up after two more.
 	options := filepath.Join(s.TempDir(), "options.cnf")
 	if err := os.WriteFile(options, []byte("[sst]\nsockopt=,user-timeout=2000\n[trireme]\nreconnect=2s\n"), 0o600); err != nil {
 		s.Fatal(err)
 	}
 	common := []string{"--progress", "log", "--defaults-file", options}
-	receiver.cmd = exec.CommandContext(s.ctx, binary, append(append([]string{"receive", "--listen", at + ":0"}, common...), s.dst)...)
+	receiver.cmd = exec.CommandContext(s.ctx, binary, append(append(append([]string{"receive", "--listen", at}, common...), s.listen...), s.dst)...)
 	receiver.cmd.Stderr = &receiver.errs
 	out, err := receiver.cmd.StdoutPipe()
 	if err == nil {
@@ -194,6 +200,26 @@ func TestNetworkLinks(t *testing.T) {
 			}
 			t.Logf("%d MiB in %.2f s, retransmitted %d bytes", c.mb, sum.Seconds, sum.Again)
 		})
+	}
+}
+
+// TestNetworkSix copies over the sixth version of IP, by each transport: to an address of the usual kind, and to a link-local one, whose
+// zone is a matter of each host.
+func TestNetworkSix(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, 8, netlab.Config{})
+	joiner := s.lab.Host(1)
+	for name, a := range map[string]netip.Addr{"usual": joiner.Addr6(), "link-local": joiner.Local(s.lab.Host(0))} {
+		for _, transport := range []string{"tls", "quic"} {
+			t.Run(name+","+transport, func(t *testing.T) {
+				part := *s
+				part.T, part.dst = t, filepath.Join(t.TempDir(), "dst")
+				part.at, part.listen = netip.AddrPortFrom(a, 0).String(), []string{"--transport", transport}
+				if sum := part.works("--transport", transport); sum.Sent < 8<<20 {
+					t.Errorf("%+v", sum)
+				}
+			})
+		}
 	}
 }
 
