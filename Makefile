@@ -123,9 +123,13 @@ fuzz-short: ## every fuzz target, 200 executions each
 fuzz: ## every fuzz target for $(FUZZTIME)
 	@mkdir -p build; $(call FUZZ,$(FUZZTIME))
 
+# The tests of these files alone: those beside them run in race already.
+ON_SERVERS = find cmd bench -name '*_integration_test.go'
+
 .PHONY: integration
 integration: build ## real servers: clusters on loopback addresses, nothing of the system's own
-	$(GO) test -tags integration -timeout 13m ./cmd/... ./bench/...
+	tests=$$($(ON_SERVERS) | xargs sed -n 's/^func \(Test[A-Za-z0-9_]*\)(t .*/\1/p' | paste -sd'|'); \
+	$(GO) test -tags integration -timeout 13m -run "^($$tests)\$$" $$($(ON_SERVERS) -printf './%h\n' | sort -u)
 
 SOAK ?= 50
 .PHONY: soak
