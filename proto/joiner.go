@@ -141,7 +141,7 @@ func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
 	j := &joiner{c: c, s: newSession(ctx, c.Reconnect), p: c.Progress}
 	j.p.countWire(j.s.wireBytes, j.s.retransmitted)
 	j.s.beats = j.p.done.Load
-	j.s.away = &absence{limit: c.Reconnect, from: c.ReconnectFrom, tell: c.Trouble}
+	j.s.away = &absence{limit: c.Reconnect, from: c.ReconnectFrom, tell: c.Trouble, shown: &c.Progress.away}
 	j.s.heard = j.p.remote.Store
 	if c.Queue != nil {
 		j.s.queue = func() (msg.Queue, bool) {
