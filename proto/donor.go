@@ -182,6 +182,7 @@ type donor struct {
 	key     [32]byte
 	id      [16]byte
 	passes  uint16
+	counted uint16    // of them, those that people hear of: a live pass may be no more than the list of files
 	workers []*worker // as many as there may be; the crew says which of them work
 	crew    crew
 

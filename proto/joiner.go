@@ -118,6 +118,7 @@ type joiner struct {
 	gotKeys   bool        // it is here
 	keys      []byte      // its content; secret
 	counted   passClock   // what the passes so far came to
+	numbered  uint16      // passes that people hear of, as at the donor
 	started   atomic.Bool // the donor's control connection is there
 	open      atomic.Bool // data frames are legal: from Accept or PassDone until PassEnd
 	passing   atomic.Bool // between PassBegin and PassEnd

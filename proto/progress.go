@@ -129,6 +129,11 @@ func (p *Progress) clock() passClock {
 	return passClock{time.Now(), p.read.Load(), p.given.Load(), p.sent.Load(), p.holes.Load()}
 }
 
+// idle says that no byte was looked at or moved since.
+func (p *Progress) idle(c passClock) bool {
+	return p.read.Load() == c.read && p.given.Load() == c.given && p.sent.Load() == c.sent && p.holes.Load() == c.holes
+}
+
 func (p *Progress) finish(c passClock, number uint16, kind msg.PassKind) PassStats {
 	took := time.Since(c.start)
 	s := PassStats{

@@ -32,6 +32,13 @@ func TestFreshCopy(t *testing.T) {
 			if n := len(sent.Passes); n != 2 {
 				t.Errorf("%d passes with data, a locked and one verify round were due: %+v", n, sent.Passes)
 			}
+			for end := range r.progress {
+				for i, p := range r.progress[end].Passes() {
+					if p.Number != i+1 {
+						t.Errorf("end %d calls its %s pass %d, it was number %d", end, p.Kind, p.Number, i+1)
+					}
+				}
+			}
 			// The zero file and the holes of the packed one did not travel.
 			p := r.progress[0].Snapshot()
 			if p.Holes < 2<<20+128*12288 {
