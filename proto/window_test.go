@@ -31,6 +31,7 @@ func (s *fakeServer) locked(r *rig, state *string, unlock func() error) lockFunc
 // donor is overwritten. What the joiner gets must be the state of the lock all the same, so nothing of it can have been read after
 // "continue", but from the spool or from clones (R-LOCK-5).
 func TestNothingIsReadAfterTheLock(t *testing.T) {
+	heavy(t)
 	for _, byLSN := range []bool{true, false} {
 		r, s := liveRig(t, 51)
 		atLock := ""
