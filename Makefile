@@ -105,7 +105,9 @@ lint: ## go vet, gofmt and staticcheck, integration tests included
 race: ## unit tests under the race detector, in random order
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 10m ./...
 	$(GO) test -count=1 -run '^TestNoAllocations$$' ./wire # skips under the race detector
-	$(GO) test -shuffle=on ./proto # some of it skips under the race detector
+	@# What skips or does less there.
+	tests=$$(awk '/^func Test/ { sub(/\(.*/, "", $$2); name = $$2 } /heavy\(t\)|modelSeeds/ && name { print name } /^}/ { name = "" }' proto/*_test.go | sort -u | paste -sd'|'); \
+	$(GO) test -shuffle=on -run "^($$tests)\$$" ./proto
 
 # By count, not by time: the cost is the same on every machine. The fuzz engine takes one target at a time.
 FUZZ = for pkg in $$($(GO) list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do \
@@ -123,9 +125,13 @@ fuzz-short: ## every fuzz target, 200 executions each
 fuzz: ## every fuzz target for $(FUZZTIME)
 	@mkdir -p build; $(call FUZZ,$(FUZZTIME))
 
+# The tests of these files alone: those beside them run in race already.
+ON_SERVERS = find cmd bench -name '*_integration_test.go'
+
 .PHONY: integration
 integration: build ## real servers: clusters on loopback addresses, nothing of the system's own
-	$(GO) test -tags integration -timeout 13m ./cmd/... ./bench/...
+	tests=$$($(ON_SERVERS) | xargs sed -n 's/^func \(Test[A-Za-z0-9_]*\)(t .*/\1/p' | paste -sd'|'); \
+	$(GO) test -tags integration -timeout 13m -run "^($$tests)\$$" $$($(ON_SERVERS) -printf './%h\n' | sort -u)
 
 SOAK ?= 50
 .PHONY: soak

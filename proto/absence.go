@@ -2,6 +2,7 @@ package proto
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,6 +12,7 @@ type absence struct {
 	limit time.Duration // how long the connection is tried again; negative: without limit
 	from  string        // where that comes from
 	tell  func(format string, args ...any)
+	shown *atomic.Bool // Progress says it too
 
 	mu    sync.Mutex
 	since time.Time // zero: the connection stands
@@ -24,6 +26,7 @@ func (o *absence) begin(cause error) {
 	defer o.mu.Unlock()
 	if o.since.IsZero() {
 		o.since, o.cause, o.said = time.Now(), cause, false
+		o.show(true)
 	}
 }
 
@@ -32,6 +35,13 @@ func (o *absence) end() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.since = time.Time{}
+	o.show(false)
+}
+
+func (o *absence) show(gone bool) {
+	if o.shown != nil {
+		o.shown.Store(gone)
+	}
 }
 
 // remark is called from time to time, and says once in an outage that there is one.

@@ -386,6 +386,11 @@ func TestOutageIsTold(t *testing.T) {
 					return ctx.Err()
 				}
 			}
+			for end := range heard {
+				if !r.progress[end].Snapshot().Away {
+					t.Errorf("end %d: its progress does not say that the connection is lost", end)
+				}
+			}
 			return nil
 		}
 	}
@@ -399,6 +404,9 @@ func TestOutageIsTold(t *testing.T) {
 	}
 	if donor, joiner := r.progress[0].Snapshot().Streams, r.progress[1].Snapshot().Streams; joiner != donor {
 		t.Errorf("the donor counts %d data connections, the joiner %d", donor, joiner)
+	}
+	if r.progress[0].Snapshot().Away || r.progress[1].Snapshot().Away {
+		t.Error("the connection is lost still, says the progress")
 	}
 	if quiet := r.said[0].String(); strings.Contains(quiet, "is lost") || strings.Contains(quiet, "there again") {
 		t.Errorf("Note heard what is for Trouble:\n%s", quiet)

@@ -182,6 +182,7 @@ type donor struct {
 	key     [32]byte
 	id      [16]byte
 	passes  uint16
+	counted uint16    // of them, those that people hear of: a live pass may be no more than the list of files
 	workers []*worker // as many as there may be; the crew says which of them work
 	crew    crew
 
@@ -244,7 +245,7 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 	d.limit = newThrottle(c.RateLimit)
 	d.p.countWire(d.s.wireBytes, d.s.retransmitted)
 	d.s.beats = d.p.done.Load
-	d.s.away = &absence{limit: c.Reconnect, from: c.ReconnectFrom, tell: c.Trouble}
+	d.s.away = &absence{limit: c.Reconnect, from: c.ReconnectFrom, tell: c.Trouble, shown: &c.Progress.away}
 	d.s.heard = d.p.remote.Store
 	d.s.queued = func(q msg.Queue) {
 		// The soft limit of Galera's own flow control is a quarter as well: what a

@@ -183,11 +183,14 @@ func (d *donor) sentSince(c passClock) int64 {
 
 // passed records a pass and reports it when data flowed.
 func (d *donor) passed(c passClock, kind msg.PassKind, data bool) PassStats {
+	if data || kind != msg.PassLive {
+		d.counted++
+	}
 	if !data {
 		return PassStats{Kind: kind.String()}
 	}
-	st := d.p.finish(c, d.passes, kind)
-	d.c.Note("%s pass %d: read %d MiB, sent %d KiB, %d KiB of holes, %.3f s", kind, d.passes, st.Read>>20, st.Sent>>10, st.Holes>>10, st.Seconds)
+	st := d.p.finish(c, d.counted, kind)
+	d.c.Note("%s pass %d: read %d MiB, sent %d KiB, %d KiB of holes, %.3f s", kind, d.counted, st.Read>>20, st.Sent>>10, st.Holes>>10, st.Seconds)
 	return st
 }
 

@@ -65,6 +65,7 @@ func TestHotPagesTravelTwiceAtMost(t *testing.T) {
 // Torn (T-8): the pass read it when its head was written and its body was not yet. Such a page must not be remembered. Edited (T-9):
 // the page was whole. The comparison after the lock must see it, and the next window must carry it and not the whole table.
 func TestHotPageThatItsLSNDoesNotTell(t *testing.T) {
+	heavy(t)
 	for _, torn := range []bool{true, false} {
 		t.Run(fmt.Sprintf("torn=%v", torn), func(t *testing.T) {
 			r, s := liveRig(t, 14)

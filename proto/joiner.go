@@ -118,6 +118,7 @@ type joiner struct {
 	gotKeys   bool        // it is here
 	keys      []byte      // its content; secret
 	counted   passClock   // what the passes so far came to
+	numbered  uint16      // passes that people hear of, as at the donor
 	started   atomic.Bool // the donor's control connection is there
 	open      atomic.Bool // data frames are legal: from Accept or PassDone until PassEnd
 	passing   atomic.Bool // between PassBegin and PassEnd
@@ -141,7 +142,7 @@ func newJoiner(ctx context.Context, c JoinerConfig) *joiner {
 	j := &joiner{c: c, s: newSession(ctx, c.Reconnect), p: c.Progress}
 	j.p.countWire(j.s.wireBytes, j.s.retransmitted)
 	j.s.beats = j.p.done.Load
-	j.s.away = &absence{limit: c.Reconnect, from: c.ReconnectFrom, tell: c.Trouble}
+	j.s.away = &absence{limit: c.Reconnect, from: c.ReconnectFrom, tell: c.Trouble, shown: &c.Progress.away}
 	j.s.heard = j.p.remote.Store
 	if c.Queue != nil {
 		j.s.queue = func() (msg.Queue, bool) {

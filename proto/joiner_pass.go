@@ -57,8 +57,10 @@ func (j *joiner) pass(b msg.PassBegin) error {
 			return j.s.cause(Fail(CodeIO, fmt.Errorf("end of pass %d: %w", b.Number, err)))
 		}
 	}
-	if st := j.p.finish(clock, b.Number, b.Kind); b.Kind != msg.PassLive || st.Sent > 0 {
-		j.c.Note("%s pass %d: hashed %d MiB, received %d KiB, %d KiB of holes, %.3f s", b.Kind, b.Number, st.Read>>20, st.Sent>>10, st.Holes>>10, st.Seconds)
+	if b.Kind != msg.PassLive || !j.p.idle(clock) {
+		j.numbered++
+		st := j.p.finish(clock, j.numbered, b.Kind)
+		j.c.Note("%s pass %d: hashed %d MiB, received %d KiB, %d KiB of holes, %.3f s", b.Kind, j.numbered, st.Read>>20, st.Sent>>10, st.Holes>>10, st.Seconds)
 	}
 	j.counted = j.p.clock()
 	j.open.Store(true)

@@ -199,6 +199,7 @@ func liveRig(t testing.TB, seed uint64) (*rig, *fakeServer) {
 // what the joiner gets must be the datadir of the lock window, byte for byte,
 // whatever came before or after it (O5).
 func TestLiveIsTheLockedState(t *testing.T) {
+	heavy(t)
 	for seed := range soak(modelSeeds) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			r, s := liveRig(t, seed)
@@ -394,6 +395,7 @@ func TestLockMaxHoldsWithASlowJoiner(t *testing.T) {
 
 // TestCrowdedJoinerEndsThePasses has transactions pile up at the joiner: the donor must not go on polishing.
 func TestCrowdedJoinerEndsThePasses(t *testing.T) {
+	heavy(t)
 	for _, crowded := range []bool{false, true} {
 		r, s := liveRig(t, 9)
 		passes, why := 0, ""
@@ -435,6 +437,7 @@ func TestCrowdedJoinerEndsThePasses(t *testing.T) {
 
 // TestLeaksUnderTheLock lets files move while the server claims to be locked.
 func TestLeaksUnderTheLock(t *testing.T) {
+	heavy(t)
 	for _, name := range []string{"ib_logfile0", "aria_log_control", "shop/a.ibd", "shop/m.MYD", "shop/new.ibd"} {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			r, s := liveRig(t, 3)
@@ -502,6 +505,7 @@ func TestLockedPassIsSmall(t *testing.T) {
 // the transfer took: never more than the rate and one burst. And the lock must not
 // wait for it.
 func TestRateLimitHolds(t *testing.T) {
+	heavy(t)
 	r, s := liveRig(t, 6)
 	const limit = 64 << 20
 	r.tweakDonor = func(c *DonorConfig) { c.Passes, c.PageLSN, c.RateLimit, c.Gentle = 2, true, limit, true }

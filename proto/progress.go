@@ -44,6 +44,7 @@ type Progress struct {
 	bytes           atomic.Int64 // their content
 	conns           atomic.Int32 // data connections
 	remote          atomic.Int64 // what the peer's heartbeat said
+	away            atomic.Bool  // see absence
 	wire, again     func() int64
 
 	mu     sync.Mutex
@@ -66,6 +67,7 @@ type Snapshot struct {
 	Wire            int64 // bytes on the wire in both directions
 	Retransmitted   int64 // bytes that this end's TCP had to send again
 	Streams         int   // data connections
+	Away            bool  // the connection is lost, and being opened again
 }
 
 // PassStats is one finished pass.
@@ -86,7 +88,7 @@ func (p *Progress) Snapshot() Snapshot {
 		Phase: Phase(p.phase.Load()), Total: p.total.Load(), Done: p.done.Load(), Sent: p.sent.Load(),
 		Read: p.read.Load(), Holes: p.holes.Load(), Given: p.given.Load(),
 		Carried: p.carried.Load(), Packed: p.packed.Load(), Files: p.files.Load(), Bytes: p.bytes.Load(),
-		Streams: int(p.conns.Load()),
+		Streams: int(p.conns.Load()), Away: p.away.Load(),
 	}
 	p.mu.Lock()
 	wire, again := p.wire, p.again
@@ -125,6 +127,11 @@ type passClock struct {
 
 func (p *Progress) clock() passClock {
 	return passClock{time.Now(), p.read.Load(), p.given.Load(), p.sent.Load(), p.holes.Load()}
+}
+
+// idle says that no byte was looked at or moved since.
+func (p *Progress) idle(c passClock) bool {
+	return p.read.Load() == c.read && p.given.Load() == c.given && p.sent.Load() == c.sent && p.holes.Load() == c.holes
 }
 
 func (p *Progress) finish(c passClock, number uint16, kind msg.PassKind) PassStats {

@@ -13,6 +13,7 @@ import (
 // TestRotation: connections whose keys are worn out are replaced within a pass, many times over and by all workers at once, and
 // nothing of what travelled on them is lost or counted twice.
 func TestRotation(t *testing.T) {
+	heavy(t)
 	r := newRig(t)
 	fill(t, r.donor, 3)
 	write(t, r.donor, "shop/big.ibd", random(80<<20, 4)) // keys are looked at between leases

@@ -134,6 +134,7 @@ func needTrusted(t *testing.T, dir string) {
 // TestStampBeforeBytes is T-5, the first counterexample: a margin of the clock's granularity loses the bytes that were under way, the
 // real one does not.
 func TestStampBeforeBytes(t *testing.T) {
+	heavy(t)
 	t.Run("margin of the granularity", func(t *testing.T) {
 		margin(t, granularity)
 		r, s := liveRig(t, 21)
@@ -153,6 +154,7 @@ func TestStampBeforeBytes(t *testing.T) {
 // TestMappedStores is T-6: what a server maps is read again under the lock whatever the stamps say, and on tmpfs everything is, where
 // a mapped page is stamped once for ever. The small margin proves that it is not the margin that helps.
 func TestMappedStores(t *testing.T) {
+	heavy(t)
 	const shm = "/dev/shm"
 	for _, c := range []struct{ where, dir, file string }{
 		{"temporary directory", "", "shop/mapped.MYD"},
@@ -179,6 +181,7 @@ func TestMappedStores(t *testing.T) {
 // TestClockSteps is T-7: when the wall clock was stepped during the transfer, either way, stamps prove nothing any more (R-COPY-10).
 // Without a step the same transfer loses the bytes, as TestStampBeforeBytes shows.
 func TestClockSteps(t *testing.T) {
+	heavy(t)
 	for _, step := range []time.Duration{-time.Hour, time.Hour} {
 		t.Run(step.String(), func(t *testing.T) {
 			margin(t, granularity)
@@ -235,6 +238,7 @@ func TestTornPage(t *testing.T) {
 // TestNamesChangePlaces is T-10: files of one size and one mtime swap their names, and one is dropped and made again at once, which on
 // most file systems gives it the same inode number.
 func TestNamesChangePlaces(t *testing.T) {
+	heavy(t)
 	for _, when := range []string{"between passes", "before the lock"} {
 		t.Run(when, func(t *testing.T) {
 			margin(t, granularity)

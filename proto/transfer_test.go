@@ -32,6 +32,13 @@ func TestFreshCopy(t *testing.T) {
 			if n := len(sent.Passes); n != 2 {
 				t.Errorf("%d passes with data, a locked and one verify round were due: %+v", n, sent.Passes)
 			}
+			for end := range r.progress {
+				for i, p := range r.progress[end].Passes() {
+					if p.Number != i+1 {
+						t.Errorf("end %d calls its %s pass %d, it was number %d", end, p.Kind, p.Number, i+1)
+					}
+				}
+			}
 			// The zero file and the holes of the packed one did not travel.
 			p := r.progress[0].Snapshot()
 			if p.Holes < 2<<20+128*12288 {
@@ -59,6 +66,7 @@ func blocks(t testing.TB, dir, name string) int64 {
 // TestDeltaCounts proves that only what differs travels (H30): the bytes on the
 // wire are counted, not only the result compared.
 func TestDeltaCounts(t *testing.T) {
+	heavy(t)
 	r := newRig(t)
 	fill(t, r.donor, 1)
 	r.mustRun()
@@ -157,6 +165,7 @@ func TestChangesUntilLock(t *testing.T) {
 // TestVerifyRoundsFindWrites has a writer change a frozen file while the lock is
 // held (T-4): the rounds go on until it stops, and the copy is exact.
 func TestVerifyRoundsFindWrites(t *testing.T) {
+	heavy(t)
 	for _, name := range []string{"shop/orders.ibd", "ibdata1", "aria_log_control", "many/t05.ibd"} {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			r := newRig(t)
@@ -298,6 +307,7 @@ func TestLockRefused(t *testing.T) {
 
 // TestRerunHeals takes the rest of a failed transfer as a basis (R-JOIN-6).
 func TestRerunHeals(t *testing.T) {
+	heavy(t)
 	r := newRig(t)
 	fill(t, r.donor, 5)
 	fill(t, r.joiner, 6)

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +34,7 @@ func (s *fakeServer) locked(r *rig, state *string, unlock func() error) lockFunc
 // donor is overwritten. What the joiner gets must be the state of the lock all the same, so nothing of it can have been read after
 // "continue", but from the spool or from clones (R-LOCK-5).
 func TestNothingIsReadAfterTheLock(t *testing.T) {
+	heavy(t)
 	for _, byLSN := range []bool{true, false} {
 		r, s := liveRig(t, 51)
 		atLock := ""
@@ -220,4 +224,27 @@ func residentPages(t *testing.T, name string) int {
 		n += int(v & 1)
 	}
 	return n
+}
+
+// TestOutageWhileAllIsCompared: the lock of verify=full is kept once the comparison has begun, so there too an outage that lasts too long
+// ends the transfer, and with it the lock.
+func TestOutageWhileAllIsCompared(t *testing.T) {
+	impatient(t)
+	r := newBrokenRig(t, 20*time.Second)
+	r.donor = func(d *DonorConfig) {
+		d.VerifyAll = true
+		note := d.Note
+		d.Note = func(format string, args ...any) {
+			note(format, args...)
+			if strings.Contains(format, "%s pass %d") && fmt.Sprint(args[0]) == "locked" {
+				r.net.fall(true)
+			}
+		}
+	}
+	joiner := r.tweakJoiner
+	r.tweakJoiner = func(j *JoinerConfig) { joiner(j); j.Reconnect = 700 * time.Millisecond }
+	_, _, derr, _ := r.run()
+	if CodeOf(derr) != CodeNetwork || !strings.Contains(fmt.Sprint(derr), "under the lock: connection lost") {
+		t.Errorf("donor: %v", derr)
+	}
 }

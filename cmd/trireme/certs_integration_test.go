@@ -56,6 +56,7 @@ const basePort = 4306
 // TestCertsRotation changes the CA of a running cluster by bundles, as the manual of Percona XtraDB Cluster describes, with a join
 // after every step. Node one's server, the donor, is never restarted. In the end the stock methods join by the same files.
 func TestCertsRotation(t *testing.T) {
+	t.Parallel()
 	provider := map[string]string{}
 	r := newPair(t, cluster.Config{BasePort: basePort, Provider: provider})
 	a := &authorities{pair: r, dir: r.shared("tls")}

@@ -17,8 +17,10 @@ import (
 // TestJoinOnCloningFileSystems joins under load with both datadirs on XFS and on btrfs, where the donor clones what it has to look at
 // and reads the clones after the lock (consistency 2.7). While its "continue" is held back, both trees are equal; all oracles hold.
 func TestJoinOnCloningFileSystems(t *testing.T) {
+	t.Parallel()
 	for _, kind := range image.Kinds {
 		t.Run(kind, func(t *testing.T) {
+			pairTurns.take(t)
 			times := repeats(t, 1)
 			limit := testLimit + time.Duration(times)*30*time.Second
 			ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("the test took longer than %v", limit))

@@ -103,6 +103,7 @@ func TestSecondTransferGivesUp(t *testing.T) {
 
 // TestEmulator holds the emulator of MariaDB 10.11 against the server that it emulates.
 func TestEmulator(t *testing.T) {
+	t.Parallel()
 	r := newPair(t, cluster.Config{})
 	r.boot()
 	r.two.Set("mysqld", "wsrep-sst-method", "scripted")

@@ -163,12 +163,12 @@ func TestSignals(t *testing.T) {
 }
 
 // TestAgain is PXC's code 11: it makes the provider put the old state back, so it is for a datadir that nobody has touched,
-// and for nothing else. The others are told the cause.
+// and for nothing else. The others are told the cause, or that it lies at the other end.
 func TestAgain(t *testing.T) {
 	t.Parallel()
-	for family, codes := range map[string]struct{ option, late, refused int }{
-		"PXC":    {11, 11, 11},
-		"M10.11": {22, 110, 22},
+	for family, codes := range map[string]struct{ option, late, refused, told int }{
+		"PXC":    {11, 11, 11, 11},
+		"M10.11": {22, 110, 22, 32},
 	} {
 		t.Run(family+" bad option", func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +193,7 @@ func TestAgain(t *testing.T) {
 			serveremul.Put(t, r.Give.Datadir, "#rocksdb/CURRENT", []byte("MANIFEST-000001\n"))
 			given, taken := r.Run()
 			mustFail(t, "donor", given, 22, "cannot be copied", "rocksdb")
-			mustFail(t, "joiner", taken, codes.refused, "the other end reports", "rocksdb")
+			mustFail(t, "joiner", taken, codes.told, "the other end reports", "rocksdb")
 			r.MustBeUntouched()
 		})
 		t.Run(family+" joiner cannot", func(t *testing.T) {
@@ -213,7 +213,7 @@ func TestAgain(t *testing.T) {
 			r.Give.DefaultsFile = own
 			given, taken := r.Run()
 			mustFail(t, "donor", given, 22, "PREFERRED", own)
-			mustFail(t, "joiner", taken, codes.refused, "the donor's set-up", "PREFERRED")
+			mustFail(t, "joiner", taken, codes.told, "the donor's set-up", "PREFERRED")
 			r.MustBeUntouched()
 			if strings.Count(taken.Stderr, "failed: ") != 1 {
 				t.Errorf("more than one reason:\n%s", taken.Stderr)

@@ -86,7 +86,7 @@ func TestLockRefused(t *testing.T) {
 			r.Give.OnFlush = func() (string, error) { return "", errors.New("lock wait timeout exceeded") }
 			given, taken := r.Run()
 			mustFail(t, "donor", given, 255, "could not flush and lock its tables", "sst_error")
-			mustFail(t, "joiner", taken, 255, "the other end reports", "could not flush and lock its tables")
+			mustFail(t, "joiner", taken, 32, "the other end reports", "could not flush and lock its tables")
 			if len(given.Leftovers) > 0 {
 				t.Errorf("left in the donor's datadir: %v", given.Leftovers)
 			}
@@ -99,7 +99,7 @@ func TestLockRefused(t *testing.T) {
 		r.Give.OnFlush = func() (string, error) { return foreignPosition, nil }
 		given, taken := r.Run()
 		mustFail(t, "donor", given, 71, "position of another cluster", foreignPosition[:8])
-		mustFail(t, "joiner", taken, 255, "the other end reports", "position of another cluster")
+		mustFail(t, "joiner", taken, 32, "the other end reports", "position of another cluster")
 	})
 	// These have no file for it: their server waits for the program, and the program for an answer, until somebody acts.
 	t.Run("PXC", func(t *testing.T) {

@@ -251,6 +251,27 @@ func TestSecondTransfer(t *testing.T) {
 	mustFail(t, "second joiner", second.Wait(), 3)
 }
 
+// TestNobodyListens starts the program with a closed pipe for its standard error: it works on, and no SIGPIPE ends it.
+func TestNobodyListens(t *testing.T) {
+	t.Parallel()
+	in, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Close()
+	defer out.Close()
+	dir := t.TempDir()
+	serveremul.Put(t, dir, "my.cnf", []byte("[sst]\nsst-initial-timeout=1\n"))
+	cmd := exec.Command(filepath.Join(serveremul.InstallSelf(t, "trireme"), "wsrep_sst_trireme"), "--role", "joiner",
+		"--address", serveremul.FreeAddress(t), "--datadir", dir+"/", "--defaults-file", filepath.Join(dir, "my.cnf"))
+	cmd.Stderr = out
+	_ = cmd.Run()
+	// It was not told of anything, and waited for its donor until its time was over.
+	if code := cmd.ProcessState.ExitCode(); code != 110 {
+		t.Errorf("%v, want exit code 110", cmd.ProcessState)
+	}
+}
+
 // TestNobodyReads starts the program with a closed pipe for its standard output: it must end with a reason, not by SIGPIPE.
 func TestNobodyReads(t *testing.T) {
 	t.Parallel()

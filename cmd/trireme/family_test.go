@@ -125,7 +125,7 @@ func TestMixedFamilies(t *testing.T) {
 			r := families(t, c.from, c.to)
 			r.Known()
 			given, taken := r.Run()
-			code := 22
+			code := 32
 			if c.to == "PXC" {
 				code = 11 // the datadir is as it was
 			}

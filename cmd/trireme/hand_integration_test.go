@@ -118,9 +118,11 @@ func TestCloneByHand(t *testing.T) {
 	p.must(err)
 	p.must(p.one.Stop(p.ctx))
 
+	// A receiver cannot tell a cut from a break that ends, and waits as long as it is told.
+	soon := p.put(filepath.Join(p.shared("hand"), "soon.cnf"), "[trireme]\nreconnect=2s\n", 0o644)
 	t.Run("cut", func(t *testing.T) {
 		p := p.in(t)
-		r := p.receive(dst)
+		r := p.receive("--defaults-file", soon, dst)
 		link := newLink(t, r.ticket)
 		sent := make(chan struct{})
 		var code int
@@ -162,7 +164,7 @@ func TestCloneByHand(t *testing.T) {
 
 	// Three receivers out of one reading: the old copy, an empty directory, and one whose connection is cut.
 	second, third := filepath.Join(t.TempDir(), "second"), filepath.Join(t.TempDir(), "third")
-	rs := []*handReceiver{p.receive("--owner", "mysql", dst), p.receive(second), p.receive(third)}
+	rs := []*handReceiver{p.receive("--owner", "mysql", dst), p.receive(second), p.receive("--defaults-file", soon, third)}
 	link := newLink(t, rs[2].ticket)
 	sent := make(chan struct{})
 	var code int

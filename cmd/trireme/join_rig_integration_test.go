@@ -35,23 +35,28 @@ const testLimit = 3 * time.Minute
 // pollEvery is the distance of two looks at a log or a directory.
 const pollEvery = 5 * time.Millisecond
 
-var theRig *joinRig
+// idleRigs are the shared rigs that no test uses, as many at most as rigTurns has turns.
+var idleRigs = make(chan *joinRig, cap(rigTurns))
 
-// sharedRig returns the rig in its base state, whatever the test before left: node 1 synced, nodes 2 and 3 down (their old datadirs
-// may be there), the program installed without a wrapper.
+// sharedRig makes the test one of those that run in parallel and returns a rig for its time, in the base state, whatever the test
+// before left: node 1 synced, nodes 2 and 3 down (their old datadirs may be there), the program installed without a wrapper.
 func sharedRig(t *testing.T) (context.Context, *joinRig) {
 	t.Helper()
+	t.Parallel()
+	rigTurns.take(t)
 	ctx, cancel := context.WithTimeoutCause(context.Background(), testLimit, fmt.Errorf("the test took longer than %v", testLimit))
 	t.Cleanup(cancel)
-	if theRig == nil {
-		r := newJoinRig(t, ctx, cluster.Config{Dir: cluster.RoomyDir(3 << 30), Nodes: 3, Method: "trireme", Provider: quickEviction})
-		lastly = append(lastly, r.c.Destroy)
+	var r *joinRig
+	select {
+	case r = <-idleRigs:
+	default:
+		r = newJoinRig(t, ctx, cluster.Config{Dir: cluster.RoomyDir(3 << 30), Nodes: 3, Method: "trireme", Provider: quickEviction})
+		afterAll(r.c.Destroy)
 		r.boot(t, ctx)
 		must(t, zoo.Build(ctx, r.one))
 		must(t, zoo.Fill(ctx, r.one, 48<<20))
-		theRig = r
 	}
-	r := theRig
+	t.Cleanup(func() { idleRigs <- r })
 	r.reset(t, ctx)
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -87,6 +87,7 @@ func stillFor() time.Duration {
 // program hashes the donor's files twice and says which of them the "locked" server still writes (consistency 1.5). Aria's checkpoint
 // thread runs at its default pace, and every second. At the first of the two moments the joiner's tree must equal the donor's.
 func TestDonorHoldsStill(t *testing.T) {
+	t.Parallel()
 	for _, interval := range []string{"DEFAULT", "1"} {
 		t.Run("aria_checkpoint_interval="+interval, func(t *testing.T) {
 			ctx, r := sharedRig(t)

@@ -3,10 +3,13 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -15,9 +18,17 @@ import (
 // binary is the program under test, built from this very source: what lies in build/ may be older.
 var binary string
 
-// lastly is what must happen after all tests: the end of clusters that several tests share. Tests here do not run in parallel, so
-// nothing guards it.
-var lastly []func()
+// lastly is what must happen after all tests: the end of clusters that several tests share.
+var lastly struct {
+	mu    sync.Mutex
+	steps []func()
+}
+
+func afterAll(step func()) {
+	lastly.mu.Lock()
+	defer lastly.mu.Unlock()
+	lastly.steps = append(lastly.steps, step)
+}
 
 // TestMain builds the program once for all tests on real servers.
 func TestMain(m *testing.M) {
@@ -38,9 +49,12 @@ func withBinary(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build the program under test: %v\n%s", err, out)
 		return 1
 	}
+	if err := flag.Set("test.parallel", parallelTests); err != nil {
+		panic(err)
+	}
 	code := m.Run()
-	for i := len(lastly) - 1; i >= 0; i-- {
-		lastly[i]()
+	for _, step := range slices.Backward(lastly.steps) {
+		step()
 	}
 	if code == 0 {
 		if err := goleak.Find(); err != nil {

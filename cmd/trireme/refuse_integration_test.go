@@ -164,6 +164,7 @@ func (r *pair) small(bytes string) {
 // TestNoRoom has too little room at the joiner: foreseen, where nothing may be touched, and not foreseen, where the copy must
 // fail on both ends, leave nothing startable, and let the donor go (test T-25).
 func TestNoRoom(t *testing.T) {
+	t.Parallel()
 	load := func(r *pair) {
 		r.boot()
 		r.must(zoo.Fill(r.ctx, r.one, 100<<20))

@@ -17,6 +17,7 @@ type Reader struct {
 	fell  func()
 	since time.Time
 	met   int           // how often it has called Meet
+	pass  uint16        // the latest it has read in
 	debt  time.Duration // how long others have waited for it, as far as not forgiven
 }
 
@@ -60,6 +61,9 @@ func (r *Reader) Meet(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.behind(r.met) == 0 {
+		s.prune(r.pass)
+	}
 	return nil
 }
 
@@ -94,6 +98,7 @@ func (r *Reader) ReadAt(ctx context.Context, k Key, p []byte, off int64, whole b
 		panic(fmt.Sprintf("share: internal error: %d bytes at %d are no part of one unit", len(p), off))
 	}
 	s.lock()
+	r.pass = max(r.pass, k.Pass)
 	for {
 		u := s.unitOf(k, at)
 		if b := u.b; b != nil && !b.began.Before(r.since) && in+len(p) <= len(b.data) {

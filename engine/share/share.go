@@ -59,8 +59,8 @@ type Stats struct {
 	Kept   int64 // most that was in memory at a time
 }
 
-// Share is one datadir that several copies are made of. Its state takes 16 bytes for each MiB of the datadir and some 200
-// for each file.
+// Share is one datadir that several copies are made of. Its state takes 16 bytes for each MiB that is read in a pass and some 200
+// for each file, in two passes at most.
 type Share struct {
 	c Config
 
@@ -196,6 +196,30 @@ func (s *Share) drop(b *buffer) {
 func (s *Share) forget(b *buffer) {
 	if u := &s.files[b.key][b.at]; u.b == b {
 		u.b = nil
+	}
+}
+
+// prune forgets the files of passes that all copies in step have ended, and the buffers of theirs that nobody uses.
+func (s *Share) prune(pass uint16) {
+	held := map[Key]bool{}
+	left := s.kept[:0]
+	for _, b := range s.kept {
+		switch {
+		case b.key.Pass > pass:
+		case b.pending == 0 && b.users == 0:
+			s.drop(b)
+			continue
+		default:
+			held[b.key] = true
+		}
+		left = append(left, b)
+	}
+	clear(s.kept[len(left):])
+	s.kept = left
+	for k := range s.files {
+		if k.Pass <= pass && !held[k] {
+			delete(s.files, k)
+		}
 	}
 }
 

@@ -77,8 +77,11 @@ func TestReadOnce(t *testing.T) {
 		}
 		s := New(Config{Window: 4 << 20})
 		var wg sync.WaitGroup
+		var readers []*Reader
 		for i := range 3 {
-			r := s.Join(func() { t.Errorf("copy %d fell out of step", i) })
+			readers = append(readers, s.Join(func() { t.Errorf("copy %d fell out of step", i) }))
+		}
+		for i, r := range readers {
 			wg.Go(func() {
 				for _, f := range files {
 					if err := copyUnits(t.Context(), r, f, time.Duration(i)*10*time.Millisecond); err != nil {
@@ -390,5 +393,45 @@ func TestManyWorkers(t *testing.T) {
 	wg.Wait()
 	if st := s.Stats(); st.Kept > 6<<20 || st.Served == 0 {
 		t.Errorf("%+v", st)
+	}
+}
+
+// TestPrune: what is known of the files of a pass is forgotten when all have ended it, whatever one that fell behind does.
+func TestPrune(t *testing.T) {
+	s := New(Config{})
+	a, b, late := s.Join(nil), s.Join(nil), s.Join(nil)
+	late.Leave()
+	const files, passes = 50, 6
+	for pass := range uint16(passes) {
+		for i := range files {
+			f := newFile(fmt.Sprint("f", i), 4096)
+			for _, r := range []*Reader{a, b, late} {
+				f.key.Pass = pass + 1
+				if r == late {
+					f.key.Pass = 1 // it comes to nothing new
+				}
+				if err := copyUnits(t.Context(), r, f, 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if len(s.files) > 2*files {
+			t.Fatalf("%d files are known in pass %d", len(s.files), pass+1)
+		}
+		var wg sync.WaitGroup
+		for _, r := range []*Reader{a, b} {
+			wg.Go(func() {
+				if err := r.Meet(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	if len(s.files) != 0 || len(s.kept) != 0 || s.used != 0 {
+		t.Errorf("%d files are known after the last pass, %d buffers with %d bytes are kept", len(s.files), len(s.kept), s.used)
+	}
+	if st := s.Stats(); st.Served != (passes+1)*files*4096 {
+		t.Errorf("%+v: the second copy was to get everything from memory, and the late one the first pass", st)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra" // one tree for parsing, help, shell completion and man pages
 )
@@ -77,8 +78,39 @@ func Root(c Config) *cobra.Command {
 		RunE: print,
 	})
 	root.AddCommand(c.Commands...)
+	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	strict(root)
 	markUsage(root)
 	return root
+}
+
+// strict makes errors of two commands of the library's out of words that they would answer with a help text and success.
+func strict(root *cobra.Command) {
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "completion":
+			cmd.Args = func(cmd *cobra.Command, words []string) error {
+				var shells []string
+				for _, sub := range cmd.Commands() {
+					shells = append(shells, sub.Name())
+				}
+				known := "there are " + strings.Join(shells, ", ")
+				if len(words) == 0 {
+					return errors.New("a shell is missing; " + known)
+				}
+				return fmt.Errorf("unknown shell %q; %s", words[0], known)
+			}
+			cmd.Run = func(*cobra.Command, []string) {} // never reached, but without one the words are not looked at
+		case "help":
+			cmd.Args = func(cmd *cobra.Command, words []string) error {
+				if of, rest, err := root.Find(words); err != nil || len(rest) > 0 && of == root {
+					return fmt.Errorf("unknown command %q%s", words[0], suggestion(root, words[0]))
+				}
+				return nil
+			}
+		}
+	}
 }
 
 // markUsage makes a wrong number of arguments an error of the command line, like a wrong flag.

@@ -11,7 +11,7 @@ import (
 )
 
 // Exit codes of receive, send and clone, stable across versions. README.md has the
-// table for people. The code is that of the first cause, whichever end found it.
+// table for people. What the other end found is one code, whatever code it sent.
 const (
 	exitSource    = 3   // the source is in use, or did not hold still
 	exitTarget    = 4   // the target is in use, or is not one to write into
@@ -20,7 +20,7 @@ const (
 	exitRefused   = 7   // the ends do not match, a ticket or certificate is not good, or the data cannot be copied
 	exitIO        = 8   // a file could not be read or written
 	exitTimeout   = 9   // nobody came, or the other end fell silent
-	exitOther     = 10  // the other end was stopped
+	exitOther     = 10  // the other end failed or was stopped
 	exitInterrupt = 130 // stopped by SIGINT
 	exitTerminate = 143 // stopped by SIGTERM
 	exitHangup    = 129 // stopped by SIGHUP
@@ -69,6 +69,8 @@ func withCode(err error) error {
 		code = exitRefused
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		code = exitSpace
+	case errors.As(err, &transfer) && transfer.Remote:
+		code = exitOther
 	case errors.As(err, &transfer):
 		if c, ok := exitOf[transfer.Code]; ok {
 			code = c

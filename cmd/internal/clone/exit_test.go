@@ -24,8 +24,11 @@ func TestExitCodes(t *testing.T) {
 	} {
 		for _, remote := range []bool{false, true} {
 			err := fmt.Errorf("layer: %w", &proto.Error{Code: code, Remote: remote, Err: errors.New("cause")})
+			if remote {
+				want = exitOther
+			}
 			if got := exitCode(inOurWords(withCode(err))); got != want {
-				t.Errorf("%v ends with %d, want %d", code, got, want)
+				t.Errorf("%v, remote %v, ends with %d, want %d", code, remote, got, want)
 			}
 		}
 	}

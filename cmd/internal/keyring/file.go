@@ -76,6 +76,7 @@ func (r Ring) readOnce() (content []byte, moving bool, err error) {
 	if content, err = readAll(f, msg.MaxKeyring); err != nil {
 		return nil, false, err
 	}
+	testOnlyBeforeSecondLook()
 	after, err := os.Stat(r.Path)
 	if err != nil {
 		clear(content)
@@ -88,6 +89,9 @@ func (r Ring) readOnce() (content []byte, moving bool, err error) {
 	moving = err == nil || !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) || int64(len(content)) != after.Size()
 	return content, moving, nil
 }
+
+// testOnlyBeforeSecondLook is where tests play the server that writes in the middle of a reading.
+var testOnlyBeforeSecondLook = func() {}
 
 // Place returns the file itself, links followed, after looking whether Install could
 // replace it.

@@ -111,6 +111,67 @@ func TestRead(t *testing.T) {
 	})
 }
 
+// TestReadBesideTheServer: whatever the server does while the file is read, what is taken is what the file holds afterwards.
+func TestReadBesideTheServer(t *testing.T) {
+	for name, write := range map[string]func(path string) error{
+		"another file": func(path string) error { // with the same times and size
+			info, err := os.Stat(path)
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(path+".new", []byte("later"), 0o600); err != nil {
+				return err
+			}
+			if err := os.Chtimes(path+".new", info.ModTime(), info.ModTime()); err != nil {
+				return err
+			}
+			return os.Rename(path+".new", path)
+		},
+		"in place": func(path string) error {
+			if err := os.WriteFile(path, []byte("later"), 0o600); err != nil {
+				return err
+			}
+			return os.Chtimes(path, time.Time{}, time.Unix(2000000000, 0))
+		},
+		"longer": func(path string) error { // within one tick of the file system's clock
+			info, err := os.Stat(path)
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(path, []byte("later, and longer"), 0o600); err != nil {
+				return err
+			}
+			return os.Chtimes(path, time.Time{}, info.ModTime())
+		},
+		"it begins to": func(path string) error { // and has not come to the file itself
+			if err := os.WriteFile(path+backupEnd, []byte("early"), 0o600); err != nil {
+				return err
+			}
+			testOnlyBeforeSecondLook = func() {}
+			time.AfterFunc(pause/2, func() {
+				_ = os.WriteFile(path, []byte("later"), 0o600)
+				_ = os.Remove(path + backupEnd)
+			})
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := Ring{Path: filepath.Join(t.TempDir(), "keyring")}
+			put(t, r.Path, "early")
+			defer func() { testOnlyBeforeSecondLook = func() {} }()
+			testOnlyBeforeSecondLook = func() {
+				testOnlyBeforeSecondLook = func() {}
+				if err := write(r.Path); err != nil {
+					t.Error(err)
+				}
+			}
+			if got, err := r.Read(); err != nil || !strings.HasPrefix(string(got), "later") {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
+}
+
 func TestInstall(t *testing.T) {
 	for name, before := range map[string]func(*testing.T, Ring){
 		"first keys":      func(*testing.T, Ring) {},

@@ -155,18 +155,19 @@ func TestServerFacts(t *testing.T) {
 }
 
 func TestOwnGroup(t *testing.T) {
-	all := "[trireme]\ntransport=auto\nstreams=4\ncompress=zstd\nrate-limit=10m\nlock-target=500ms\nlock-max=10\npasses=2\npasses_time=1h\ndelta=on\nverify=page\nparanoid\nprogress=/p\nstatus-file=/s\nmetrics-file=m\nlog-format=json\nreconnect=5s\n"
+	all := "[trireme]\ntransport=auto\nstreams=4\ncompress=zstd\nrate-limit=10m\nlock-target=500ms\nlock-max=10\npasses=2\npasses_time=1h\ndelta=on\nverify=full\nparanoid\nprogress=/p\nstatus-file=/s\nmetrics-file=m\nlog-format=json\nreconnect=5s\n"
 	show := func(s *Settings) any {
 		return fmt.Sprintln(s.Transport, s.Streams, s.Compress, s.RateLimit, s.LockTarget, s.LockMax, s.Passes, s.PassesTime, s.Delta, s.Verify, s.Paranoid, s.ProgressFile, s.StatusFile, s.MetricsFile, s.LogFormat, s.Reconnect)
 	}
 	runRows(t, []row{
 		{name: "defaults", get: show, want: fmt.Sprintln("", 0, "auto", 0, "2s", "0s", 5, "0s", "auto", "tag", false, "", "", "", "text", "20s"), warn: "-"},
-		{name: "all", cnf: all, get: show, want: fmt.Sprintln("auto", 4, "zstd", 10<<20, "500ms", "10s", 2, "1h0m0s", "on", "page", true, "/p", "/s", "/d/m", "json", "5s"), warn: "no effect"},
-		{name: "flags win", cnf: all, in: Input{Flags: map[string]string{"verify": "full"}}, get: func(s *Settings) any { return s.Verify }, want: "full"},
+		{name: "all", cnf: all, get: show, want: fmt.Sprintln("auto", 4, "zstd", 10<<20, "500ms", "10s", 2, "1h0m0s", "on", "full", true, "/p", "/s", "/d/m", "json", "5s"), warn: "-"},
+		{name: "flags win", cnf: all, in: Input{Flags: map[string]string{"verify": "tag"}}, get: func(s *Settings) any { return s.Verify }, want: "tag"},
 		{name: "unknown name", cnf: "[trireme]\nlocktarget=1\n", bad: "did you mean lock-target?"},
 		{name: "swapped letters", cnf: "[trireme]\nsterams=1\n", bad: "did you mean streams?"},
 		{name: "unknown flag", in: Input{Flags: map[string]string{"verfy": "tag"}}, bad: "did you mean verify?"},
 		{name: "unknown word", cnf: "[trireme]\ntransport=udp\n", bad: `"udp" is not one of tls, quic, auto`},
+		{name: "pages are not looked at", cnf: "[trireme]\nverify=page\n", bad: `"page" is not one of tag, full`},
 		{name: "too many streams", cnf: "[trireme]\nstreams=1000\n", bad: "between 0 and 256"},
 		{name: "lock-max below a written target", cnf: "[trireme]\nlock-target=3\nlock-max=1\n", bad: "below lock-target"},
 		{name: "lock-max below the default target", cnf: "[trireme]\nlock-max=1\n", get: func(s *Settings) any { return s.LockTarget }, want: "1s"},

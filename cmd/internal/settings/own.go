@@ -74,7 +74,8 @@ func (r *resolver) own() {
 	r.show("delta", at, s.Delta)
 
 	at = r.ownValue("verify")
-	s.Verify = r.word(at, "tag", "tag", "page", "full")
+	// Not page, though the name suggests it: checksums of pages are the server's to judge, and what is copied is compared byte by byte.
+	s.Verify = r.word(at, "tag", "tag", "full")
 	r.show("verify", at, s.Verify)
 
 	at = r.ownValue("paranoid")

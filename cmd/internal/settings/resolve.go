@@ -55,7 +55,6 @@ func Resolve(in Input) (*Settings, []string, error) {
 	r.transfer()
 	r.timeouts()
 	r.ignored()
-	r.inert()
 	r.misspelt()
 	if len(r.problems) > 0 {
 		// What would have come of the channel is not true any more.

@@ -184,7 +184,9 @@ func Line(s status.Status) string {
 // figures is what bar and line have in common.
 func figures(s status.Status) string {
 	eta := ""
-	if s.ETA != nil {
+	if s.Away {
+		eta = ", " + status.Absent
+	} else if s.ETA != nil {
 		eta = ", ETA " + seconds(*s.ETA)
 	}
 	return fmt.Sprintf("%s/s (mean %s/s)%s, sent %s, saved %s, %d streams%s", size(int64(s.Rate)), size(int64(s.RateMean)), eta, size(s.Sent), size(s.Saved), s.Streams, again(s))

@@ -26,14 +26,16 @@ func TestLines(t *testing.T) {
 	d := New(Config{Progress: Auto, Err: &b})
 	d.Note("source /d")
 	for s := range 12 {
-		d.Update(at(s))
+		now := at(s)
+		now.Away = s > 7
+		d.Update(now)
 	}
 	s := at(12)
 	s.Result, s.Files, s.Bytes, s.Again = status.Complete, 3, 100<<20, 3<<10
 	d.Close(s)
 	want := `source /d
 copying: 5.0 MiB of 100 MiB (5%), 1.0 MiB/s (mean 1.0 MiB/s), ETA 1m35s, sent 2.5 MiB, saved 2.5 MiB, 4 streams
-copying: 10 MiB of 100 MiB (10%), 1.0 MiB/s (mean 1.0 MiB/s), ETA 1m30s, sent 5.0 MiB, saved 5.0 MiB, 4 streams
+copying: 10 MiB of 100 MiB (10%), 1.0 MiB/s (mean 1.0 MiB/s), waiting for the connection, sent 5.0 MiB, saved 5.0 MiB, 4 streams
 complete: 3 files and directories, 100 MiB; sent 6.0 MiB, saved 6.0 MiB, holes 0 B, wire 0 B, retransmitted 3.0 KiB, 12s
 `
 	if b.String() != want {

@@ -44,8 +44,9 @@ func codeOf(err error) error {
 		code = galera.ExitBusy
 	case errors.As(err, &check):
 		code = galera.ExitInvalid
-	case errors.As(err, &transfer) && transfer.Remote && transfer.Code == proto.CodeCancelled:
-		// Only who was stopped says so: a joiner without its donor can be tried again.
+	case errors.As(err, &transfer) && transfer.Remote:
+		// What went wrong over there is no errno of this host: no room at the joiner would read as none at the donor. The log has
+		// the reason, and whatever the other end sends, it does not choose our code.
 		code = galera.ExitPipe
 	case errors.As(err, &transfer):
 		code = exitOf[transfer.Code]

@@ -99,11 +99,13 @@ func (r *rate) line(s proto.Snapshot) string {
 		return fmt.Sprintf("%s for %.0f s", s.Phase, time.Since(r.Since()).Seconds())
 	}
 	done := min(s.Done, s.Total)
-	eta := "unknown"
-	if left, ok := r.ETA(s); ok {
-		eta = left.Round(time.Second).String()
+	eta := "ETA unknown"
+	if left, ok := r.ETA(s); s.Away {
+		eta = status.Absent
+	} else if ok {
+		eta = "ETA " + left.Round(time.Second).String()
 	}
-	return fmt.Sprintf("%s: %s of %s (%d%%), %s/s, ETA %s; sent %s, wire %s", s.Phase, size(done), size(s.Total),
+	return fmt.Sprintf("%s: %s of %s (%d%%), %s/s, %s; sent %s, wire %s", s.Phase, size(done), size(s.Total),
 		done*100/s.Total, size(int64(r.Recent())), eta, size(s.Sent), size(s.Wire))
 }
 

@@ -101,6 +101,10 @@ func TestRate(t *testing.T) {
 				if got := r.line(s); got != c.want {
 					t.Errorf("got  %s\nwant %s", got, c.want)
 				}
+				s.Away = true
+				if got := r.line(s); strings.Contains(got, "ETA") || !strings.Contains(got, "/s, waiting for the connection; sent 7.0 MiB") {
+					t.Errorf("without a connection: %s", got)
+				}
 			})
 		})
 	}

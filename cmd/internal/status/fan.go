@@ -68,6 +68,7 @@ func (f *Fan) now(at time.Time) Status {
 			}
 			s.Total, s.Done = s.Total+one.Total, s.Done+one.Done
 			s.Rate, s.RateMean, s.Streams = s.Rate+one.Rate, s.RateMean+one.RateMean, s.Streams+one.Streams
+			s.Away = s.Away || one.Away
 			if one.ETA != nil && (s.ETA == nil || *one.ETA > *s.ETA) {
 				s.ETA = one.ETA
 			}
@@ -77,6 +78,9 @@ func (f *Fan) now(at time.Time) Status {
 		s.Read, s.Shared, s.Sent, s.Saved = s.Read+one.Read, s.Shared+one.Shared, s.Sent+one.Sent, s.Saved+one.Saved
 		s.Holes, s.Wire = s.Holes+one.Holes, s.Wire+one.Wire
 		s.Receivers = append(s.Receivers, one)
+	}
+	if s.Away {
+		s.ETA = nil // at least one of them does not get on
 	}
 	if s.Phase == "" {
 		s.Phase = proto.PhaseDone.String()

@@ -38,6 +38,7 @@ type Status struct {
 	Rate     float64  `json:"bytes_per_second"`      // of the last seconds
 	RateMean float64  `json:"bytes_per_second_mean"` // of this phase
 	ETA      *float64 `json:"eta_seconds,omitempty"` // of this phase
+	Away     bool     `json:"away,omitempty"`        // the connection is lost and being opened again; nothing is known about the rest then
 
 	Files   int64 `json:"files"` // and directories
 	Bytes   int64 `json:"bytes_total"`
@@ -60,6 +61,9 @@ type Status struct {
 	// Files and Bytes, which are the source's.
 	Receivers []Status `json:"receivers,omitempty"`
 }
+
+// Absent stands in the place of an ETA while no connection does.
+const Absent = "waiting for the connection"
 
 // Finished reports whether the transfer has ended.
 func (s *Status) Finished() bool { return s.Result != Running }

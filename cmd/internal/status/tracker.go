@@ -81,13 +81,13 @@ func (t *Tracker) now(now time.Time) Status {
 		Version: Version, Program: t.c.Program, Role: t.c.Role, Directory: t.c.Directory, Receiver: t.c.receiver, PID: os.Getpid(),
 		Started: t.started, Updated: now, Result: Running, Seconds: now.Sub(t.started).Seconds(),
 		Phase: t.c.Phase(f.Phase), Total: f.Total, Done: min(f.Done, max(f.Total, 0)), Rate: t.meter.Recent(), RateMean: t.meter.Mean(),
-		Files: f.Files, Bytes: f.Bytes, Read: f.Read, Shared: f.Given, Sent: f.Sent, Saved: t.saved, Holes: f.Holes, Wire: f.Wire, Again: f.Retransmitted, Streams: f.Streams,
+		Files: f.Files, Bytes: f.Bytes, Read: f.Read, Shared: f.Given, Sent: f.Sent, Saved: t.saved, Holes: f.Holes, Wire: f.Wire, Again: f.Retransmitted, Streams: f.Streams, Away: f.Away,
 		Passes: t.p.Passes(),
 	}
 	if !moves(f.Phase) {
 		s.Total, s.Done, s.Rate, s.RateMean = 0, 0, 0, 0
 	}
-	if eta, ok := t.meter.ETA(f); ok && moves(f.Phase) {
+	if eta, ok := t.meter.ETA(f); ok && moves(f.Phase) && !f.Away {
 		seconds := eta.Seconds()
 		s.ETA = &seconds
 	}
@@ -105,7 +105,7 @@ func (t *Tracker) Finish(result string, sum proto.Summary, err error, code int) 
 	s := t.now(time.Now())
 	s.Result, s.ExitCode = result, code
 	s.LockSeconds, s.LockWait, s.State = sum.Locked.Seconds(), sum.Wait.Seconds(), sum.State
-	s.ETA = nil
+	s.ETA, s.Away = nil, false
 	if sum.Files > 0 {
 		s.Files, s.Bytes, s.Wire = int64(sum.Files), sum.Bytes, sum.Wire
 		s.Saved = max(0, sum.Bytes-s.Sent-s.Holes)

@@ -7,20 +7,6 @@ import (
 	"trireme/cmd/internal/mycnf"
 )
 
-// inert warns about settings that are understood and that nothing follows yet. An operator who has written one down counts on
-// it, so silence would be a lie; values that ask for what happens anyway stay quiet.
-func (r *resolver) inert() {
-	s := r.s
-	no := func(at Setting, instead string) {
-		if at.IsSet() {
-			r.warn(at, "has no effect in this version: %s", instead)
-		}
-	}
-	if s.Verify == "page" {
-		no(r.ownValue("verify"), "page checksums are not looked at; verify=full compares every file under the lock")
-	}
-}
-
 // lookAlikes are the options in [sst] whose loss by a typing error weakens or breaks the channel.
 var lookAlikes = []string{"tca", "tcert", "tkey", "tcapath", "sockopt"}
 
