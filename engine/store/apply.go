@@ -3,11 +3,11 @@ package store
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 
 	"trireme/engine/block"
+	"trireme/engine/tree"
 )
 
 // writebackWindow is how many bytes are written to a file before the kernel is asked
@@ -86,7 +86,7 @@ func (s *Store) because(err error) error {
 }
 
 // account records what was written and starts writeback behind the writer.
-func (s *Store) account(e *entry, f *os.File, off, total, data int64) error {
+func (s *Store) account(e *entry, f *tree.Handle, off, total, data int64) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.dirty = true
@@ -118,7 +118,7 @@ type writer struct {
 	s       *Store
 	e       *entry
 	place   place
-	f       *os.File
+	f       *tree.Handle
 	payload []byte
 	sparse  bool // zeroes become holes
 	end     bool // the stretch reaches the end of the file
@@ -217,7 +217,7 @@ func (w *writer) flushZero(last bool) error {
 }
 
 // writeAt writes p at off.
-func (s *Store) writeAt(at place, f *os.File, p []byte, off int64) error {
+func (s *Store) writeAt(at place, f *tree.Handle, p []byte, off int64) error {
 	err := s.pass(opWrite, at.role, at.name)
 	if err == nil {
 		_, err = f.WriteAt(p, off)

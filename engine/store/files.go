@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"trireme/engine/tree"
 )
 
 // files is the table of open files: reference counted, bounded, least recently used
@@ -26,7 +28,7 @@ type files struct {
 
 // slot is the part of an entry that belongs to files and is guarded by its mutex.
 type slot struct {
-	f          *os.File
+	f          *tree.Handle
 	refs       int
 	opening    bool
 	prev, next *entry
@@ -67,7 +69,7 @@ func (t *files) init(s *Store, limit int) {
 
 // acquire returns the open file of e, which stays open until release. It waits while
 // all allowed files are in use, so nobody may hold two. The caller must not hold e.mu.
-func (t *files) acquire(e *entry) (*os.File, error) {
+func (t *files) acquire(e *entry) (*tree.Handle, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for {
@@ -95,7 +97,7 @@ func (t *files) acquire(e *entry) (*os.File, error) {
 }
 
 // openLocked opens e's file with the table unlocked meanwhile.
-func (t *files) openLocked(e *entry) (*os.File, error) {
+func (t *files) openLocked(e *entry) (*tree.Handle, error) {
 	t.open++
 	e.slot.opening = true
 	t.mu.Unlock()
@@ -178,7 +180,7 @@ func (t *files) closeAll() error {
 }
 
 // openEntry opens the file of e, making it if there is none.
-func (s *Store) openEntry(e *entry) (*os.File, error) {
+func (s *Store) openEntry(e *entry) (*tree.Handle, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r, name := e.spec.Role, e.name
@@ -201,15 +203,10 @@ func (s *Store) openEntry(e *entry) (*os.File, error) {
 	if err != nil {
 		return nil, s.ioError("open", r, name, fmt.Errorf("what was there is gone: %w", bare(err)))
 	}
-	// Only the size is asked again: what was scanned may have been cut since.
-	st, err := f.Stat()
-	if err != nil {
+	// Only the size is looked at: what was scanned may have been cut since.
+	if f.Size() != e.size {
 		_ = f.Close()
-		return nil, s.ioError("stat", r, name, err)
-	}
-	if st.Size() != e.size {
-		_ = f.Close()
-		return nil, s.ioError("open", r, name, fmt.Errorf("it has %d bytes where %d were left: something else writes here", st.Size(), e.size))
+		return nil, s.ioError("open", r, name, fmt.Errorf("it has %d bytes where %d were left: something else writes here", f.Size(), e.size))
 	}
 	// Comparing reads front to back; a doubled window keeps a cold disk busy.
 	_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_SEQUENTIAL)
@@ -218,7 +215,7 @@ func (s *Store) openEntry(e *entry) (*os.File, error) {
 
 // createEntry makes the file of e, empty, with its mode. Whatever is in the way was
 // not in the scan or not a regular file; it is unlinked, never followed.
-func (s *Store) createEntry(e *entry) (*os.File, error) {
+func (s *Store) createEntry(e *entry) (*tree.Handle, error) {
 	r, name, mode := e.spec.Role, e.name, e.spec.Mode
 	const flag = os.O_RDWR | os.O_CREATE | os.O_EXCL
 	f, err := s.open(r, name, flag, mode)
@@ -233,7 +230,7 @@ func (s *Store) createEntry(e *entry) (*os.File, error) {
 	// The umask had its say at creation.
 	err = s.pass(opChmod, r, name)
 	if err == nil {
-		err = unix.Fchmod(int(f.Fd()), mode)
+		err = f.Chmod(mode)
 	}
 	if err != nil {
 		_ = f.Close()
@@ -245,7 +242,7 @@ func (s *Store) createEntry(e *entry) (*os.File, error) {
 
 // closeEntry closes a file that makes room for another. Where syncfs does not report
 // errors the data must be durable first: an error found later would be nobody's.
-func (s *Store) closeEntry(e *entry, f *os.File) error {
+func (s *Store) closeEntry(e *entry, f *tree.Handle) error {
 	e.mu.Lock()
 	r, name, dirty := e.spec.Role, e.name, e.dirty
 	e.mu.Unlock()

@@ -78,10 +78,13 @@ func (s *scanner) readIndex(dir int) error {
 	if name == "" {
 		return nil
 	}
-	full := func() string { return s.d.Path(RoleBinlog, name) }
-	f, err := openRegular(dir, name, unix.O_RDONLY, 0, full)
+	fd, _, err := openRegular(dir, name, unix.O_RDONLY, 0)
 	if err != nil {
 		return s.vanished("open", RoleBinlog, name, err)
+	}
+	f, err := blocking(fd, unix.O_RDONLY, s.d.Path(RoleBinlog, name))
+	if err != nil {
+		return s.d.fail("open", RoleBinlog, name, err)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxIndex+1))
 	if err = errors.Join(err, f.Close()); err != nil {
