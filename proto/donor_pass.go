@@ -172,17 +172,21 @@ func (d *donor) passed(c passClock, kind msg.PassKind, data bool) PassStats {
 // announce sends the catalogue's changes and notes what the joiner holds. Batches
 // and answers travel at the same time.
 func (d *donor) announce(df diff) error {
-	var batches [][]msg.Entry
+	var batches [][]news
 	for at := 0; at < len(df.announce); at += msg.MaxEntries {
 		batches = append(batches, df.announce[at:min(at+msg.MaxEntries, len(df.announce))])
 	}
+	var entries []msg.Entry
 	// Two frames may be under way: enough to hide a round trip, too few to fill the
 	// socket buffers of both directions and stand still.
 	const ahead = 2
-	ids := df.ids
 	for i := 0; i < len(batches)+ahead; i++ {
 		if i < len(batches) {
-			if err := d.s.tell(msg.TypeCatalog, msg.Catalog{Entries: batches[i]}); err != nil {
+			entries = entries[:0]
+			for _, n := range batches[i] {
+				entries = append(entries, n.message(d.cat))
+			}
+			if err := d.s.tell(msg.TypeCatalog, msg.Catalog{Entries: entries}); err != nil {
 				return err
 			}
 		}
@@ -201,9 +205,8 @@ func (d *donor) announce(df diff) error {
 			return failf(CodeProtocol, "the joiner answered %d of %d entries", len(h.Sizes), len(batches[i-ahead]))
 		}
 		for k, n := range h.Sizes {
-			d.cat.rows[ids[k]].have = n
+			d.cat.rows[batches[i-ahead][k].id].have = n
 		}
-		ids = ids[len(h.Sizes):]
 	}
 	return nil
 }

@@ -95,17 +95,18 @@ func (s *Store) account(e *entry, f *tree.Handle, off, total, data int64) error 
 		return nil
 	}
 	e.used.mark(off, total)
-	if e.pending == 0 {
-		e.lo, e.hi = off, off+total
+	x := e.slot // stays as long as the caller uses the file
+	if x.pending == 0 {
+		x.lo, x.hi = off, off+total
 	} else {
-		e.lo, e.hi = min(e.lo, off), max(e.hi, off+total)
+		x.lo, x.hi = min(x.lo, off), max(x.hi, off+total)
 	}
-	if e.pending += data; e.pending < writebackWindow {
+	if x.pending += data; x.pending < writebackWindow {
 		return nil
 	}
-	e.pending = 0
+	x.pending = 0
 	// Only a hint; but an error it meets is one of this file's writes.
-	err := unix.SyncFileRange(int(f.Fd()), e.lo, e.hi-e.lo, unix.SYNC_FILE_RANGE_WRITE)
+	err := unix.SyncFileRange(int(f.Fd()), x.lo, x.hi-x.lo, unix.SYNC_FILE_RANGE_WRITE)
 	if errors.Is(err, unix.EIO) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return s.ioError(opWrite, e.spec.Role, e.name, err)
 	}

@@ -21,45 +21,51 @@ type files struct {
 	mu   sync.Mutex
 	turn sync.Cond // signalled when a slot may have become free or opened
 	// idle is a ring of open entries that nobody uses, the oldest first.
-	idle   entryRing
+	idle   ring
+	spare  *slot // the last one that was given back
 	open   int
 	closed bool
 }
 
-// slot is the part of an entry that belongs to files and is guarded by its mutex.
+// slot is the part of an entry whose file is open, or being opened. It is guarded by the mutex of files, but for
+// what account keeps.
 type slot struct {
-	f          *tree.Handle
+	e          *entry
+	f          *tree.Handle // nil while it is being opened
 	refs       int
-	opening    bool
-	prev, next *entry
+	prev, next *slot
+
+	// Guarded by the entry's mutex.
+	pending int64 // bytes written since writeback was last started
+	lo, hi  int64 // the range they lie in
 }
 
-// entryRing is a doubly linked list threaded through the entries, so that moving one
+// ring is a doubly linked list threaded through the slots, so that moving one
 // allocates nothing.
-type entryRing struct{ first, last *entry }
+type ring struct{ first, last *slot }
 
-func (r *entryRing) push(e *entry) {
-	e.slot.prev, e.slot.next = r.last, nil
+func (r *ring) push(x *slot) {
+	x.prev, x.next = r.last, nil
 	if r.last != nil {
-		r.last.slot.next = e
+		r.last.next = x
 	} else {
-		r.first = e
+		r.first = x
 	}
-	r.last = e
+	r.last = x
 }
 
-func (r *entryRing) drop(e *entry) {
-	if e.slot.prev != nil {
-		e.slot.prev.slot.next = e.slot.next
+func (r *ring) drop(x *slot) {
+	if x.prev != nil {
+		x.prev.next = x.next
 	} else {
-		r.first = e.slot.next
+		r.first = x.next
 	}
-	if e.slot.next != nil {
-		e.slot.next.slot.prev = e.slot.prev
+	if x.next != nil {
+		x.next.prev = x.prev
 	} else {
-		r.last = e.slot.prev
+		r.last = x.prev
 	}
-	e.slot.prev, e.slot.next = nil, nil
+	x.prev, x.next = nil, nil
 }
 
 func (t *files) init(s *Store, limit int) {
@@ -73,16 +79,16 @@ func (t *files) acquire(e *entry) (*tree.Handle, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for {
-		switch {
+		switch x := e.slot; {
 		case t.closed:
 			return nil, errClosed
-		case e.slot.f != nil:
-			if e.slot.refs == 0 {
-				t.idle.drop(e)
+		case x != nil && x.f != nil:
+			if x.refs == 0 {
+				t.idle.drop(x)
 			}
-			e.slot.refs++
-			return e.slot.f, nil
-		case e.slot.opening:
+			x.refs++
+			return x.f, nil
+		case x != nil:
 			t.turn.Wait()
 		case t.open < t.max:
 			return t.openLocked(e)
@@ -99,25 +105,39 @@ func (t *files) acquire(e *entry) (*tree.Handle, error) {
 // openLocked opens e's file with the table unlocked meanwhile.
 func (t *files) openLocked(e *entry) (*tree.Handle, error) {
 	t.open++
-	e.slot.opening = true
+	x := t.spare
+	if x == nil {
+		x = new(slot)
+	}
+	t.spare = nil
+	*x = slot{e: e}
+	e.slot = x
 	t.mu.Unlock()
 	f, err := t.s.openEntry(e)
 	t.mu.Lock()
-	e.slot.opening = false
 	t.turn.Broadcast()
 	if err != nil {
-		t.open--
+		t.vacate(x)
 		return nil, err
 	}
-	e.slot.f, e.slot.refs = f, 1
+	x.f, x.refs = f, 1
 	return f, nil
 }
 
+// vacate takes the slot from its entry.
+func (t *files) vacate(x *slot) {
+	x.e.slot = nil
+	*x = slot{}
+	t.spare = x
+	t.open--
+}
+
 // evictLocked closes the file of an idle entry with the table unlocked meanwhile.
-func (t *files) evictLocked(e *entry) error {
-	t.idle.drop(e)
-	f := e.slot.f
-	e.slot.f = nil
+func (t *files) evictLocked(x *slot) error {
+	t.idle.drop(x)
+	e, f := x.e, x.f
+	t.vacate(x)
+	t.open++ // until it is closed
 	t.mu.Unlock()
 	err := t.s.closeEntry(e, f)
 	t.mu.Lock()
@@ -130,11 +150,12 @@ func (t *files) evictLocked(e *entry) error {
 func (t *files) release(e *entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e.slot.refs <= 0 {
+	x := e.slot
+	if x == nil || x.refs <= 0 {
 		panic("store: internal error: file released more often than acquired")
 	}
-	if e.slot.refs--; e.slot.refs == 0 {
-		t.idle.push(e)
+	if x.refs--; x.refs == 0 {
+		t.idle.push(x)
 		t.turn.Broadcast()
 	}
 }
@@ -144,16 +165,16 @@ func (t *files) release(e *entry) {
 func (t *files) forget(e *entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for e.slot.refs > 0 || e.slot.opening {
+	for e.slot != nil && (e.slot.refs > 0 || e.slot.f == nil) {
 		t.turn.Wait()
 	}
-	if e.slot.f == nil {
+	x := e.slot
+	if x == nil {
 		return
 	}
-	t.idle.drop(e)
-	_ = e.slot.f.Close()
-	e.slot.f = nil
-	t.open--
+	t.idle.drop(x)
+	_ = x.f.Close()
+	t.vacate(x)
 	t.turn.Broadcast()
 }
 
@@ -165,13 +186,12 @@ func (t *files) closeAll() error {
 	t.turn.Broadcast()
 	var errs []error
 	for t.open > 0 {
-		if e := t.idle.first; e != nil {
-			t.idle.drop(e)
-			if err := e.slot.f.Close(); err != nil {
+		if x := t.idle.first; x != nil {
+			t.idle.drop(x)
+			if err := x.f.Close(); err != nil {
 				errs = append(errs, err)
 			}
-			e.slot.f = nil
-			t.open--
+			t.vacate(x)
 			continue
 		}
 		t.turn.Wait()
@@ -227,16 +247,19 @@ func (s *Store) createEntry(e *entry) (*tree.Handle, error) {
 	if err != nil {
 		return nil, s.ioError(opCreate, r, name, err)
 	}
-	// The umask had its say at creation.
-	err = s.pass(opChmod, r, name)
-	if err == nil {
-		err = f.Chmod(mode)
+	// Where the umask had its say at creation the mode is not right yet. What a default ACL of the directory took is
+	// for Seal to see.
+	fitted := mode&s.umask == 0
+	if !fitted {
+		if err = s.pass(opChmod, r, name); err == nil {
+			err = f.Chmod(mode)
+		}
+		if err != nil {
+			_ = f.Close()
+			return nil, s.ioError(opChmod, r, name, err)
+		}
 	}
-	if err != nil {
-		_ = f.Close()
-		return nil, s.ioError(opChmod, r, name, err)
-	}
-	e.onDisk, e.size, e.mode, e.used, e.dirty, e.bare = true, 0, mode, nil, true, false
+	e.onDisk, e.size, e.mode, e.used, e.dirty, e.bare, e.fitted = true, 0, mode, nil, true, false, fitted
 	return f, nil
 }
 

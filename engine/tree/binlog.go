@@ -106,14 +106,14 @@ func (s *scanner) readIndex(dir int) error {
 }
 
 // chooseBinlogs leaves only the newest MaxBinlogs of the index as Binlog; without an index none is sent.
-func (s *scanner) chooseBinlogs() {
+func (s *scanner) chooseBinlogs(all []Entry) {
 	limit := s.d.resolved.MaxBinlogs
 	if limit < 0 {
 		return
 	}
 	newest := set(s.index[max(0, len(s.index)-limit):]...)
-	for i := range s.tree.Entries {
-		e := &s.tree.Entries[i]
+	for i := range all {
+		e := &all[i]
 		if e.Class == Binlog && !newest[e.Path] {
 			e.Class = OldBinlog
 		}

@@ -32,6 +32,9 @@ type scanner struct {
 	ahead [maxDepth + 1][]statted // memory for walk, by depth
 	found [RoleBinlog + 1][]Entry // by role, in the order in which they were met
 	paths arena
+
+	each  func(*Entry) error // Walk's; nil: everything goes into found
+	ended error              // what it returned
 }
 
 // Scan lists everything in the directories of the layout. Files that vanish while it walks are left out silently, since
@@ -41,34 +44,64 @@ type scanner struct {
 //
 // What cannot be transferred is returned in Tree.Refusals, not as an error, so that a caller can show all of it at once.
 func (d *Dirs) Scan(ctx context.Context) (*Tree, error) {
+	s := &scanner{ctx: ctx, d: d}
+	if err := s.all(); err != nil {
+		return nil, err
+	}
+	t := s.tree
+	t.Entries = s.inOrder()
+	s.chooseBinlogs(t.Entries)
+	d.expect.Store(int64(len(t.Entries)) + int64(len(t.Entries)/64))
+	slices.SortFunc(t.Refusals, func(a, b Refusal) int { return strings.Compare(a.Path, b.Path) })
+	t.Warnings = s.notes.lines()
+	return t, nil
+}
+
+// Walk is Scan for who needs no list: it calls f for each entry, in no particular order and possibly twice for one that
+// is made while the walk is under way. f may change the entry and must not keep it. Its error ends the walk.
+func (d *Dirs) Walk(ctx context.Context, f func(e *Entry) error) error {
+	s := &scanner{ctx: ctx, d: d, each: f}
+	if err := s.all(); err != nil {
+		return err
+	}
+	rest := s.inOrder()
+	s.chooseBinlogs(rest)
+	for i := range rest {
+		if err := f(&rest[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// all visits everything.
+func (s *scanner) all() error {
+	d := s.d
 	d.life.RLock()
 	defer d.life.RUnlock()
 	if _, err := d.base("scan", RoleData); err != nil {
-		return nil, err
+		return err
 	}
 	rules := *d.rules
-	s := &scanner{
-		ctx: ctx, d: d, rules: &rules, links: map[string]bool{},
-		tree: &Tree{FS: map[Role]FSInfo{}, Devs: map[uint64]FSInfo{}},
+	s.rules, s.links = &rules, map[string]bool{}
+	s.tree = &Tree{FS: map[Role]FSInfo{}, Devs: map[uint64]FSInfo{}}
+	if s.each == nil {
+		s.found[RoleData] = make([]Entry, 0, d.expect.Load())
 	}
-	s.found[RoleData] = make([]Entry, 0, d.expect.Load())
 	s.checkLayout()
 	for _, r := range Roles {
 		if d.roots[r].fd < 0 || rules.home[r] != r {
 			continue
 		}
 		if err := s.root(r); err != nil {
-			return nil, err
+			return err
+		}
+		if s.ended != nil {
+			return s.ended
 		}
 	}
 	d.keepLinks(s.links)
-	t := s.tree
-	t.Entries = s.inOrder()
-	s.chooseBinlogs()
-	d.expect.Store(int64(len(t.Entries)) + int64(len(t.Entries)/64))
-	slices.SortFunc(t.Refusals, func(a, b Refusal) int { return strings.Compare(a.Path, b.Path) })
-	t.Warnings = s.notes.lines()
-	return t, nil
+	return nil
 }
 
 // inOrder returns what was found, sorted. Names are walked in order, so that seldom anything but the roles is out of place.
@@ -158,6 +191,9 @@ func (s *scanner) walk(fd int, r Role, prefix string, depth int) error {
 		for i, name := range part {
 			if s.steps++; s.steps%checkEvery == 0 && s.ctx.Err() != nil {
 				return context.Cause(s.ctx)
+			}
+			if s.ended != nil {
+				return s.ended
 			}
 			var st *statted
 			if ahead != nil {
@@ -318,7 +354,14 @@ func (s *scanner) add(e Entry, st *stat) {
 	s.list(e)
 }
 
-func (s *scanner) list(e Entry) { s.found[e.Role] = append(s.found[e.Role], e) }
+// list takes note of an entry. Which binary logs count is known only when all have been seen.
+func (s *scanner) list(e Entry) {
+	if s.each == nil || e.Class == Binlog {
+		s.found[e.Role] = append(s.found[e.Role], e)
+	} else if s.ended == nil {
+		s.ended = s.each(&e)
+	}
+}
 
 // device notes the file system of a directory when its device is new.
 func (s *scanner) device(fd int, dev uint64) (FSInfo, error) {
