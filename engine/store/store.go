@@ -36,9 +36,9 @@ type Config struct {
 	// MaxOpen bounds open files; 0 means 256.
 	MaxOpen int
 	// MaxEntries bounds the catalog, counting removed entries too; 0 means the constant
-	// of that name, which is the most. An entry takes about 300 bytes
-	// and its path, 1.4 KB with the longest, so that the constant lets a peer who means
-	// ill take more than 20 GiB: set this where such a peer is thinkable.
+	// of that name, which is the most. An entry takes about 140 bytes
+	// and its path, 1.2 KB with the longest, so that the constant lets a peer who means
+	// ill take some 20 GiB: set this where such a peer is thinkable.
 	MaxEntries int
 }
 
