@@ -77,7 +77,7 @@ func TestWalk(t *testing.T) {
 	data := t.TempDir()
 	grow(t, data, "ibdata1=x", "ib_logfile0=x", "a/t.frm=x", "a/t.MYD=yy", "a-b/t.frm=x", "a.c=x", "b/db.opt=", "b/x/y=1",
 		"bin.index=./bin.000001\n./bin.000002\n", "bin.000001=1", "bin.000002=2", "undo001=u", "link->a")
-	d := open(t, Layout{Data: data, BinlogBase: "bin", MaxBinlogs: 1})
+	d := open(t, Layout{Data: data, Binlog: data, BinlogBase: "bin", MaxBinlogs: 1})
 	want := scan(t, d).Entries
 	var got []Entry
 	must(t, d.Walk(t.Context(), func(e *Entry) error { got = append(got, *e); return nil }))
