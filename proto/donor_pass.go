@@ -132,7 +132,8 @@ func (d *donor) pass(kind msg.PassKind, df diff, wishes []wish) (PassStats, erro
 			w.have = d.cat.rows[w.id].have
 		}
 	}
-	d.sharing = d.c.Share != nil && len(wishes) > 0 && !d.parted
+	data := len(wishes) > 0
+	d.sharing = d.c.Share != nil && data && !d.parted
 	d.tune(kind == msg.PassLive || d.c.Locker == nil)
 	err := d.move(wishes)
 	d.tune(false)
@@ -148,7 +149,7 @@ func (d *donor) pass(kind msg.PassKind, df diff, wishes []wish) (PassStats, erro
 	if err := d.end(d.sentSince(clock)); err != nil {
 		return PassStats{}, err
 	}
-	return d.passed(clock, kind, len(wishes) > 0), nil
+	return d.passed(clock, kind, data), nil
 }
 
 // asAnnounced stands for what the joiner will say it holds.

@@ -29,8 +29,8 @@ const (
 // item is a range of one file.
 type item struct {
 	id     uint32
-	off, n int64
 	way    way
+	off, n int64
 }
 
 // job is what one worker does in one go.
@@ -41,10 +41,10 @@ type job []item
 type wish struct {
 	id      uint32
 	class   tree.Class
-	size    int64
-	have    int64
 	recheck bool
 	along   bool // with recheck: one worker follows the log through the file
+	size    int64
+	have    int64
 }
 
 // plan cuts wishes into jobs, one queue for each order of R-COPY-4. Big files come
@@ -52,7 +52,11 @@ type wish struct {
 // inode; small ones are bundled.
 func plan(wishes []wish, workers int) [][]job {
 	byOrder := map[uint8][]wish{}
+	count := map[uint8]int{}
 	var orders []int
+	for _, w := range wishes {
+		count[w.class.Props().Order]++
+	}
 	for _, w := range wishes {
 		if w.size == 0 {
 			continue
@@ -60,6 +64,7 @@ func plan(wishes []wish, workers int) [][]job {
 		o := w.class.Props().Order
 		if _, ok := byOrder[o]; !ok {
 			orders = append(orders, int(o))
+			byOrder[o] = make([]wish, 0, count[o])
 		}
 		byOrder[o] = append(byOrder[o], w)
 	}
@@ -78,15 +83,19 @@ func cut(ws []wish, workers int) []job {
 	var smallBytes int64
 	for _, w := range ws {
 		if w.along {
-			jobs = append(jobs, job{{w.id, 0, w.size, along}})
+			jobs = append(jobs, job{{id: w.id, n: w.size, way: along}})
 			continue
 		}
 		if w.size > lease {
 			big = append(big, w)
 			continue
 		}
-		for _, it := range w.items(0, w.size) {
-			small = append(small, it)
+		if small == nil {
+			small = make(job, 0, bundle)
+		}
+		at := len(small)
+		small = w.items(small, 0, w.size)
+		for _, it := range small[at:] {
 			smallBytes += it.n
 		}
 		if smallBytes >= lease || len(small) >= bundle {
@@ -114,7 +123,7 @@ func interleave(big []wish, workers int) []job {
 				continue
 			}
 			n := min(lease, big[i].size-open[i])
-			jobs = append(jobs, big[i].items(open[i], n))
+			jobs = append(jobs, big[i].items(nil, open[i], n))
 			open[i] += n
 			used++
 		}
@@ -125,23 +134,22 @@ func interleave(big []wish, workers int) []job {
 	return jobs
 }
 
-// items cuts the range at the end of what the joiner holds, on a group border so
+// items adds the range to j, cut at the end of what the joiner holds, on a group border so
 // that the part to send starts where a compared group ends.
-func (w wish) items(off, n int64) job {
+func (w wish) items(j job, off, n int64) job {
 	if w.recheck {
-		return job{{w.id, off, n, recheck}}
+		return append(j, item{w.id, recheck, off, n})
 	}
 	border := min(w.have, w.size)
 	if border < w.size {
 		border -= border % msg.GroupSize
 	}
-	var j job
 	if c := min(off+n, border) - off; c > 0 {
-		j = append(j, item{w.id, off, c, compare})
+		j = append(j, item{w.id, compare, off, c})
 		off, n = off+c, n-c
 	}
 	if n > 0 {
-		j = append(j, item{w.id, off, n, send})
+		j = append(j, item{w.id, send, off, n})
 	}
 	return j
 }
