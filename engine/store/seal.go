@@ -149,6 +149,7 @@ type survey struct {
 // the directory may have taken some of it.
 func (s *Store) survey(ctx context.Context) (*survey, error) {
 	v := &survey{seen: make([]bool, len(s.entries))}
+	var unfit []*entry
 	err := s.dirs.Walk(ctx, func(e *tree.Entry) error {
 		c := s.lookup(e.Role, e.Path, e.Dir)
 		if c == nil || c.keystone() != e.Part {
@@ -158,8 +159,8 @@ func (s *Store) survey(ctx context.Context) (*survey, error) {
 			return nil
 		}
 		v.seen[c.spec.ID] = true
-		if err := s.adjust(c, e); err != nil {
-			return err
+		if c.unfit(e) {
+			e.Mode, unfit = c.spec.Mode, append(unfit, c)
 		}
 		if v.wrong == nil {
 			v.wrong = s.same(c, e)
@@ -169,21 +170,27 @@ func (s *Store) survey(ctx context.Context) (*survey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("scan the joiner's directories: %w", err)
 	}
+	for _, c := range unfit {
+		if err := s.fit(c); err != nil {
+			return nil, err
+		}
+	}
 	return v, nil
 }
 
-// adjust gives a file the permissions that it did not get when it was made. Others than those are somebody's doing.
-func (s *Store) adjust(c *entry, e *tree.Entry) error {
-	if !c.fitted || e.Mode == c.spec.Mode || e.Mode&^c.spec.Mode != 0 {
-		return nil
-	}
+// unfit says that a file lacks permissions that it should have had when it was made. Others than those are somebody's doing.
+func (c *entry) unfit(e *tree.Entry) bool {
+	return c.fitted && e.Mode != c.spec.Mode && e.Mode&^c.spec.Mode == 0
+}
+
+// fit gives it what it lacks.
+func (s *Store) fit(c *entry) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := s.chmod(c.spec.Role, c.name, c.spec.Mode); err != nil {
 		return err
 	}
 	c.mode, c.dirty, c.fitted = c.spec.Mode, true, false
-	e.Mode = c.spec.Mode
 	return nil
 }
 

@@ -58,7 +58,8 @@ func (d *Dirs) Scan(ctx context.Context) (*Tree, error) {
 }
 
 // Walk is Scan for who needs no list: it calls f for each entry, in no particular order and possibly twice for one that
-// is made while the walk is under way. f may change the entry and must not keep it. Its error ends the walk.
+// is made while the walk is under way. f may change the entry, must not keep it, and calls no method of d that Close waits
+// for. Its error ends the walk.
 func (d *Dirs) Walk(ctx context.Context, f func(e *Entry) error) error {
 	s := &scanner{ctx: ctx, d: d, each: f}
 	if err := s.all(); err != nil {
