@@ -75,7 +75,7 @@ func (d *donor) neverStill() error {
 
 // everything wishes for all files: what the joiner holds of them is compared.
 func (d *donor) everything() []wish {
-	var ws []wish
+	ws := make([]wish, 0, len(d.cat.rows))
 	for i := range d.cat.rows {
 		if r := &d.cat.rows[i]; !r.gone && !r.Dir {
 			ws = append(ws, d.wishAll(r))
@@ -95,9 +95,9 @@ func (d *donor) wishAll(r *row) wish {
 
 // comparing wishes for a comparison with the joiner of the files that want picks.
 func (d *donor) comparing(df diff, want func(*row) bool) []wish {
-	announced := make(map[uint32]bool, len(df.ids))
-	for _, id := range df.ids {
-		announced[id] = true
+	announced := make([]bool, len(d.cat.rows))
+	for _, n := range df.announce {
+		announced[n.id] = true
 	}
 	var ws []wish
 	for i := range d.cat.rows {

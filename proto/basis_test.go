@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"trireme/engine/tree"
 )
 
 // TestBasis: a basis ends with its code at both ends and cannot be started; the exact transfer after it sends what has changed since.
@@ -65,6 +67,41 @@ func TestDonorBeforeCommit(t *testing.T) {
 		t.Fatalf("joiner %v, donor %v", joinerErr, donorErr)
 	}
 	noKeystones(t, r.joiner)
+}
+
+// TestQuietDonorIsLookedAtLast: once a quiet datadir has been read whoever said that it is quiet is shown it again, once, and believed.
+func TestQuietDonorIsLookedAtLast(t *testing.T) {
+	for _, moved := range []error{nil, errors.New("somebody was here")} {
+		r := newRig(t)
+		fill(t, r.donor, 1)
+		calls := 0
+		r.tweakDonor = func(c *DonorConfig) {
+			quiet, err := c.Dirs.Scan(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Quiet, c.Unchanged = quiet, func(now *tree.Tree) error {
+				if calls++; len(now.Entries) != len(quiet.Entries) {
+					t.Errorf("shown %d entries, there are %d", len(now.Entries), len(quiet.Entries))
+				}
+				return moved
+			}
+		}
+		_, _, donorErr, joinerErr := r.run()
+		if calls != 1 {
+			t.Errorf("shown %d times, want once", calls)
+		}
+		if moved == nil {
+			if donorErr != nil || joinerErr != nil {
+				t.Fatalf("joiner %v, donor %v", joinerErr, donorErr)
+			}
+			continue
+		}
+		if CodeOf(joinerErr) != CodeUnstable || CodeOf(donorErr) != CodeUnstable {
+			t.Fatalf("joiner %v, donor %v", joinerErr, donorErr)
+		}
+		noKeystones(t, r.joiner)
+	}
 }
 
 // TestRateLimitWithoutLock: where no lock is taken the limit holds for the whole transfer.

@@ -101,7 +101,7 @@ func (w *worker) stillOld(r *row, off, n, size int64) (bool, error) {
 		if dropped || now.ID != r.ID {
 			return false, nil
 		}
-		if now.Same(&r.Entry) {
+		if now.Same(r.Entry) {
 			return true, nil // nobody has written to the file since the lock
 		}
 		if size == 0 {

@@ -71,7 +71,7 @@ func (c *clones) drop(ids ...uint32) {
 
 // cloneable says whether the wish's file can be expected to be cloned.
 func (d *donor) cloneable(w wish, t *tree.Tree) bool {
-	return !d.clones.off && w.size >= cloneFrom && t.FSOf(&d.cat.rows[w.id].Entry).CanClone
+	return !d.clones.off && w.size >= cloneFrom && t.FSOf(d.cat.rows[w.id].Entry).CanClone
 }
 
 // cloneAll splits wishes into those whose files were cloned and the rest, which must

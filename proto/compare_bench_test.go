@@ -12,7 +12,7 @@ import (
 // comparing returns a worker that has hashed 16 MiB and heard the other end's digests of it, which are equal.
 func comparing() *worker {
 	const units = 16
-	w := &worker{d: &donor{cat: &catalogue{rows: []row{{Entry: tree.Entry{Class: tree.Tablespace}}}}}}
+	w := &worker{d: &donor{cat: &catalogue{rows: []row{{marks: unmarked, Entry: &tree.Entry{Class: tree.Tablespace}}}}}}
 	w.segs = []msg.Segment{{ID: 0, Length: units * block.Unit}}
 	w.leaves = make([]block.Digest, units*block.MaxLeaves)
 	w.theirs = make([]block.Digest, len(w.leaves))

@@ -49,10 +49,14 @@ type DonorConfig struct {
 	// Locker brackets the locked passes. nil: the datadir is quiet by itself.
 	Locker Locker
 	// Quiet is a scan of Dirs that was made while nothing could write there, which is still
-	// so. The caller sees in BeforeCommit to it that it was. Then no other look is needed
+	// so. Unchanged sees to it that it was. Then no other look is needed
 	// to begin with, and verify rounds hash what has moved only: without a server nobody
 	// writes through a mapping. It is not changed. nil: nothing of the kind is known.
 	Quiet *tree.Tree
+	// Unchanged is given each later scan of a Quiet tree, the last of which is made when all content has been read. Its
+	// error says that the datadir was not quiet and ends the transfer. It does not keep the tree. nil: any change is the
+	// verify rounds' to deal with.
+	Unchanged func(now *tree.Tree) error
 	// Bypass says that IST follows: no file is read, State is passed on.
 	Bypass bool
 	// State are the coordinates for a bypass, or for a full copy without a Locker.

@@ -154,7 +154,8 @@ func (d *donor) pass(kind msg.PassKind, df diff, wishes []wish) (PassStats, erro
 			w.have = d.cat.rows[w.id].have
 		}
 	}
-	d.sharing = d.c.Share != nil && len(wishes) > 0 && !d.parted
+	data := len(wishes) > 0
+	d.sharing = d.c.Share != nil && data && !d.parted
 	d.tune(kind == msg.PassLive || d.c.Locker == nil)
 	err := d.move(wishes)
 	d.tune(false)
@@ -170,7 +171,7 @@ func (d *donor) pass(kind msg.PassKind, df diff, wishes []wish) (PassStats, erro
 	if err := d.end(d.sentSince(clock)); err != nil {
 		return PassStats{}, err
 	}
-	return d.passed(clock, kind, len(wishes) > 0), nil
+	return d.passed(clock, kind, data), nil
 }
 
 // asAnnounced stands for what the joiner will say it holds.
@@ -197,17 +198,21 @@ func (d *donor) passed(c passClock, kind msg.PassKind, data bool) PassStats {
 // announce sends the catalogue's changes and notes what the joiner holds. Batches
 // and answers travel at the same time.
 func (d *donor) announce(df diff) error {
-	var batches [][]msg.Entry
+	var batches [][]news
 	for at := 0; at < len(df.announce); at += msg.MaxEntries {
 		batches = append(batches, df.announce[at:min(at+msg.MaxEntries, len(df.announce))])
 	}
+	var entries []msg.Entry
 	// Two frames may be under way: enough to hide a round trip, too few to fill the
 	// socket buffers of both directions and stand still.
 	const ahead = 2
-	ids := df.ids
 	for i := 0; i < len(batches)+ahead; i++ {
 		if i < len(batches) {
-			if err := d.s.tell(msg.TypeCatalog, msg.Catalog{Entries: batches[i]}); err != nil {
+			entries = entries[:0]
+			for _, n := range batches[i] {
+				entries = append(entries, n.message(d.cat))
+			}
+			if err := d.s.tell(msg.TypeCatalog, msg.Catalog{Entries: entries}); err != nil {
 				return err
 			}
 		}
@@ -226,9 +231,8 @@ func (d *donor) announce(df diff) error {
 			return failf(CodeProtocol, "the joiner answered %d of %d entries", len(h.Sizes), len(batches[i-ahead]))
 		}
 		for k, n := range h.Sizes {
-			d.cat.rows[ids[k]].have = n
+			d.cat.rows[batches[i-ahead][k].id].have = n
 		}
-		ids = ids[len(h.Sizes):]
 	}
 	return nil
 }

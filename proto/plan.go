@@ -33,8 +33,8 @@ const (
 // item is a range of one file.
 type item struct {
 	id     uint32
-	off, n int64
 	way    way
+	off, n int64
 }
 
 // job is what one worker does in one go.
@@ -45,10 +45,10 @@ type job []item
 type wish struct {
 	id      uint32
 	class   tree.Class
-	size    int64
-	have    int64
 	recheck bool
 	along   bool // with recheck: one worker follows the log through the file
+	size    int64
+	have    int64
 }
 
 // leaseOf is the lease for so many bytes in all: whole units, one at least.
@@ -62,7 +62,11 @@ func leaseOf(total int64, workers int) int64 {
 // on one inode; small ones are bundled.
 func plan(wishes []wish, workers int, most int64) [][]job {
 	byOrder := map[uint8][]wish{}
+	count := map[uint8]int{}
 	var orders []int
+	for _, w := range wishes {
+		count[w.class.Props().Order]++
+	}
 	for _, w := range wishes {
 		if w.size == 0 {
 			continue
@@ -70,6 +74,7 @@ func plan(wishes []wish, workers int, most int64) [][]job {
 		o := w.class.Props().Order
 		if _, ok := byOrder[o]; !ok {
 			orders = append(orders, int(o))
+			byOrder[o] = make([]wish, 0, count[o])
 		}
 		byOrder[o] = append(byOrder[o], w)
 	}
@@ -88,15 +93,19 @@ func cut(ws []wish, workers int, most int64) []job {
 	var smallBytes int64
 	for _, w := range ws {
 		if w.along {
-			jobs = append(jobs, job{{w.id, 0, w.size, along}})
+			jobs = append(jobs, job{{id: w.id, n: w.size, way: along}})
 			continue
 		}
 		if w.size > most {
 			big = append(big, w)
 			continue
 		}
-		for _, it := range w.items(0, w.size) {
-			small = append(small, it)
+		if small == nil {
+			small = make(job, 0, bundle)
+		}
+		at := len(small)
+		small = w.items(small, 0, w.size)
+		for _, it := range small[at:] {
 			smallBytes += it.n
 		}
 		if smallBytes >= most || len(small) >= bundle {
@@ -124,7 +133,7 @@ func interleave(big []wish, workers int, most int64) []job {
 				continue
 			}
 			n := min(most, big[i].size-open[i])
-			jobs = append(jobs, big[i].items(open[i], n))
+			jobs = append(jobs, big[i].items(nil, open[i], n))
 			open[i] += n
 			used++
 		}
@@ -135,23 +144,22 @@ func interleave(big []wish, workers int, most int64) []job {
 	return jobs
 }
 
-// items cuts the range at the end of what the joiner holds, on a group border so
+// items adds the range to j, cut at the end of what the joiner holds, on a group border so
 // that the part to send starts where a compared group ends.
-func (w wish) items(off, n int64) job {
+func (w wish) items(j job, off, n int64) job {
 	if w.recheck {
-		return job{{w.id, off, n, recheck}}
+		return append(j, item{w.id, recheck, off, n})
 	}
 	border := min(w.have, w.size)
 	if border < w.size {
 		border -= border % msg.GroupSize
 	}
-	var j job
 	if c := min(off+n, border) - off; c > 0 {
-		j = append(j, item{w.id, off, c, compare})
+		j = append(j, item{w.id, compare, off, c})
 		off, n = off+c, n-c
 	}
 	if n > 0 {
-		j = append(j, item{w.id, off, n, send})
+		j = append(j, item{w.id, send, off, n})
 	}
 	return j
 }

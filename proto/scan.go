@@ -22,7 +22,9 @@ const (
 func (d *donor) firstScan() (lsn uint64, at time.Time, t *tree.Tree, err error) {
 	if d.c.Quiet != nil {
 		own := *d.c.Quiet
-		own.Entries = slices.Clone(own.Entries)
+		if d.noBinlogs {
+			own.Entries = slices.Clone(own.Entries) // judge takes some away
+		}
 		t, err = d.judge(&own)
 		return d.known(d.redoSlots().LSN), time.Now(), t, err
 	}
@@ -52,6 +54,11 @@ func (d *donor) scan() (*tree.Tree, error) {
 	t, err := d.c.Dirs.Scan(d.s.ctx)
 	if err != nil {
 		return nil, d.s.cause(Fail(CodeIO, fmt.Errorf("scan the donor's datadir: %w", err)))
+	}
+	if d.c.Quiet != nil && d.c.Unchanged != nil {
+		if err := d.c.Unchanged(t); err != nil {
+			return nil, d.s.cause(Fail(CodeUnstable, err))
+		}
 	}
 	return d.judge(t)
 }

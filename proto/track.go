@@ -19,7 +19,7 @@ import (
 
 // sighting is a file as it was found before the pass that read it completely.
 type sighting struct {
-	entry tree.Entry
+	entry *tree.Entry
 	at    int64  // wall clock before the scan, ns
 	lsn   uint64 // checkpoint before the scan; 0 when it could not be read
 }
@@ -40,6 +40,17 @@ type marks struct {
 
 // leavesOf is the number of leaves in a unit.
 func leavesOf(leaf int) int { return block.Unit / leaf }
+
+// unmarked are the marks of all files of which nothing is remembered. It has no units, so nobody writes to it.
+var unmarked = new(marks)
+
+// measure gives the marks of r its size.
+func (r *row) measure(byLSN bool) {
+	if r.marks == unmarked {
+		r.marks = new(marks)
+	}
+	r.marks.resize(r.Size, byLSN, r.Class.Props().Leaf)
+}
 
 // resize makes room for a file of n bytes; what is new is unknown.
 func (m *marks) resize(n int64, byLSN bool, leaf int) {
@@ -110,7 +121,7 @@ func (d *donor) changed(r *row, strict bool) change {
 		return unseen
 	case r.missed:
 		return moved
-	case !r.seen.entry.Same(&r.Entry):
+	case !r.seen.entry.Same(r.Entry):
 		return moved
 	case !strict || d.byLSN(r.Class):
 		return unchanged
@@ -178,7 +189,7 @@ func (d *donor) changes(strict bool) []wish {
 		if r.gone || r.Dir {
 			continue
 		}
-		r.marks.resize(r.Size, d.byLSN(r.Class), r.Class.Props().Leaf)
+		r.measure(d.byLSN(r.Class))
 		switch d.changed(r, strict) {
 		case unseen:
 			w := d.wishAll(r)
@@ -229,9 +240,9 @@ func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err err
 		if r.gone || r.Dir {
 			continue
 		}
-		r.marks.resize(r.Size, d.byLSN(r.Class), r.Class.Props().Leaf)
+		r.measure(d.byLSN(r.Class))
 		if clonedAs[r.id] {
-			if was := w.entry[r.id]; d.clones.get(r.id) == nil || !was.Same(&r.Entry) {
+			if was := w.entry[r.id]; d.clones.get(r.id) == nil || !was.Same(r.Entry) {
 				anew = append(anew, d.rewish(r))
 			}
 			continue
@@ -274,7 +285,7 @@ func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err err
 func (d *donor) remember(w *window) {
 	w.entry = make(map[uint32]tree.Entry, len(w.cloned))
 	for _, c := range w.cloned {
-		w.entry[c.id] = d.cat.rows[c.id].Entry
+		w.entry[c.id] = *d.cat.rows[c.id].Entry
 	}
 }
 

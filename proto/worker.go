@@ -52,7 +52,7 @@ type worker struct {
 	dense    bool // the server keeps it compressed
 	page0    [innodb.HeaderSize]byte
 
-	open   *os.File // the file last used
+	open   *tree.Handle // the file last used
 	openID uint32
 }
 
@@ -103,7 +103,7 @@ func (w *worker) do(j job) error {
 
 // file opens a catalogue entry for reading; the one last used stays open. nil
 // without an error means that it vanished, which the next scan will settle.
-func (w *worker) file(id uint32) (*os.File, error) {
+func (w *worker) file(id uint32) (gentle.File, error) {
 	if f := w.d.clones.get(id); f != nil {
 		return f, nil
 	}
@@ -112,7 +112,7 @@ func (w *worker) file(id uint32) (*os.File, error) {
 	}
 	w.release()
 	r := &w.d.cat.rows[id]
-	f, err := w.d.c.Dirs.OpenFile(r.Role, r.Path, os.O_RDONLY, 0)
+	f, err := w.d.c.Dirs.Handle(r.Role, r.Path, os.O_RDONLY, 0)
 	switch {
 	case err == nil:
 	case gone(err):

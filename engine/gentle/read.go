@@ -14,15 +14,22 @@ import (
 // (before Linux 6.14); file systems without it are found out file by file.
 var noDontCache atomic.Bool
 
+// File is what ReadAt reads from: an os.File, or something that does without its finalizer.
+type File interface {
+	io.ReaderAt
+	Fd() uintptr
+	Name() string
+}
+
 // ReadAt is f.ReadAt without a trace in the page cache: by RWF_DONTCACHE, else by
 // giving back afterwards what was not resident before. Errors are those of os.File.
-func ReadAt(f *os.File, p []byte, off int64) (int, error) {
+func ReadAt(f File, p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
 	if !noDontCache.Load() {
 		n, err := uncached(f, p, off)
-		if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) {
+		if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EAGAIN) {
 			return n, err
 		}
 		if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
@@ -41,12 +48,12 @@ func ReadAt(f *os.File, p []byte, off int64) (int, error) {
 	return n, rerr
 }
 
-func uncached(f *os.File, p []byte, off int64) (int, error) {
+func uncached(f File, p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {
 		n, err := unix.Preadv2(int(f.Fd()), [][]byte{p[done:]}, off+int64(done), unix.RWF_DONTCACHE)
 		switch {
-		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
+		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
 			return done, &os.PathError{Op: "read", Path: f.Name(), Err: err}
@@ -62,7 +69,7 @@ const page = 4096
 
 // resident says for each page of the range whether it is in the page cache. It maps
 // the range without touching it, so a file that is cut meanwhile does no harm.
-func resident(f *os.File, off int64, n int) ([]byte, error) {
+func resident(f File, off int64, n int) ([]byte, error) {
 	from := off &^ (page - 1)
 	length := int(off-from) + n
 	m, err := unix.Mmap(int(f.Fd()), from, length, unix.PROT_READ, unix.MAP_SHARED)
@@ -79,7 +86,7 @@ func resident(f *os.File, off int64, n int) ([]byte, error) {
 
 // giveBack drops the runs of pages that were not resident before. Errors do not
 // matter: it is a courtesy.
-func giveBack(f *os.File, off int64, n int, before []byte) {
+func giveBack(f File, off int64, n int, before []byte) {
 	from := off &^ (page - 1)
 	end := off + int64(n)
 	for i := 0; i < len(before); {

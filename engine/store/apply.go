@@ -3,11 +3,11 @@ package store
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 
 	"trireme/engine/block"
+	"trireme/engine/tree"
 )
 
 // writebackWindow is how many bytes are written to a file before the kernel is asked
@@ -86,7 +86,7 @@ func (s *Store) because(err error) error {
 }
 
 // account records what was written and starts writeback behind the writer.
-func (s *Store) account(e *entry, f *os.File, off, total, data int64) error {
+func (s *Store) account(e *entry, f *tree.Handle, off, total, data int64) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.dirty = true
@@ -95,17 +95,18 @@ func (s *Store) account(e *entry, f *os.File, off, total, data int64) error {
 		return nil
 	}
 	e.used.mark(off, total)
-	if e.pending == 0 {
-		e.lo, e.hi = off, off+total
+	x := e.slot // stays as long as the caller uses the file
+	if x.pending == 0 {
+		x.lo, x.hi = off, off+total
 	} else {
-		e.lo, e.hi = min(e.lo, off), max(e.hi, off+total)
+		x.lo, x.hi = min(x.lo, off), max(x.hi, off+total)
 	}
-	if e.pending += data; e.pending < writebackWindow {
+	if x.pending += data; x.pending < writebackWindow {
 		return nil
 	}
-	e.pending = 0
+	x.pending = 0
 	// Only a hint; but an error it meets is one of this file's writes.
-	err := unix.SyncFileRange(int(f.Fd()), e.lo, e.hi-e.lo, unix.SYNC_FILE_RANGE_WRITE)
+	err := unix.SyncFileRange(int(f.Fd()), x.lo, x.hi-x.lo, unix.SYNC_FILE_RANGE_WRITE)
 	if errors.Is(err, unix.EIO) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return s.ioError(opWrite, e.spec.Role, e.name, err)
 	}
@@ -118,7 +119,7 @@ type writer struct {
 	s       *Store
 	e       *entry
 	place   place
-	f       *os.File
+	f       *tree.Handle
 	payload []byte
 	sparse  bool // zeroes become holes
 	end     bool // the stretch reaches the end of the file
@@ -217,7 +218,7 @@ func (w *writer) flushZero(last bool) error {
 }
 
 // writeAt writes p at off.
-func (s *Store) writeAt(at place, f *os.File, p []byte, off int64) error {
+func (s *Store) writeAt(at place, f *tree.Handle, p []byte, off int64) error {
 	err := s.pass(opWrite, at.role, at.name)
 	if err == nil {
 		_, err = f.WriteAt(p, off)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"strings"
 	"sync"
 
@@ -23,41 +22,41 @@ const (
 
 // Spec is one entry of the donor's catalog. It is hostile input.
 type Spec struct {
-	// ID numbers entries from 0 without gaps. It belongs to its role and path for the
-	// whole transfer, also after Remove: blocks that are late must not meet another file.
-	ID   uint32
-	Role tree.Role
 	// Path is a slash path relative to the role's directory.
 	Path string
-	Dir  bool
-	// Mode is masked to permission bits. A directory always gets the owner's three.
-	Mode uint32
 	// Size is the length in bytes; a directory has none.
 	Size int64
+	// ID numbers entries from 0 without gaps. It belongs to its role and path for the
+	// whole transfer, also after Remove: blocks that are late must not meet another file.
+	ID uint32
+	// Mode is masked to permission bits. A directory always gets the owner's three.
+	Mode uint32
+	Role tree.Role
+	Dir  bool
 	// Sparse says that the donor's file has holes: zero runs become holes here too.
 	Sparse bool
 }
 
-// entry is one catalog entry and what this node knows of its file.
+// entry is one catalog entry and what this node knows of its file. There may be
+// millions: the order of the fields leaves no gaps, and what only open files have lies in their slots.
 type entry struct {
 	// mu guards all fields up to used. Catalog calls, which are the only ones to change
 	// spec, class, name and live, may read these four without it.
-	mu      sync.Mutex
-	spec    Spec
-	class   tree.Class
-	name    string // path on disk: spec.Path, for keystones with the part suffix
-	live    bool   // in the catalog
-	onDisk  bool   // the file or directory exists
-	holes   bool   // must be allocated but may not be
-	bare    bool   // was made longer without blocks where the donor has some
-	dirty   bool   // changed by us and not fsynced
-	size    int64  // length on disk
-	mode    uint32 // permission bits on disk
-	used    spans  // units that may hold something else than zeroes
-	pending int64  // bytes written since writeback was last started
-	lo, hi  int64  // the range they lie in
+	mu     sync.Mutex
+	spec   Spec
+	name   string // path on disk: spec.Path, for keystones with the part suffix
+	size   int64  // length on disk
+	mode   uint32 // permission bits on disk
+	class  tree.Class
+	live   bool  // in the catalog
+	onDisk bool  // the file or directory exists
+	holes  bool  // must be allocated but may not be
+	bare   bool  // was made longer without blocks where the donor has some
+	dirty  bool  // changed by us and not fsynced
+	fitted bool  // it has the mode that it was made with, which nobody has looked at
+	used   spans // units that may hold something else than zeroes
 
-	slot slot // belongs to files
+	slot *slot // of an open file; belongs to files
 }
 
 // place is where a file lies on this node. For a live entry it does not change.
@@ -145,8 +144,7 @@ func (s *Store) check(spec Spec) (tree.Class, error) {
 	case home != spec.Role:
 		return 0, fmt.Errorf("%q was sent as role %s but belongs to role %s here", spec.Path, spec.Role, home)
 	}
-	k := key{spec.Role, spec.Path}
-	if id, ok := s.index[k]; ok && id != spec.ID {
+	if id, ok := s.index.get(spec.Role, spec.Path); ok && id != spec.ID {
 		return 0, fmt.Errorf("%q (%s) is entry %d already", spec.Path, spec.Role, id)
 	}
 	switch e := s.entry(spec.ID); {
@@ -157,10 +155,24 @@ func (s *Store) check(spec Spec) (tree.Class, error) {
 	case e != nil && (e.spec.Path != spec.Path || e.spec.Role != spec.Role):
 		return 0, fmt.Errorf("the number was that of %q (%s) and is now used for %q (%s)", e.spec.Path, e.spec.Role, spec.Path, spec.Role)
 	}
-	if parent := path.Dir(spec.Path); parent != "." && s.lookup(spec.Role, parent, true) == nil {
+	if !s.hasParent(spec.Role, spec.Path) {
 		return 0, fmt.Errorf("%q came before its directory", spec.Path)
 	}
 	return class, nil
+}
+
+// hasParent reports whether the directory of p is in the catalog. Files of one
+// directory come one after another, so that the last answer is mostly this one. The caller holds s.calls.
+func (s *Store) hasParent(r tree.Role, p string) bool {
+	at := strings.LastIndexByte(p, '/')
+	if at < 0 {
+		return true
+	}
+	if e := s.parent; e != nil && e.live && e.spec.Dir && s.parentOf == r && e.spec.Path == p[:at] {
+		return true
+	}
+	s.parent, s.parentOf = s.lookup(r, p[:at], true), r
+	return s.parent != nil
 }
 
 // entry returns the entry numbered id, nil when there is none yet.
@@ -194,7 +206,7 @@ func (s *Store) file(what string, id uint32) (*entry, error) {
 // a directory above a system tablespace is listed under two of them.
 func (s *Store) lookup(r tree.Role, p string, dir bool) *entry {
 	find := func(q tree.Role) *entry {
-		if id, ok := s.index[key{q, p}]; ok {
+		if id, ok := s.index.get(q, p); ok {
 			if e := s.entry(id); e.spec.Dir == dir {
 				return e
 			}
@@ -226,27 +238,39 @@ func (s *Store) claim(spec Spec, class tree.Class) (*entry, error) {
 	}
 	e := s.entry(spec.ID)
 	if e == nil {
-		e = &entry{}
+		e = s.newEntry()
 	}
 	e.mu.Lock()
 	e.spec, e.class, e.name, e.live = spec, class, spec.Path, true
 	if e.keystone() {
 		e.name += tree.PartSuffix
 	}
-	e.onDisk, e.size, e.mode, e.dirty, e.holes, e.bare = found, b.size, b.mode, false, false, false
+	e.onDisk, e.size, e.mode, e.dirty, e.holes, e.bare, e.fitted = found, b.size, b.mode, false, false, false, false
 	if found && !spec.Dir {
 		e.used.mark(0, b.size)
 		e.holes = class.Props().Allocate && b.allocated < b.size
 	}
 	e.mu.Unlock()
 	delete(s.basis, k)
-	s.index[k] = spec.ID
 	s.mu.Lock()
 	if int(spec.ID) == len(s.entries) {
 		s.entries = append(s.entries, e)
 	}
 	s.mu.Unlock()
+	s.index.put(spec.ID)
 	return e, nil
+}
+
+// entrySlab is how many entries are made at a time: alone each would take the next larger of the allocator's sizes.
+const entrySlab = 64
+
+func (s *Store) newEntry() *entry {
+	if len(s.spare) == 0 {
+		s.spare = make([]entry, entrySlab)
+	}
+	e := &s.spare[0]
+	s.spare = s.spare[1:]
+	return e
 }
 
 // clear removes a basis file or directory of the wrong kind, unless it is one that this
@@ -274,9 +298,9 @@ func (s *Store) clear(k key, b basisFile) error {
 		}
 		inside = append(inside, o)
 	}
-	for o, id := range s.index {
-		if o.role == k.role && strings.HasPrefix(o.path, k.path+"/") {
-			return fmt.Errorf("replace directory %s by the donor's file: entry %d, %q, still lies in it", s.abs(k.role, k.path), id, o.path)
+	for _, e := range s.entries {
+		if e.live && e.spec.Role == k.role && strings.HasPrefix(e.spec.Path, k.path+"/") {
+			return fmt.Errorf("replace directory %s by the donor's file: entry %d, %q, still lies in it", s.abs(k.role, k.path), e.spec.ID, e.spec.Path)
 		}
 	}
 	for _, o := range inside {
@@ -376,7 +400,7 @@ func (s *Store) drop(e *entry) error {
 		return nil
 	}
 	k := key{e.spec.Role, e.spec.Path}
-	delete(s.index, k)
+	s.index.drop(e.spec.ID)
 	s.files.forget(e)
 	e.mu.Lock()
 	defer e.mu.Unlock()

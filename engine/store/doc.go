@@ -22,7 +22,7 @@
 // file that the donor does not have stays a hole, except in files that must be
 // allocated. Ownership, times, extended attributes and ACLs are not copied.
 //
-// Memory: about 300 bytes per file and its path, 1.4 KB with the longest path, and
+// Memory: about 140 bytes per file and its path, 1.2 KB with the longest path, and
 // eight bytes for each separate stretch that was written, at most 64 KiB per file.
 // Config.MaxEntries bounds the number of files. At most Config.MaxOpen files are open. Apply and Digests may run
 // concurrently for different ranges; catalog calls are serialised among themselves

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"trireme/engine/tree"
 )
 
 // files is the table of open files: reference counted, bounded, least recently used
@@ -19,45 +21,51 @@ type files struct {
 	mu   sync.Mutex
 	turn sync.Cond // signalled when a slot may have become free or opened
 	// idle is a ring of open entries that nobody uses, the oldest first.
-	idle   entryRing
+	idle   ring
+	spare  *slot // the last one that was given back
 	open   int
 	closed bool
 }
 
-// slot is the part of an entry that belongs to files and is guarded by its mutex.
+// slot is the part of an entry whose file is open, or being opened. It is guarded by the mutex of files, but for
+// what account keeps.
 type slot struct {
-	f          *os.File
+	e          *entry
+	f          *tree.Handle // nil while it is being opened
 	refs       int
-	opening    bool
-	prev, next *entry
+	prev, next *slot
+
+	// Guarded by the entry's mutex.
+	pending int64 // bytes written since writeback was last started
+	lo, hi  int64 // the range they lie in
 }
 
-// entryRing is a doubly linked list threaded through the entries, so that moving one
+// ring is a doubly linked list threaded through the slots, so that moving one
 // allocates nothing.
-type entryRing struct{ first, last *entry }
+type ring struct{ first, last *slot }
 
-func (r *entryRing) push(e *entry) {
-	e.slot.prev, e.slot.next = r.last, nil
+func (r *ring) push(x *slot) {
+	x.prev, x.next = r.last, nil
 	if r.last != nil {
-		r.last.slot.next = e
+		r.last.next = x
 	} else {
-		r.first = e
+		r.first = x
 	}
-	r.last = e
+	r.last = x
 }
 
-func (r *entryRing) drop(e *entry) {
-	if e.slot.prev != nil {
-		e.slot.prev.slot.next = e.slot.next
+func (r *ring) drop(x *slot) {
+	if x.prev != nil {
+		x.prev.next = x.next
 	} else {
-		r.first = e.slot.next
+		r.first = x.next
 	}
-	if e.slot.next != nil {
-		e.slot.next.slot.prev = e.slot.prev
+	if x.next != nil {
+		x.next.prev = x.prev
 	} else {
-		r.last = e.slot.prev
+		r.last = x.prev
 	}
-	e.slot.prev, e.slot.next = nil, nil
+	x.prev, x.next = nil, nil
 }
 
 func (t *files) init(s *Store, limit int) {
@@ -67,20 +75,20 @@ func (t *files) init(s *Store, limit int) {
 
 // acquire returns the open file of e, which stays open until release. It waits while
 // all allowed files are in use, so nobody may hold two. The caller must not hold e.mu.
-func (t *files) acquire(e *entry) (*os.File, error) {
+func (t *files) acquire(e *entry) (*tree.Handle, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for {
-		switch {
+		switch x := e.slot; {
 		case t.closed:
 			return nil, errClosed
-		case e.slot.f != nil:
-			if e.slot.refs == 0 {
-				t.idle.drop(e)
+		case x != nil && x.f != nil:
+			if x.refs == 0 {
+				t.idle.drop(x)
 			}
-			e.slot.refs++
-			return e.slot.f, nil
-		case e.slot.opening:
+			x.refs++
+			return x.f, nil
+		case x != nil:
 			t.turn.Wait()
 		case t.open < t.max:
 			return t.openLocked(e)
@@ -95,27 +103,41 @@ func (t *files) acquire(e *entry) (*os.File, error) {
 }
 
 // openLocked opens e's file with the table unlocked meanwhile.
-func (t *files) openLocked(e *entry) (*os.File, error) {
+func (t *files) openLocked(e *entry) (*tree.Handle, error) {
 	t.open++
-	e.slot.opening = true
+	x := t.spare
+	if x == nil {
+		x = new(slot)
+	}
+	t.spare = nil
+	*x = slot{e: e}
+	e.slot = x
 	t.mu.Unlock()
 	f, err := t.s.openEntry(e)
 	t.mu.Lock()
-	e.slot.opening = false
 	t.turn.Broadcast()
 	if err != nil {
-		t.open--
+		t.vacate(x)
 		return nil, err
 	}
-	e.slot.f, e.slot.refs = f, 1
+	x.f, x.refs = f, 1
 	return f, nil
 }
 
+// vacate takes the slot from its entry.
+func (t *files) vacate(x *slot) {
+	x.e.slot = nil
+	*x = slot{}
+	t.spare = x
+	t.open--
+}
+
 // evictLocked closes the file of an idle entry with the table unlocked meanwhile.
-func (t *files) evictLocked(e *entry) error {
-	t.idle.drop(e)
-	f := e.slot.f
-	e.slot.f = nil
+func (t *files) evictLocked(x *slot) error {
+	t.idle.drop(x)
+	e, f := x.e, x.f
+	t.vacate(x)
+	t.open++ // until it is closed
 	t.mu.Unlock()
 	err := t.s.closeEntry(e, f)
 	t.mu.Lock()
@@ -128,11 +150,12 @@ func (t *files) evictLocked(e *entry) error {
 func (t *files) release(e *entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e.slot.refs <= 0 {
+	x := e.slot
+	if x == nil || x.refs <= 0 {
 		panic("store: internal error: file released more often than acquired")
 	}
-	if e.slot.refs--; e.slot.refs == 0 {
-		t.idle.push(e)
+	if x.refs--; x.refs == 0 {
+		t.idle.push(x)
 		t.turn.Broadcast()
 	}
 }
@@ -142,16 +165,16 @@ func (t *files) release(e *entry) {
 func (t *files) forget(e *entry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for e.slot.refs > 0 || e.slot.opening {
+	for e.slot != nil && (e.slot.refs > 0 || e.slot.f == nil) {
 		t.turn.Wait()
 	}
-	if e.slot.f == nil {
+	x := e.slot
+	if x == nil {
 		return
 	}
-	t.idle.drop(e)
-	_ = e.slot.f.Close()
-	e.slot.f = nil
-	t.open--
+	t.idle.drop(x)
+	_ = x.f.Close()
+	t.vacate(x)
 	t.turn.Broadcast()
 }
 
@@ -163,13 +186,12 @@ func (t *files) closeAll() error {
 	t.turn.Broadcast()
 	var errs []error
 	for t.open > 0 {
-		if e := t.idle.first; e != nil {
-			t.idle.drop(e)
-			if err := e.slot.f.Close(); err != nil {
+		if x := t.idle.first; x != nil {
+			t.idle.drop(x)
+			if err := x.f.Close(); err != nil {
 				errs = append(errs, err)
 			}
-			e.slot.f = nil
-			t.open--
+			t.vacate(x)
 			continue
 		}
 		t.turn.Wait()
@@ -178,7 +200,7 @@ func (t *files) closeAll() error {
 }
 
 // openEntry opens the file of e, making it if there is none.
-func (s *Store) openEntry(e *entry) (*os.File, error) {
+func (s *Store) openEntry(e *entry) (*tree.Handle, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r, name := e.spec.Role, e.name
@@ -201,15 +223,10 @@ func (s *Store) openEntry(e *entry) (*os.File, error) {
 	if err != nil {
 		return nil, s.ioError("open", r, name, fmt.Errorf("what was there is gone: %w", bare(err)))
 	}
-	// Only the size is asked again: what was scanned may have been cut since.
-	st, err := f.Stat()
-	if err != nil {
+	// Only the size is looked at: what was scanned may have been cut since.
+	if f.Size() != e.size {
 		_ = f.Close()
-		return nil, s.ioError("stat", r, name, err)
-	}
-	if st.Size() != e.size {
-		_ = f.Close()
-		return nil, s.ioError("open", r, name, fmt.Errorf("it has %d bytes where %d were left: something else writes here", st.Size(), e.size))
+		return nil, s.ioError("open", r, name, fmt.Errorf("it has %d bytes where %d were left: something else writes here", f.Size(), e.size))
 	}
 	// Comparing reads front to back; a doubled window keeps a cold disk busy.
 	_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_SEQUENTIAL)
@@ -218,7 +235,7 @@ func (s *Store) openEntry(e *entry) (*os.File, error) {
 
 // createEntry makes the file of e, empty, with its mode. Whatever is in the way was
 // not in the scan or not a regular file; it is unlinked, never followed.
-func (s *Store) createEntry(e *entry) (*os.File, error) {
+func (s *Store) createEntry(e *entry) (*tree.Handle, error) {
 	r, name, mode := e.spec.Role, e.name, e.spec.Mode
 	const flag = os.O_RDWR | os.O_CREATE | os.O_EXCL
 	f, err := s.open(r, name, flag, mode)
@@ -230,22 +247,25 @@ func (s *Store) createEntry(e *entry) (*os.File, error) {
 	if err != nil {
 		return nil, s.ioError(opCreate, r, name, err)
 	}
-	// The umask had its say at creation.
-	err = s.pass(opChmod, r, name)
-	if err == nil {
-		err = unix.Fchmod(int(f.Fd()), mode)
+	// Where the umask had its say at creation the mode is not right yet. What a default ACL of the directory took is
+	// for Seal to see.
+	fitted := mode&s.umask == 0
+	if !fitted {
+		if err = s.pass(opChmod, r, name); err == nil {
+			err = f.Chmod(mode)
+		}
+		if err != nil {
+			_ = f.Close()
+			return nil, s.ioError(opChmod, r, name, err)
+		}
 	}
-	if err != nil {
-		_ = f.Close()
-		return nil, s.ioError(opChmod, r, name, err)
-	}
-	e.onDisk, e.size, e.mode, e.used, e.dirty, e.bare = true, 0, mode, nil, true, false
+	e.onDisk, e.size, e.mode, e.used, e.dirty, e.bare, e.fitted = true, 0, mode, nil, true, false, fitted
 	return f, nil
 }
 
 // closeEntry closes a file that makes room for another. Where syncfs does not report
 // errors the data must be durable first: an error found later would be nobody's.
-func (s *Store) closeEntry(e *entry, f *os.File) error {
+func (s *Store) closeEntry(e *entry, f *tree.Handle) error {
 	e.mu.Lock()
 	r, name, dirty := e.spec.Role, e.name, e.dirty
 	e.mu.Unlock()

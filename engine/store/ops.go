@@ -84,14 +84,14 @@ func (s *Store) touch(r tree.Role, name string) {
 // open opens an existing or, with O_CREATE in flag, a new file. A symbolic link at
 // name is never followed. "Does not exist" and "exists" come back undressed and are
 // not final: callers branch on them.
-func (s *Store) open(r tree.Role, name string, flag int, perm uint32) (*os.File, error) {
+func (s *Store) open(r tree.Role, name string, flag int, perm uint32) (*tree.Handle, error) {
 	if flag&os.O_CREATE != 0 {
 		if err := s.pass(opCreate, r, name); err != nil {
 			return nil, s.ioError(opCreate, r, name, err)
 		}
 		s.touch(r, name)
 	}
-	f, err := s.dirs.OpenFile(r, name, flag|unix.O_NOFOLLOW|unix.O_CLOEXEC, perm)
+	f, err := s.dirs.Handle(r, name, flag, perm)
 	switch {
 	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
 		return nil, err
@@ -187,7 +187,7 @@ func (s *Store) syncDirs() error {
 }
 
 // syncFile makes one open file durable.
-func (s *Store) syncFile(r tree.Role, name string, f *os.File) error {
+func (s *Store) syncFile(r tree.Role, name string, f *tree.Handle) error {
 	err := s.pass(opSync, r, name)
 	if err == nil {
 		err = f.Sync()

@@ -191,7 +191,7 @@ func (s *Store) writeSmall(r tree.Role, name string, text []byte, mode uint32) e
 	}
 	err = s.pass(opWrite, r, name)
 	if err == nil {
-		_, err = f.Write(text)
+		_, err = f.WriteAt(text, 0)
 	}
 	if err != nil {
 		err = s.ioError(opWrite, r, name, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 
 	"trireme/engine/tree"
 )
@@ -105,20 +106,20 @@ func (s *Store) Seal(ctx context.Context) (Summary, error) {
 	if err := s.settle(ctx); err != nil {
 		return Summary{}, err
 	}
-	t, err := s.dirs.Scan(ctx)
+	v, err := s.survey(ctx)
 	if err != nil {
-		return Summary{}, fmt.Errorf("scan the joiner's directories: %w", err)
+		return Summary{}, err
 	}
 	var sum Summary
-	if err := s.removeExtra(ctx, t, &sum); err != nil {
+	if err := s.removeExtra(ctx, v, &sum); err != nil {
 		return Summary{}, err
 	}
 	if sum.Removed > 0 {
-		if t, err = s.dirs.Scan(ctx); err != nil {
-			return Summary{}, fmt.Errorf("scan the joiner's directories again: %w", err)
+		if v, err = s.survey(ctx); err != nil {
+			return Summary{}, err
 		}
 	}
-	if err := s.compare(t, &sum); err != nil {
+	if err := s.compare(v, &sum); err != nil {
 		return Summary{}, err
 	}
 	sum.Entries, sum.Written = sum.Files+sum.Dirs, s.written.Load()
@@ -129,26 +130,79 @@ func (s *Store) Seal(ctx context.Context) (Summary, error) {
 
 // checkParents finds files whose directory the donor removed.
 func (s *Store) checkParents() error {
-	for k, id := range s.index {
-		if parent := path.Dir(k.path); parent != "." && s.lookup(k.role, parent, true) == nil {
-			return fmt.Errorf("catalog entry %d, %q (%s), lies in a directory that the donor removed", id, k.path, k.role)
+	for _, e := range s.entries {
+		if e.live && !s.hasParent(e.spec.Role, e.spec.Path) {
+			return fmt.Errorf("catalog entry %d, %q (%s), lies in a directory that the donor removed", e.spec.ID, e.spec.Path, e.spec.Role)
 		}
 	}
 	return nil
 }
 
+// survey is what lies on disk against the catalog. What is as it should be takes one bit of it.
+type survey struct {
+	seen  []bool       // by id: it is there under its name
+	wrong error        // the first one that is there and not as it should be
+	extra []tree.Entry // what the catalog has not
+}
+
+// survey looks at the whole tree. The mode of a file that was made by its mode alone is put right: a default ACL of
+// the directory may have taken some of it.
+func (s *Store) survey(ctx context.Context) (*survey, error) {
+	v := &survey{seen: make([]bool, len(s.entries))}
+	var unfit []*entry
+	err := s.dirs.Walk(ctx, func(e *tree.Entry) error {
+		c := s.lookup(e.Role, e.Path, e.Dir)
+		if c == nil || c.keystone() != e.Part {
+			x := *e
+			x.Path = strings.Clone(x.Path) // not with all the others' beside it
+			v.extra = append(v.extra, x)
+			return nil
+		}
+		v.seen[c.spec.ID] = true
+		if c.unfit(e) {
+			e.Mode, unfit = c.spec.Mode, append(unfit, c)
+		}
+		if v.wrong == nil {
+			v.wrong = s.same(c, e)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("scan the joiner's directories: %w", err)
+	}
+	for _, c := range unfit {
+		if err := s.fit(c); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// unfit says that a file lacks permissions that it should have had when it was made. Others than those are somebody's doing.
+func (c *entry) unfit(e *tree.Entry) bool {
+	return c.fitted && e.Mode != c.spec.Mode && e.Mode&^c.spec.Mode == 0
+}
+
+// fit gives it what it lacks.
+func (s *Store) fit(c *entry) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := s.chmod(c.spec.Role, c.name, c.spec.Mode); err != nil {
+		return err
+	}
+	c.mode, c.dirty, c.fitted = c.spec.Mode, true, false
+	return nil
+}
+
 // removeExtra deletes what the donor has not: files first, then directories from the
 // bottom up. A directory that holds something of this node stays.
-func (s *Store) removeExtra(ctx context.Context, t *tree.Tree, sum *Summary) error {
-	holders := s.holders(t)
+func (s *Store) removeExtra(ctx context.Context, v *survey, sum *Summary) error {
+	holders := holders(v)
 	var dirs []key
-	for i := range t.Entries {
-		e := &t.Entries[i]
+	for i := range v.extra {
+		e := &v.extra[i]
 		if i%cancelStep == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
-		}
-		if s.known(e) {
-			continue
 		}
 		switch {
 		case e.Class == tree.Marker:
@@ -176,18 +230,12 @@ func (s *Store) removeExtra(ctx context.Context, t *tree.Tree, sum *Summary) err
 	return nil
 }
 
-// known tells whether e is a catalog entry under the name it has now.
-func (s *Store) known(e *tree.Entry) bool {
-	c := s.lookup(e.Role, e.Path, e.Dir)
-	return c != nil && c.keystone() == e.Part
-}
-
 // holders are the directories above something that is kept.
-func (s *Store) holders(t *tree.Tree) map[key]bool {
+func holders(v *survey) map[key]bool {
 	h := map[key]bool{}
-	for i := range t.Entries {
-		e := &t.Entries[i]
-		if e.Class.Props().Joiner != tree.Keep || s.known(e) {
+	for i := range v.extra {
+		e := &v.extra[i]
+		if e.Class.Props().Joiner != tree.Keep {
 			continue
 		}
 		for p := path.Dir(e.Path); p != "."; p = path.Dir(p) {
@@ -197,21 +245,14 @@ func (s *Store) holders(t *tree.Tree) map[key]bool {
 	return h
 }
 
-// compare checks the second scan against the catalog, both ways.
-func (s *Store) compare(t *tree.Tree, sum *Summary) error {
-	holders := s.holders(t)
-	seen := make([]bool, len(s.entries))
-	for i := range t.Entries {
-		e := &t.Entries[i]
-		if s.known(e) {
-			c := s.lookup(e.Role, e.Path, e.Dir)
-			seen[c.spec.ID] = true
-			if err := s.same(c, e); err != nil {
-				return err
-			}
-			continue
-		}
-		if e.Class.Props().Joiner != tree.Keep && !(e.Dir && holders[key{e.Role, e.Path}]) {
+// compare checks the last survey against the catalog, both ways.
+func (s *Store) compare(v *survey, sum *Summary) error {
+	if v.wrong != nil {
+		return v.wrong
+	}
+	holders := holders(v)
+	for i := range v.extra {
+		if e := &v.extra[i]; e.Class.Props().Joiner != tree.Keep && !(e.Dir && holders[key{e.Role, e.Path}]) {
 			return fmt.Errorf("%s (%s) is still there or came back after it was removed: something else writes into the directory",
 				s.abs(e.Role, e.Path), e.Class)
 		}
@@ -220,7 +261,7 @@ func (s *Store) compare(t *tree.Tree, sum *Summary) error {
 		if !c.live {
 			continue
 		}
-		if !seen[c.spec.ID] {
+		if !v.seen[c.spec.ID] {
 			// Two roles may list one directory, and a scan may take the donor's binary
 			// log for somebody's file; both are there all the same.
 			e, err := s.dirs.Lstat(c.spec.Role, c.name)

@@ -3,11 +3,11 @@ package store
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 
 	"trireme/engine/block"
+	"trireme/engine/tree"
 )
 
 // preallocate is the size from which a new file without holes gets its space in one
@@ -24,7 +24,7 @@ func unsupported(err error) bool {
 // resize gives the file of e its size: cut, or made longer with zeroes. Redo, system
 // and undo files get all their blocks, since the server must not run out of space
 // inside them (R-HOLE-2). The caller holds e.mu.
-func (s *Store) resize(e *entry, f *os.File) error {
+func (s *Store) resize(e *entry, f *tree.Handle) error {
 	at, from, to := e.place(), e.size, e.spec.Size
 	must := e.class.Props().Allocate
 	e.dirty = true
@@ -52,7 +52,7 @@ func (s *Store) resize(e *entry, f *os.File) error {
 
 // fill allocates the holes of a basis file that must have none. Its content is not
 // changed. The caller holds e.mu.
-func (s *Store) fill(e *entry, f *os.File) error {
+func (s *Store) fill(e *entry, f *tree.Handle) error {
 	at := e.place()
 	err := s.fallocate(at, f, opAllocate, 0, 0, e.size)
 	if unsupported(err) {
@@ -67,7 +67,7 @@ func (s *Store) fill(e *entry, f *os.File) error {
 
 // punch makes a range a hole. tail says that it reaches the end of the file: then the
 // last block goes as a whole.
-func (s *Store) punch(at place, f *os.File, off, n int64, tail bool) error {
+func (s *Store) punch(at place, f *tree.Handle, off, n int64, tail bool) error {
 	length := n
 	if tail {
 		if over := (off + n) % block.Sector; over != 0 {
@@ -85,7 +85,7 @@ func (s *Store) punch(at place, f *os.File, off, n int64, tail bool) error {
 }
 
 // zero makes a range read as zeroes and keeps its blocks.
-func (s *Store) zero(at place, f *os.File, off, n int64) error {
+func (s *Store) zero(at place, f *tree.Handle, off, n int64) error {
 	err := error(unix.EOPNOTSUPP)
 	if n >= zeroRangeMin {
 		err = s.fallocate(at, f, opZero, unix.FALLOC_FL_ZERO_RANGE|unix.FALLOC_FL_KEEP_SIZE, off, n)
@@ -99,7 +99,7 @@ func (s *Store) zero(at place, f *os.File, off, n int64) error {
 	return nil
 }
 
-func (s *Store) fallocate(at place, f *os.File, o op, mode uint32, off, n int64) error {
+func (s *Store) fallocate(at place, f *tree.Handle, o op, mode uint32, off, n int64) error {
 	if err := s.pass(o, at.role, at.name); err != nil || n == 0 {
 		return err
 	}
@@ -110,14 +110,14 @@ func (s *Store) fallocate(at place, f *os.File, o op, mode uint32, off, n int64)
 	}
 }
 
-func (s *Store) truncate(at place, f *os.File, size int64) error {
+func (s *Store) truncate(at place, f *tree.Handle, size int64) error {
 	if err := s.pass(opTruncate, at.role, at.name); err != nil {
 		return err
 	}
 	return bare(f.Truncate(size))
 }
 
-func (s *Store) writeZeroes(at place, f *os.File, off, n int64) error {
+func (s *Store) writeZeroes(at place, f *tree.Handle, off, n int64) error {
 	if err := s.pass(opWrite, at.role, at.name); err != nil {
 		return err
 	}

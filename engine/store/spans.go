@@ -20,6 +20,9 @@ type spans []span
 // gaps taken for used: then some zeroes are written that were there already.
 const maxSpans = 4096
 
+// firstUnit is what a written file of up to a unit has, one for all of them. Nobody writes to it.
+var firstUnit = [1]span{{0, 1}}
+
 // mark notes that n bytes from off on may hold data.
 func (s *spans) mark(off, n int64) {
 	if n <= 0 {
@@ -33,6 +36,16 @@ func (s *spans) mark(off, n int64) {
 	j := i
 	for j < len(*s) && (*s)[j].lo <= hi {
 		j++
+	}
+	if i < j && (*s)[i].lo <= lo && hi <= (*s)[i].hi {
+		return // as most are, for a small file
+	}
+	if len(*s) == 0 && (span{lo, hi}) == firstUnit[0] {
+		*s = firstUnit[:1:1]
+		return
+	}
+	if len(*s) > 0 && &(*s)[0] == &firstUnit[0] {
+		*s = slices.Clone(*s)
 	}
 	switch {
 	case i < j:

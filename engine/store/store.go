@@ -36,9 +36,9 @@ type Config struct {
 	// MaxOpen bounds open files; 0 means 256.
 	MaxOpen int
 	// MaxEntries bounds the catalog, counting removed entries too; 0 means the constant
-	// of that name, which is the most. An entry takes about 300 bytes
-	// and its path, 1.4 KB with the longest, so that the constant lets a peer who means
-	// ill take more than 20 GiB: set this where such a peer is thinkable.
+	// of that name, which is the most. An entry takes about 140 bytes
+	// and its path, 1.2 KB with the longest, so that the constant lets a peer who means
+	// ill take some 20 GiB: set this where such a peer is thinkable.
 	MaxEntries int
 }
 
@@ -86,7 +86,11 @@ type Store struct {
 	calls sync.Mutex
 	state state
 	basis map[key]basisFile // what lies on disk and is not claimed by the catalog
-	index map[key]uint32    // live entries
+	index index             // live entries
+	// parent is what hasParent found last, and parentOf for which role.
+	parent   *entry
+	parentOf tree.Role
+	umask    uint32 // of the process; 0777 when it is not known
 	// syncfds are opened before the first write, so that syncfs on them reports
 	// every write error since (Linux 5.8 and later).
 	syncfds []*os.File
@@ -99,6 +103,7 @@ type Store struct {
 
 	mu      sync.RWMutex // guards entries, the slice only
 	entries []*entry
+	spare   []entry // for new ones
 
 	files files
 
@@ -125,8 +130,9 @@ func Open(c Config) *Store {
 	}
 	s := &Store{
 		cfg: c, dirs: c.Dirs, state: stateOpen,
-		basis: map[key]basisFile{}, index: map[key]uint32{}, changed: map[key]struct{}{},
+		basis: map[key]basisFile{}, umask: processUmask(), changed: map[key]struct{}{},
 	}
+	s.index.init(func(id uint32) *Spec { return &s.entries[id].spec })
 	s.files.init(s, c.MaxOpen)
 	return s
 }

@@ -78,10 +78,13 @@ func (s *scanner) readIndex(dir int) error {
 	if name == "" {
 		return nil
 	}
-	full := func() string { return s.d.Path(RoleBinlog, name) }
-	f, err := openRegular(dir, name, unix.O_RDONLY, 0, full)
+	fd, _, err := openRegular(dir, name, unix.O_RDONLY, 0)
 	if err != nil {
 		return s.vanished("open", RoleBinlog, name, err)
+	}
+	f, err := blocking(fd, unix.O_RDONLY, s.d.Path(RoleBinlog, name))
+	if err != nil {
+		return s.d.fail("open", RoleBinlog, name, err)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxIndex+1))
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -103,14 +106,14 @@ func (s *scanner) readIndex(dir int) error {
 }
 
 // chooseBinlogs leaves only the newest MaxBinlogs of the index as Binlog; without an index none is sent.
-func (s *scanner) chooseBinlogs() {
+func (s *scanner) chooseBinlogs(all []Entry) {
 	limit := s.d.resolved.MaxBinlogs
 	if limit < 0 {
 		return
 	}
 	newest := set(s.index[max(0, len(s.index)-limit):]...)
-	for i := range s.tree.Entries {
-		e := &s.tree.Entries[i]
+	for i := range all {
+		e := &all[i]
 		if e.Class == Binlog && !newest[e.Path] {
 			e.Class = OldBinlog
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,6 +30,8 @@ type Dirs struct {
 	linkMu  sync.Mutex
 	links   map[string]link // symbolic links at the top of the datadir that lead to directories
 	retired []int           // descriptors of links that changed since; they may still be in use
+
+	expect atomic.Int64 // how many entries the next scan will find, by the last one
 
 	engineMu sync.Mutex
 	engines  map[FileID]engineSeen

@@ -32,7 +32,7 @@ type engineSeen struct {
 // frmRead is how much of a table definition is read at first; it holds the engine's name in all but very wide tables.
 const frmRead = 4 << 10
 
-// maxFrm bounds a table definition: the server's own limit is lower.
+// maxFrm bounds what is read of a table definition: the server's own limit is lower.
 const maxFrm = 16 << 20
 
 // CheckEngines reads the table definitions in t and returns a refusal for each table whose engine cannot be copied as
@@ -110,22 +110,24 @@ func (d *Dirs) readEngines(ctx context.Context, tables []*Entry, said []engineSe
 
 func readEngine(d *Dirs, e *Entry, buf []byte) (engineSeen, error) {
 	seen := engineSeen{ctime: e.Ctime}
-	f, err := d.OpenFile(e.Role, e.Path, unix.O_RDONLY, 0)
+	f, err := d.Handle(e.Role, e.Path, unix.O_RDONLY, 0)
 	if err != nil {
 		seen.err = err.Error()
 		return seen, err
 	}
 	defer f.Close()
-	n, err := io.ReadFull(f, buf)
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	n, err := f.ReadAt(buf, 0)
+	if err == io.EOF {
 		err = nil
 	}
 	head := buf[:n]
 	// A wide table's name lies behind its default record: read on before trusting the number in the header alone.
-	if err == nil && n == len(buf) && frmExtraName(head) == "" {
-		var rest []byte
-		rest, err = io.ReadAll(io.LimitReader(f, maxFrm))
-		head = append(head[:n:n], rest...)
+	if most := min(frmNames(head), maxFrm); err == nil && n == len(buf) && most > n && frmExtraName(head) == "" {
+		head = make([]byte, most)
+		if n, err = f.ReadAt(head, 0); err == io.EOF {
+			err = nil
+		}
+		head = head[:n]
 	}
 	if err == nil {
 		seen.engine, err = Engine(head)

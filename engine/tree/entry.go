@@ -24,21 +24,22 @@ type FileID struct {
 }
 
 // Entry is one file or directory found by Scan.
+// There may be millions of them: the order of the fields leaves no gaps.
 type Entry struct {
-	Role Role
 	// Path is a slash path relative to the role's directory.
-	Path  string
-	Dir   bool
-	Class Class
-	// Irregular says that it is neither a file nor a directory: a link, socket, pipe or device.
-	Irregular bool
-	// Mode holds permission bits only.
-	Mode uint32
+	Path string
 	// Size is the length in bytes, 0 for directories; Allocated is what the file system says it occupies, a hint.
 	Size, Allocated int64
 	ID              FileID
 	// Mtime and Ctime are nanoseconds since 1970.
 	Mtime, Ctime int64
+	// Mode holds permission bits only.
+	Mode  uint32
+	Role  Role
+	Class Class
+	Dir   bool
+	// Irregular says that it is neither a file nor a directory: a link, socket, pipe or device.
+	Irregular bool
 	// Part says that the joiner found the file under its name plus PartSuffix; Path is the real name. A real file
 	// and a part of one name may both exist and are then two entries, the real one first.
 	Part bool
@@ -73,8 +74,11 @@ func (e *Entry) name() string {
 	return e.Path
 }
 
+// Before reports whether e comes before o in a Tree.
+func (e *Entry) Before(o *Entry) bool { return compareEntries(e, o) < 0 }
+
 // compareEntries orders by role, path and Part. Comparing whole strings puts a directory before what lies in it.
-func compareEntries(a, b Entry) int {
+func compareEntries(a, b *Entry) int {
 	if a.Role != b.Role {
 		return int(a.Role) - int(b.Role)
 	}

@@ -79,32 +79,45 @@ func (d *Dirs) parent(op string, role Role, rel string) (fd int, name string, ow
 func (d *Dirs) OpenFile(role Role, rel string, flag int, perm uint32) (*os.File, error) {
 	d.life.RLock()
 	defer d.life.RUnlock()
-	if f, err := d.openDirect(role, rel, flag, perm&0o777); f != nil || err != nil {
-		return f, err
-	}
-	dir, name, own, err := d.parent("open", role, rel)
+	fd, _, err := d.openFD(role, rel, flag, perm&0o777)
 	if err != nil {
 		return nil, err
 	}
-	f, err := openRegular(dir, name, flag, perm&0o777, func() string { return d.Path(role, rel) })
-	if own {
-		_ = unix.Close(dir)
-	}
+	f, err := blocking(fd, flag, d.Path(role, rel))
 	if err != nil {
 		return nil, d.fail("open", role, rel, err)
 	}
 	return f, nil
 }
 
+// openFD opens the regular file rel and returns its descriptor and length.
+func (d *Dirs) openFD(role Role, rel string, flag int, perm uint32) (fd int, size int64, err error) {
+	if fd, size, ok, err := d.openDirect(role, rel, flag, perm); ok || err != nil {
+		return fd, size, err
+	}
+	dir, name, own, err := d.parent("open", role, rel)
+	if err != nil {
+		return -1, 0, err
+	}
+	fd, size, err = openRegular(dir, name, flag, perm)
+	if own {
+		_ = unix.Close(dir)
+	}
+	if err != nil {
+		return -1, 0, d.fail("open", role, rel, err)
+	}
+	return fd, size, nil
+}
+
 // openDirect opens rel with one system call where the kernel offers it (openat2, Linux 5.6): the walk of parent costs
-// three for every file of a database. It returns nothing where the walk has to decide, be it about the cause of an error.
-func (d *Dirs) openDirect(role Role, rel string, flag int, perm uint32) (*os.File, error) {
+// three for every file of a database. It is not ok where the walk has to decide, be it about the cause of an error.
+func (d *Dirs) openDirect(role Role, rel string, flag int, perm uint32) (fd int, size int64, ok bool, err error) {
 	if !d.beneath || ValidPath(rel) != nil {
-		return nil, nil
+		return -1, 0, false, nil
 	}
 	dir, err := d.base("open", role)
 	if err != nil {
-		return nil, err
+		return -1, 0, false, err
 	}
 	name := rel
 	if first, rest, more := strings.Cut(rel, "/"); more {
@@ -112,30 +125,30 @@ func (d *Dirs) openDirect(role Role, rel string, flag int, perm uint32) (*os.Fil
 			dir, name = sub, rest
 		}
 	}
-	fd, err := openBeneath(dir, name, fileFlags(flag), perm)
+	fd, err = openBeneath(dir, name, fileFlags(flag), perm)
 	switch err {
 	case nil:
 	case unix.ENOENT, unix.EEXIST:
-		return nil, d.fail("open", role, rel, err)
+		return -1, 0, false, d.fail("open", role, rel, err)
 	default:
-		return nil, nil
+		return -1, 0, false, nil
 	}
-	f, err := regular(fd, flag, d.Path(role, rel))
-	if err != nil {
-		return nil, d.fail("open", role, rel, err)
+	if size, err = regular(fd, flag); err != nil {
+		return -1, 0, false, d.fail("open", role, rel, err)
 	}
-	return f, nil
+	return fd, size, true, nil
 }
 
-func openRegular(dir int, name string, flag int, perm uint32, path func() string) (*os.File, error) {
-	fd, err := openat(dir, name, fileFlags(flag), perm)
+func openRegular(dir int, name string, flag int, perm uint32) (fd int, size int64, err error) {
+	fd, err = openat(dir, name, fileFlags(flag), perm)
 	if err != nil {
 		if err == unix.ELOOP || err == unix.ENXIO || err == unix.EISDIR {
 			err = errNotRegular
 		}
-		return nil, err
+		return -1, 0, err
 	}
-	return regular(fd, flag, path())
+	size, err = regular(fd, flag)
+	return fd, size, err
 }
 
 // fileFlags adds what every file is opened with. Without O_NONBLOCK a pipe under a file's name would hang the transfer; a
@@ -150,19 +163,28 @@ func fileFlags(flag int) int {
 
 func fresh(flag int) bool { return flag&(unix.O_CREAT|unix.O_EXCL) == unix.O_CREAT|unix.O_EXCL }
 
-// regular makes a file of a descriptor that was opened with flag, and closes it when it is something else.
-func regular(fd, flag int, path string) (*os.File, error) {
+// regular returns the length of a file that was opened with flag, and closes it when it is something else.
+func regular(fd, flag int) (size int64, err error) {
+	if fresh(flag) {
+		return 0, nil
+	}
+	var st unix.Stat_t
+	err = fstat(fd, &st)
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = errNotRegular
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return 0, err
+	}
+	return st.Size, nil
+}
+
+// blocking makes an os.File of a descriptor that fileFlags opened, which it takes over.
+func blocking(fd, flag int, path string) (*os.File, error) {
 	if !fresh(flag) {
-		var st unix.Stat_t
-		err := fstat(fd, &st)
-		if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
-			err = errNotRegular
-		}
-		if err == nil {
-			// Takes O_NONBLOCK back. The other flags are known and need not be asked for.
-			_, err = unix.FcntlInt(uintptr(fd), unix.F_SETFL, flag&(unix.O_APPEND|unix.O_DIRECT|unix.O_NOATIME))
-		}
-		if err != nil {
+		// Takes O_NONBLOCK back. The other flags are known and need not be asked for.
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, statusFlags(flag)); err != nil {
 			_ = unix.Close(fd)
 			return nil, err
 		}

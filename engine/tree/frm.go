@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 )
 
 // frmHead is the fixed part of a table definition; the fields used here:
@@ -62,16 +63,32 @@ func Engine(frm []byte) (name string, err error) {
 	return name, nil
 }
 
-// frmExtraName reads the engine's name from the extra segment, "" when there is none within frm.
-func frmExtraName(frm []byte) string {
+// frmNames returns how much of a definition, of which frm is the beginning, Engine looks at.
+func frmNames(frm []byte) int {
+	if len(frm) < frmHead || frm[0] != 0xfe || frm[1] != 1 {
+		return 0
+	}
+	names := frmHead + int(binary.LittleEndian.Uint16(frm[4:]))
+	if at, size := frmExtra(frm); size > 0 {
+		names = max(names, int(min(at+size, math.MaxInt32)))
+	}
+	return names
+}
+
+// frmExtra returns where the extra segment lies and its length, 0 when there is none.
+func frmExtra(frm []byte) (at, size uint64) {
 	le := binary.LittleEndian
-	size := uint64(le.Uint32(frm[55:]))
 	keys := uint64(le.Uint16(frm[14:]))
 	if keys == 0xffff {
 		keys = uint64(le.Uint32(frm[47:]))
 	}
-	at := uint64(le.Uint16(frm[6:])) + keys + uint64(le.Uint16(frm[16:]))
-	// Six sums of at most 32 bits cannot wrap around in 64.
+	// Sums of at most 32 bits cannot wrap around in 64.
+	return uint64(le.Uint16(frm[6:])) + keys + uint64(le.Uint16(frm[16:])), uint64(le.Uint32(frm[55:]))
+}
+
+// frmExtraName reads the engine's name from the extra segment, "" when there is none within frm.
+func frmExtraName(frm []byte) string {
+	at, size := frmExtra(frm)
 	if at+size > uint64(len(frm)) {
 		size = uint64(len(frm)) - min(at, uint64(len(frm)))
 	}

@@ -2,7 +2,6 @@ package tree
 
 import (
 	"errors"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,7 +10,7 @@ import (
 // one system call where they are not. Only file systems that are known to tell the truth while data are on their way to the
 // disk are asked; on others nothing is a hole. (OpenZFS up to 2.2.1 called dirty data holes.) As with a read, what somebody
 // writes meanwhile may be missed. f's offset moves. Safe for concurrent use.
-func Hole(f *os.File, off, n int64) bool {
+func Hole(f interface{ Fd() uintptr }, off, n int64) bool {
 	fd := int(f.Fd())
 	data, err := unix.Seek(fd, off, unix.SEEK_DATA)
 	switch {

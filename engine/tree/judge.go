@@ -80,54 +80,54 @@ func (s *scanner) checkLayout() {
 
 // judge finds what cannot be copied, and what deserves a word, in an ordinary file or directory.
 func (s *scanner) judge(e *Entry, st *stat) {
-	abs := s.d.Path(e.Role, e.name())
+	abs := func() string { return s.d.Path(e.Role, e.name()) } // seldom needed
 	base := path.Base(e.Path)
 	switch {
 	case e.Class == Unsupported:
-		s.refuseBoth(abs, "holds data of "+unsupportedName(base, e.Dir)+", which changes even while the server is locked",
+		s.refuseBoth(abs(), "holds data of "+unsupportedName(base, e.Dir)+", which changes even while the server is locked",
 			"remove the engine's tables or use a method made for it")
 		return // it stays where it is on a joiner, so it must not meet new data there
 	case e.Class == Foreign && hasControl(e.Path):
 		if linkedTable[path.Ext(base)] {
-			s.refuse(strconv.Quote(abs), "the file of a table has control characters in its name", "rename the table or move the file away")
+			s.refuse(strconv.Quote(abs()), "the file of a table has control characters in its name", "rename the table or move the file away")
 			return
 		}
-		s.notes.add("files with control characters in their names, not copied", strconv.Quote(abs))
+		s.notes.add("files with control characters in their names, not copied", strconv.Quote(abs()))
 		return
 	case e.Dir:
 		s.judgeDir(e, abs)
 		return
 	case e.Role == RoleData && e.Class == Table && strings.HasSuffix(base, ".isl"):
-		s.refuse(abs, "the table lies outside the datadir (DATA DIRECTORY)",
+		s.refuse(abs(), "the table lies outside the datadir (DATA DIRECTORY)",
 			"move it back into the datadir: tables with DATA DIRECTORY cannot be transferred")
 	case e.Class == Foreign && systemLike.MatchString(base):
-		s.notes.add("system tablespace files that innodb_data_file_path does not name, not copied", abs)
+		s.notes.add("system tablespace files that innodb_data_file_path does not name, not copied", abs())
 	case e.Class == Foreign && (redoName.MatchString(base) || undoName.MatchString(base) || ariaLogName.MatchString(base)):
-		s.notes.add("log files outside their configured directory, not copied", abs)
+		s.notes.add("log files outside their configured directory, not copied", abs())
 	case e.Class == Temp && strings.HasPrefix(base, "#sql"):
-		s.notes.add("temporary tables in the datadir, better set tmpdir to another directory", abs)
+		s.notes.add("temporary tables in the datadir, better set tmpdir to another directory", abs())
 	case e.Class == Private && strings.HasPrefix(base, "aws-kms-key"):
-		s.notes.add("encryption keys that the joiner needs too and that are not copied", abs)
+		s.notes.add("encryption keys that the joiner needs too and that are not copied", abs())
 	case e.Part:
-		s.notes.add("unfinished files of an earlier transfer", abs)
+		s.notes.add("unfinished files of an earlier transfer", abs())
 	}
 	if st.links() > 1 && e.Sent() {
-		s.notes.add("files with several hard links, copied as separate files", abs)
+		s.notes.add("files with several hard links, copied as separate files", abs())
 	}
 }
 
 // judgeDir makes sure that no database is left out silently because of its name.
-func (s *scanner) judgeDir(e *Entry, abs string) {
+func (s *scanner) judgeDir(e *Entry, abs func() string) {
 	if e.Class != Foreign || e.Role != RoleData || strings.Contains(e.Path, "/") {
 		return
 	}
 	// Every CREATE DATABASE writes this file; a directory that came from elsewhere has none.
 	if _, err := s.d.Lstat(RoleData, e.Path+"/db.opt"); err == nil {
-		s.refuse(abs, "the directory is a database whose name is that of a server's own file or is not one that a server writes",
+		s.refuse(abs(), "the directory is a database whose name is that of a server's own file or is not one that a server writes",
 			"move its tables to a database of another name, or move the directory away")
 		return
 	}
-	s.notes.add("directories that cannot be databases, not copied", abs)
+	s.notes.add("directories that cannot be databases, not copied", abs())
 }
 
 // linkedTable are the endings for which a symbolic link means that a table's data lie elsewhere.
@@ -156,7 +156,7 @@ func (s *scanner) special(home Role, rel string, class Class, st *stat, part boo
 	}
 	e := st.entry()
 	e.Role, e.Path, e.Class = home, rel, Special
-	s.tree.Entries = append(s.tree.Entries, e)
+	s.list(e)
 }
 
 // misplaced refuses a role directory in which tables lie: they would be left out silently.

@@ -30,6 +30,11 @@ type scanner struct {
 	links map[string]bool
 	index []string                // binary logs in the order of the index on disk
 	ahead [maxDepth + 1][]statted // memory for walk, by depth
+	found [RoleBinlog + 1][]Entry // by role, in the order in which they were met
+	paths arena
+
+	each  func(*Entry) error // Walk's; nil: everything goes into found
+	ended error              // what it returned
 }
 
 // Scan lists everything in the directories of the layout. Files that vanish while it walks are left out silently, since
@@ -39,15 +44,50 @@ type scanner struct {
 //
 // What cannot be transferred is returned in Tree.Refusals, not as an error, so that a caller can show all of it at once.
 func (d *Dirs) Scan(ctx context.Context) (*Tree, error) {
+	s := &scanner{ctx: ctx, d: d}
+	if err := s.all(); err != nil {
+		return nil, err
+	}
+	t := s.tree
+	t.Entries = s.inOrder()
+	s.chooseBinlogs(t.Entries)
+	d.expect.Store(int64(len(t.Entries)) + int64(len(t.Entries)/64))
+	slices.SortFunc(t.Refusals, func(a, b Refusal) int { return strings.Compare(a.Path, b.Path) })
+	t.Warnings = s.notes.lines()
+	return t, nil
+}
+
+// Walk is Scan for who needs no list: it calls f for each entry, in no particular order and possibly twice for one that
+// is made while the walk is under way. f may change the entry, must not keep it, and calls no method of d that Close waits
+// for. Its error ends the walk.
+func (d *Dirs) Walk(ctx context.Context, f func(e *Entry) error) error {
+	s := &scanner{ctx: ctx, d: d, each: f}
+	if err := s.all(); err != nil {
+		return err
+	}
+	rest := s.inOrder()
+	s.chooseBinlogs(rest)
+	for i := range rest {
+		if err := f(&rest[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// all visits everything.
+func (s *scanner) all() error {
+	d := s.d
 	d.life.RLock()
 	defer d.life.RUnlock()
 	if _, err := d.base("scan", RoleData); err != nil {
-		return nil, err
+		return err
 	}
 	rules := *d.rules
-	s := &scanner{
-		ctx: ctx, d: d, rules: &rules, links: map[string]bool{},
-		tree: &Tree{FS: map[Role]FSInfo{}, Devs: map[uint64]FSInfo{}},
+	s.rules, s.links = &rules, map[string]bool{}
+	s.tree = &Tree{FS: map[Role]FSInfo{}, Devs: map[uint64]FSInfo{}}
+	if s.each == nil {
+		s.found[RoleData] = make([]Entry, 0, d.expect.Load())
 	}
 	s.checkLayout()
 	for _, r := range Roles {
@@ -55,18 +95,49 @@ func (d *Dirs) Scan(ctx context.Context) (*Tree, error) {
 			continue
 		}
 		if err := s.root(r); err != nil {
-			return nil, err
+			return err
+		}
+		if s.ended != nil {
+			return s.ended
 		}
 	}
 	d.keepLinks(s.links)
-	s.chooseBinlogs()
-	t := s.tree
-	slices.SortFunc(t.Entries, compareEntries)
+	return nil
+}
+
+// inOrder returns what was found, sorted. Names are walked in order, so that seldom anything but the roles is out of place.
+func (s *scanner) inOrder() []Entry {
+	all := s.found[RoleData]
+	for _, r := range Roles {
+		if r != RoleData {
+			all = append(all, s.found[r]...)
+		}
+	}
+	if !slices.IsSortedFunc(all, byKey) {
+		slices.SortFunc(all, byKey)
+	}
 	// A directory that changes while it is read may show a name twice.
-	t.Entries = slices.CompactFunc(t.Entries, func(a, b Entry) bool { return compareEntries(a, b) == 0 })
-	slices.SortFunc(t.Refusals, func(a, b Refusal) int { return strings.Compare(a.Path, b.Path) })
-	t.Warnings = s.notes.lines()
-	return t, nil
+	return slices.CompactFunc(all, func(a, b Entry) bool { return compareEntries(&a, &b) == 0 })
+}
+
+func byKey(a, b Entry) int { return compareEntries(&a, &b) }
+
+// arena makes strings that live as long as each other, many in one piece of memory.
+type arena struct{ b strings.Builder }
+
+// arenaSize is large enough that the rest which does not hold another path is little.
+const arenaSize = 64 << 10
+
+// join returns a+b.
+func (m *arena) join(a, b string) string {
+	if m.b.Cap()-m.b.Len() < len(a)+len(b) {
+		m.b = strings.Builder{}
+		m.b.Grow(max(arenaSize, len(a)+len(b)))
+	}
+	at := m.b.Len()
+	m.b.WriteString(a)
+	m.b.WriteString(b)
+	return m.b.String()[at:]
 }
 
 // root walks the directory of r, which is the smallest role there.
@@ -108,6 +179,7 @@ func (s *scanner) walk(fd int, r Role, prefix string, depth int) error {
 	if err != nil && (prefix == "" || err != unix.ENOENT) { // a database that was dropped meanwhile is not an error
 		return s.d.fail("read directory", r, prefix, err)
 	}
+	slices.Sort(names)
 	for len(names) > 0 {
 		part := names[:min(statBlock, len(names))]
 		names = names[len(part):]
@@ -120,6 +192,9 @@ func (s *scanner) walk(fd int, r Role, prefix string, depth int) error {
 		for i, name := range part {
 			if s.steps++; s.steps%checkEvery == 0 && s.ctx.Err() != nil {
 				return context.Cause(s.ctx)
+			}
+			if s.ended != nil {
+				return s.ended
 			}
 			var st *statted
 			if ahead != nil {
@@ -146,7 +221,7 @@ func (s *scanner) classify(r Role, rel string, isDir bool) (home Role, class Cla
 
 // visit looks at a name of the directory. known is what it is, nil when nobody has asked yet.
 func (s *scanner) visit(dir int, r Role, prefix, name string, depth int, known *statted) error {
-	rel := prefix + name
+	rel := s.paths.join(prefix, name)
 	if ValidPath(rel) != nil {
 		s.notes.add("names that cannot be sent", strconv.Quote(s.d.Path(r, rel)))
 		return nil
@@ -265,7 +340,7 @@ func (s *scanner) systemBelow() error {
 			return err
 		}
 		if e.Class = Directory; e.Dir {
-			s.tree.Entries = append(s.tree.Entries, e)
+			s.list(e)
 		}
 	}
 	return nil
@@ -277,7 +352,16 @@ func (s *scanner) add(e Entry, st *stat) {
 			!s.tree.Devs[e.ID.Dev].Trusted || e.Role == RoleData && strings.HasPrefix(e.Path, "mysql/")
 	}
 	s.judge(&e, st)
-	s.tree.Entries = append(s.tree.Entries, e)
+	s.list(e)
+}
+
+// list takes note of an entry. Which binary logs count is known only when all have been seen.
+func (s *scanner) list(e Entry) {
+	if s.each == nil || e.Class == Binlog {
+		s.found[e.Role] = append(s.found[e.Role], e)
+	} else if s.ended == nil {
+		s.ended = s.each(&e)
+	}
 }
 
 // device notes the file system of a directory when its device is new.

@@ -20,11 +20,11 @@ func scan(t testing.TB, d *Dirs) *Tree {
 	t.Helper()
 	tr, err := d.Scan(t.Context())
 	must(t, err)
-	if !slices.IsSortedFunc(tr.Entries, compareEntries) {
+	if !slices.IsSortedFunc(tr.Entries, func(a, b Entry) int { return compareEntries(&a, &b) }) {
 		t.Error("entries are not sorted")
 	}
 	for i := 1; i < len(tr.Entries); i++ {
-		if compareEntries(tr.Entries[i-1], tr.Entries[i]) == 0 {
+		if compareEntries(&tr.Entries[i-1], &tr.Entries[i]) == 0 {
 			t.Errorf("%s is listed twice", tr.Entries[i].Path)
 		}
 	}

@@ -147,18 +147,15 @@ func nanos(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
 
 // StatFile describes an open file or directory in the same terms as Scan, so that what was read can be compared with
 // what was listed. Role, Path, Class and Suspect are not set. gone says that no directory names the file any more.
-func StatFile(f *os.File) (e Entry, gone bool, err error) {
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return Entry{}, false, err
-	}
+func StatFile(f interface {
+	Fd() uintptr
+	Name() string
+}) (e Entry, gone bool, err error) {
 	var st stat
-	var inner error
-	if err := conn.Control(func(fd uintptr) { inner = st.at(int(fd), "") }); err != nil {
-		return Entry{}, false, err
-	}
-	if inner != nil {
-		return Entry{}, false, &os.PathError{Op: "statx", Path: f.Name(), Err: inner}
+	err = st.at(int(f.Fd()), "")
+	runtime.KeepAlive(f)
+	if err != nil {
+		return Entry{}, false, &os.PathError{Op: "statx", Path: f.Name(), Err: err}
 	}
 	return st.entry(), st.links() == 0, nil
 }

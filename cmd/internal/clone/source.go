@@ -160,45 +160,48 @@ func (s *source) quiet() *tree.Tree {
 
 // unchanged compares the source with what it was at the beginning. The rounds of package proto end when one of them sees nothing
 // move, and somebody who writes now and then would have a copy made of a moment that no server ever left behind.
-func (s *source) unchanged(ctx context.Context) error {
-	if s.hold == nil {
-		return nil // a basis; everybody may write
-	}
-	now, err := s.dirs.Scan(ctx)
-	if err != nil {
-		return fmt.Errorf("look at the source once more: %w", err)
-	}
-	type name struct {
-		role tree.Role
-		path string
-	}
-	then := map[name]*tree.Entry{}
-	for i := range s.tree.Entries {
-		if e := &s.tree.Entries[i]; e.Sent() {
-			then[name{e.Role, e.Path}] = e
-		}
-	}
+// Both lists are in the order of Scan.
+func (s *source) unchanged(now *tree.Tree) error {
 	var moved []string
-	for i := range now.Entries {
-		e := &now.Entries[i]
-		if !e.Sent() {
-			continue
+	name := func(e *tree.Entry) string { return s.dirs.Path(e.Role, e.Path) }
+	then, next := sentOf(s.tree), sentOf(now)
+	old, e := then(), next()
+	for old != nil || e != nil {
+		switch {
+		case e == nil || old != nil && old.Before(e):
+			moved = append(moved, name(old))
+			old = then()
+		case old == nil || e.Before(old):
+			moved = append(moved, name(e))
+			e = next()
+		default:
+			// The time of a change of the inode alone moves with a backup that makes links, which harms nothing.
+			if old.Dir != e.Dir || !e.Dir && (old.ID != e.ID || old.Size != e.Size || old.Mtime != e.Mtime) {
+				moved = append(moved, name(e))
+			}
+			old, e = then(), next()
 		}
-		old := then[name{e.Role, e.Path}]
-		delete(then, name{e.Role, e.Path})
-		// The time of a change of the inode alone moves with a backup that makes links, which harms nothing.
-		if old == nil || old.Dir != e.Dir || !e.Dir && (old.ID != e.ID || old.Size != e.Size || old.Mtime != e.Mtime) {
-			moved = append(moved, s.dirs.Path(e.Role, e.Path))
-		}
-	}
-	for k := range then {
-		moved = append(moved, s.dirs.Path(k.role, k.path))
 	}
 	if len(moved) == 0 {
 		return nil
 	}
 	slices.Sort(moved)
 	return fmt.Errorf("the source changed while it was read (%s): something other than a server writes into it; stop that and copy again, which sends only what differs", some(moved))
+}
+
+// sentOf returns a function that goes through what a donor sends of t, nil at the end.
+func sentOf(t *tree.Tree) func() *tree.Entry {
+	at := 0
+	return func() *tree.Entry {
+		for at < len(t.Entries) {
+			e := &t.Entries[at]
+			at++
+			if e.Sent() {
+				return e
+			}
+		}
+		return nil
+	}
 }
 
 func (s *source) close() error {
