@@ -82,6 +82,10 @@ func run(ctx context.Context, o options) (err error) {
 	results := map[string][]sample{}
 	for round := range o.rounds {
 		for _, by := range in {
+			// With much data there is no room for the last copy, the next one and what is touched.
+			if err := c.Node(2).Wipe(); err != nil {
+				return err
+			}
 			// What a run takes; more than the machine has would only push caches out.
 			cluster.TouchMemory(min(2*o.mb, 4096) << 20)
 			s, err := join(ctx, c, by, files, load, o.verbose)
@@ -152,13 +156,10 @@ func boot(ctx context.Context, n *cluster.Node, mb int64) error {
 	return zoo.Fill(ctx, n, mb<<20)
 }
 
-// join lets node 2 join by one contestant while the writer works on node 1.
+// join lets node 2, which has nothing, join by one contestant while the writer works on node 1.
 func join(ctx context.Context, c *cluster.Cluster, by contestant, files []trust.Files, load cluster.WriterConfig, verbose bool) (s sample, err error) {
 	one, two := c.Node(1), c.Node(2)
 	if err := dress(ctx, c, by, files); err != nil {
-		return s, err
-	}
-	if err := two.Wipe(); err != nil {
 		return s, err
 	}
 	w, err := cluster.StartWriter(ctx, one, load)

@@ -101,7 +101,7 @@ func (t *timeline) stop(w io.Writer) {
 			continue
 		}
 		// Widest, what a terminal shows without turning a race into a wall of settings.
-		const widest = 170
+		const widest = 220
 		text := serverStamp.ReplaceAllString(e.line, "")
 		fmt.Fprintf(w, "%8.3f %-6s %.*s\n", e.at.Seconds(), e.node, widest, text)
 	}

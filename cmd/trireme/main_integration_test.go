@@ -39,6 +39,9 @@ func withBinary(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
+	if soaking() {
+		soaked.print(os.Stdout)
+	}
 	for i := len(lastly) - 1; i >= 0; i-- {
 		lastly[i]()
 	}
