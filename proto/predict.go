@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"trireme/engine/block"
+	"trireme/engine/gentle"
 )
 
 // forecast is what is known about a lock window when it is asked for (consistency 10.1).
@@ -87,8 +88,13 @@ func (d *donor) hashRate(r *row) float64 {
 		wg.Go(func() {
 			for k := range units {
 				off := int64(i*units+k) * block.Unit % max(r.Size, 1)
+				// What cannot be read is found by those who read in earnest.
 				if f, err := w.file(r.id); err == nil && f != nil {
-					_, _ = f.ReadAt(w.unit, off-off%block.Unit) // what cannot be read is found by those who read in earnest
+					if d.c.Gentle && r.cached {
+						_, _ = gentle.ReadAt(f, w.unit, off-off%block.Unit)
+					} else {
+						_, _ = f.ReadAt(w.unit, off-off%block.Unit)
+					}
 				}
 				w.leaves = w.hash.Leaves(w.leaves[:0], leaf, w.unit)
 			}
