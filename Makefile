@@ -20,7 +20,7 @@ PROVIDER = /usr/lib/galera/libgalera_smm.so
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 .PHONY: build
 build: ## build/trireme and its second name build/wsrep_sst_trireme
