@@ -20,7 +20,7 @@ PROVIDER = /usr/lib/galera/libgalera_smm.so
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 .PHONY: build
 build: ## build/trireme and its second name build/wsrep_sst_trireme
@@ -133,10 +133,11 @@ integration: build ## real servers: clusters on loopback addresses, nothing of t
 	tests=$$($(ON_SERVERS) | xargs sed -n 's/^func \(Test[A-Za-z0-9_]*\)(t .*/\1/p' | paste -sd'|'); \
 	$(GO) test -tags integration -timeout 13m -run "^($$tests)\$$" $$($(ON_SERVERS) -printf './%h\n' | sort -u)
 
+# In pieces: SOAK=1-10, then SOAK=11-20, and so on.
 SOAK ?= 50
 .PHONY: soak
-soak: build ## joins under load and kills at random moments, $(SOAK) times each, on real servers
-	SOAK=$(SOAK) $(GO) test -count=1 -v -tags integration -timeout 0 -run 'TestJoinDuringLoad|TestJoinOnCloningFileSystems|TestDonorHoldsStill|TestJoinerKilledAnywhere' ./cmd/trireme
+soak: build ## joins under load and kills at random moments, $(SOAK) times each, on real servers; figures at the end
+	SOAK=$(SOAK) $(GO) test -count=1 -v -tags integration -timeout 0 -run 'TestJoinDuringLoad|TestJoinOnCloningFileSystems|TestDonorHoldsStill|TestJoinerKilledAnywhere|TestFasterThanTheLink|TestLockRefusedByServer' ./cmd/trireme
 
 RACE ?= -methods trireme,rsync -rounds 5 -mb 1600
 .PHONY: race-rsync
@@ -147,6 +148,17 @@ race-rsync: deps build ## our encrypted join against stock rsync in plain text, 
 .PHONY: race-lock
 race-lock: ## the same against every method that can be had: rsync plain, through stunnel and socat, mariabackup
 	@$(MAKE) --no-print-directory race-rsync RACE="-methods all -rounds 5 -mb 1600"
+
+# Who races with much data: WHO=all, or some of what build/lockrace -help lists. IMAGEDIR holds an image of 22 GB.
+WHO ?= trireme
+IMAGEDIR ?= /tmp
+.PHONY: race-lock-8g
+race-lock-8g: ## the lock with 8 GB, half of it one table under random updates (needs 22 GB, on /dev/shm if there); WHO=all races everybody
+	@$(MAKE) --no-print-directory race-rsync RACE="-methods $(WHO) -rounds 3 -mb 8192 -hot"
+
+.PHONY: race-lock-xfs
+race-lock-xfs: ## the same with both datadirs on an XFS image with reflink, a file of 22 GB in $(IMAGEDIR) while it runs (root)
+	@$(MAKE) --no-print-directory race-rsync RACE="-methods $(WHO) -rounds 3 -mb 8192 -hot -image xfs -dir $(IMAGEDIR)"
 
 LINKRACE ?=
 .PHONY: race-link

@@ -116,6 +116,9 @@ type DonorConfig struct {
 	// read all itself. It has left when Send returns. It goes with datadirs that nobody writes, and, for the first pass, with
 	// Basis; not with a Locker. nil: all is read for this joiner alone.
 	Share *share.Reader
+	// BufferPool is how many bytes of pages the server keeps in memory, which bounds how
+	// many of them it has to write when it is locked. 0: not known, none are expected.
+	BufferPool int64
 	// PageLSN says that the server writes all its pages before it reports the lock,
 	// so that a page's LSN tells whether it changed (consistency 1.2, 2.6).
 	PageLSN bool
@@ -202,6 +205,13 @@ type donor struct {
 	sampled   time.Time     // when the clocks were compared last
 	distrust  atomic.Bool   // time stamps prove nothing any more
 	predicted time.Duration // of the next lock; 0: none was made
+	looked    time.Duration // that the last look at all files took
+	disks     *tree.Tree    // the file systems of that look; no entries
+	effort    time.Duration // of the last live pass, see passMeter
+	firstLSN  uint64        // checkpoint before the first pass
+	newest    atomic.Uint64 // highest LSN of a page that was found changed
+	rewritten atomic.Int64  // bytes of such pages
+	reading   atomic.Int64  // ns that all workers together have waited for files
 	rough     bool          // the kernel does not let us lower our priority
 
 	spools *spools   // of the present lock window
@@ -409,6 +419,7 @@ func (d *donor) copy(t *tree.Tree, first diff, at time.Time, lsn uint64) (Summar
 		if _, err := d.livePass(); err != nil {
 			return Summary{}, err
 		}
+		d.predict("the server has written its pages")
 	}
 	return d.lock()
 }

@@ -1,10 +1,9 @@
 package proto
 
 import (
-	"runtime"
 	"time"
 
-	"trireme/engine/block"
+	"trireme/engine/tree"
 	"trireme/proto/msg"
 )
 
@@ -40,7 +39,7 @@ func (d *donor) live(first diff, at time.Time, lsn uint64) error {
 			why = "the time for passes is over"
 		}
 		if why != "" {
-			d.predict(why, last)
+			d.predict(why)
 			return nil
 		}
 		st, err := d.livePass()
@@ -60,49 +59,10 @@ func (d *donor) live(first diff, at time.Time, lsn uint64) error {
 			why = "passes no longer become shorter"
 		}
 		if why != "" {
-			d.predict(why, last)
+			d.predict(why)
 			return nil
 		}
 	}
-}
-
-// predict notes why the passes end and how long the lock should take: the window does
-// what the last pass did, over what changes in the meantime, and reads what only the
-// lock makes trustworthy: files whose times prove nothing, once to send what differs
-// and once to see that they hold still.
-func (d *donor) predict(why string, last PassStats) {
-	var bytes int64
-	for i := range d.cat.rows {
-		r := &d.cat.rows[i]
-		if r.gone || r.Dir || d.byLSN(r.Class) || d.changed(r, true) != moved {
-			continue
-		}
-		if _, along := d.ring(r); along {
-			continue // the last pass has followed it too
-		}
-		bytes += r.Size
-		if r.Class.Props().Suspect || !r.honest {
-			bytes += r.Size
-		}
-	}
-	hashing := time.Duration(float64(bytes) / d.hashRate() * float64(time.Second))
-	d.predicted = last.Took + hashing
-	d.c.Note("asking for the lock: %s; predicted to last %.3f s", why, d.predicted.Seconds())
-}
-
-// hashRate measures how many bytes a second all workers together read and hash.
-func (d *donor) hashRate() float64 {
-	const (
-		units = 4
-		share = 0.6 // of the time is hashing, the rest reading from the page cache
-	)
-	w := d.workers[0]
-	began := time.Now()
-	for range units {
-		w.leaves = w.hash.Leaves(w.leaves[:0], block.LeafOther, w.unit)
-	}
-	one := units * block.Unit / max(time.Since(began).Seconds(), 1e-6)
-	return share * one * float64(min(d.opened(), runtime.GOMAXPROCS(0)))
 }
 
 // basis makes the live passes and ends there. Files that moved are the business of the
@@ -127,6 +87,7 @@ func (d *donor) livePass() (PassStats, error) {
 		return PassStats{}, err
 	}
 	d.watchClock(at)
+	d.disks = &tree.Tree{FS: t.FS, Devs: t.Devs}
 	df := d.cat.update(t, true, false).after(d.untold)
 	d.untold = diff{}
 	d.count()
@@ -135,6 +96,7 @@ func (d *donor) livePass() (PassStats, error) {
 
 func (d *donor) livePassOver(df diff, at time.Time, lsn uint64) (PassStats, error) {
 	ws := d.changes(false)
+	m := d.meter(at)
 	held := d.held.Load()
 	st, err := d.pass(msg.PassLive, df, ws)
 	if err != nil {
@@ -144,5 +106,6 @@ func (d *donor) livePassOver(df diff, at time.Time, lsn uint64) (PassStats, erro
 	// With the look at all files, which the lock will have as well, and without the rate limit, which it will not.
 	st.Took = max(0, time.Since(at)-time.Duration(d.held.Load()-held)/time.Duration(d.opened()))
 	st.Seconds = st.Took.Seconds()
+	d.effort = m.effort(st.Took, d.lanes())
 	return st, nil
 }

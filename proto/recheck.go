@@ -106,6 +106,7 @@ func (w *worker) recheckPages(r *row, it item, find bool) error {
 			w.d.found.Add(1)
 			return nil
 		}
+		w.d.rewritten.Add(min(to, it.off+it.n) - f)
 		return w.sendRange(r.id, f, min(to, it.off+it.n)-f, false)
 	}
 	for off, end := it.off, it.off+it.n; off < end; off += int64(step) {
@@ -171,6 +172,7 @@ func (w *worker) newer(r *row, off, n int64, size int) (bool, error) {
 		switch {
 		case lsn >= r.seen.lsn:
 			newest = true
+			w.d.sawLSN(lsn)
 		case lsn == 0:
 			// Never written, freed or scrubbed. If zeroes were sent it is taken to
 			// be still empty, which is verified after the lock; else it must go.

@@ -169,7 +169,7 @@ func (d *donor) judgePages() {
 	if err != nil {
 		return
 	}
-	d.page, d.lastLSN = physical, cp.LSN
+	d.page, d.firstLSN, d.lastLSN = physical, cp.LSN, cp.LSN
 }
 
 // known is a checkpoint to search by: the one just read, or the last good one when

@@ -248,3 +248,43 @@ func TestOutageWhileAllIsCompared(t *testing.T) {
 		t.Errorf("donor: %v", derr)
 	}
 }
+
+// TestKindnessEndsWithTheLock looks at the priority of our disk access where it counts: behind everybody else's while the server works,
+// the usual one while it is locked, and behind again for the comparison after that.
+func TestKindnessEndsWithTheLock(t *testing.T) {
+	r, s := liveRig(t, 54)
+	behind := func() bool {
+		const whoProcess, bestEffort, shift, last = 1, 2, 13, 7
+		v, _, errno := unix.Syscall(unix.SYS_IOPRIO_GET, whoProcess, uintptr(unix.Gettid()), 0)
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		return v == bestEffort<<shift|last
+	}
+	if behind() {
+		t.Skip("this process is behind everybody else from its start")
+	}
+	seen := map[string]bool{}
+	r.tweakDonor = func(c *DonorConfig) {
+		c.Passes, c.PageLSN, c.Gentle = 2, true, true
+		c.Note = func(format string, args ...any) {
+			if strings.HasPrefix(format, "%s pass %d") {
+				seen[fmt.Sprint(args[0])] = behind()
+			}
+		}
+	}
+	r.lock = lockFunc{
+		lock: func(context.Context) (string, error) {
+			s.flush(1)
+			s.checkpoint()
+			return "at:1", nil
+		},
+		unlock: func() error { seen["under the lock"] = behind(); return nil },
+	}
+	r.mustRun()
+	for what, want := range map[string]bool{"live": true, "under the lock": false, "verify": true} {
+		if got, ok := seen[what]; !ok || got != want {
+			t.Errorf("%s: behind everybody else %v (seen: %v), want %v", what, got, ok, want)
+		}
+	}
+}

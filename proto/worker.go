@@ -168,7 +168,9 @@ func (w *worker) fetch(id uint32, p []byte, off int64, readAt func([]byte, int64
 	timed := func(p []byte, off int64) (int, error) {
 		began := time.Now()
 		n, err := readAt(p, off)
-		if time.Since(began) > stall {
+		took := time.Since(began)
+		w.d.reading.Add(int64(took))
+		if took > stall {
 			w.d.distrust.Store(true)
 		}
 		return n, err

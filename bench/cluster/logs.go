@@ -46,7 +46,8 @@ type Summary struct {
 	BytesPacked   int64   `json:"bytes_packed"` // what these came to after compression
 	WireBytes     int64   `json:"wire_bytes"`   // both directions, encryption included
 	Seconds       float64 `json:"seconds"`
-	LockSeconds   float64 `json:"lock_seconds"` // from the flush request to its end
+	LockSeconds   float64 `json:"lock_seconds"`      // from the flush request to its end
+	LockWait      float64 `json:"lock_wait_seconds"` // of LockSeconds, until the server reported its lock
 	LockPredicted float64 `json:"lock_predicted_seconds"`
 	Passes        Count   `json:"passes"`
 	Result        string  `json:"result"`

@@ -78,11 +78,12 @@ func (n *Node) Datadir() string { return filepath.Join(n.dir, "data") }
 // Socket is the path of the server's SQL socket.
 func (n *Node) Socket() string { return n.socket }
 
-func (n *Node) logPath() string { return filepath.Join(n.dir, "error.log") }
+// LogPath is the file that ErrorLog reads. Each Start begins a new one.
+func (n *Node) LogPath() string { return filepath.Join(n.dir, "error.log") }
 
 // ErrorLog is the text of the error log since the last Start, the lines of the state transfer script included.
 func (n *Node) ErrorLog() string {
-	data, err := os.ReadFile(n.logPath())
+	data, err := os.ReadFile(n.LogPath())
 	if err != nil {
 		return ""
 	}

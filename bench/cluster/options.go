@@ -21,7 +21,7 @@ func (n *Node) defaults() map[string]string {
 		"datadir":                n.Datadir(),
 		"socket":                 n.Socket(),
 		"pid-file":               filepath.Join(n.dir, "mysqld.pid"),
-		"log-error":              n.logPath(),
+		"log-error":              n.LogPath(),
 		"tmpdir":                 filepath.Join(n.dir, "tmp"),
 		"bind-address":           n.Host(),
 		"port":                   fmt.Sprint(c.config.BasePort),

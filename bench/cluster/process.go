@@ -156,15 +156,15 @@ func (n *Node) newLog() (*os.File, error) {
 	n.runs++
 	n.mu.Unlock()
 	if run > 0 {
-		if err := os.Rename(n.logPath(), n.oldLogPath(run)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := os.Rename(n.LogPath(), n.oldLogPath(run)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("put error log of node %d aside: %w", n.index, err)
 		}
 	}
-	log, err := os.OpenFile(n.logPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	log, err := os.OpenFile(n.LogPath(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open error log of node %d: %w", n.index, err)
 	}
-	if err := n.Give(n.logPath()); err != nil {
+	if err := n.Give(n.LogPath()); err != nil {
 		_ = log.Close()
 		return nil, err
 	}

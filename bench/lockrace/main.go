@@ -16,11 +16,14 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"trireme/bench/image"
 )
 
 type options struct {
 	binary  string
 	dir     string
+	image   string
 	methods []string
 	mb      int64
 	hot     bool
@@ -39,13 +42,24 @@ func main() {
 	methods := flag.String("methods", "trireme,rsync", "who takes part, in this order, again and again; all, or some of "+strings.Join(known, ","))
 	set := flag.String("set", "", "settings of [trireme] as name=value, separated by commas")
 	flag.StringVar(&o.binary, "bin", "build/trireme", "the program installed as wsrep_sst_trireme")
-	flag.StringVar(&o.dir, "dir", "", "where the cluster's directory is made (default: /dev/shm when it has room)")
+	flag.StringVar(&o.dir, "dir", "", "where the cluster's directory, or the image that it lies in, is made (default: /dev/shm when it has room)")
+	flag.StringVar(&o.image, "image", "", "put both datadirs on a file system of this kind, made in a file for the race (root): "+strings.Join(image.Kinds, " or "))
 	flag.Int64Var(&o.mb, "mb", 1600, "MiB of tables to load")
 	flag.BoolVar(&o.hot, "hot", false, "each transaction also updates rows anywhere in the table that is half of the data")
 	flag.IntVar(&o.rounds, "rounds", 3, "joins by each")
 	flag.StringVar(&o.json, "json", "", "also write the joins to this file, for trireme bench --locks")
-	flag.BoolVar(&o.verbose, "v", false, "print the transfer programs' log lines after each join")
+	flag.BoolVar(&o.verbose, "v", false, "after each join, print what both ends' programs and servers logged, in order of time")
 	flag.Parse()
+	if o.image != "" {
+		// The mount must not stay behind, whatever happens to us.
+		again, code, err := image.Apart()
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "lockrace: %v\n", err)
+		}
+		if again {
+			os.Exit(code)
+		}
+	}
 	if *methods == "all" {
 		*methods = strings.Join(known, ",")
 	}

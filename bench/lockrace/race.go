@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"trireme/bench/cluster"
+	"trireme/bench/image"
 	"trireme/bench/trust"
 	"trireme/bench/zoo"
 )
@@ -32,7 +36,7 @@ type sample struct {
 	paired    float64 // the same as a share of those after it, when every commit also goes to the other node
 }
 
-func run(ctx context.Context, o options) error {
+func run(ctx context.Context, o options) (err error) {
 	in, missing, err := pick(o.methods, func(p string) bool { _, err := exec.LookPath(p); return err == nil })
 	if err != nil {
 		return err
@@ -40,10 +44,12 @@ func run(ctx context.Context, o options) error {
 	for _, m := range missing {
 		fmt.Printf("does not take part: %s\n", m)
 	}
-	if o.dir == "" {
-		o.dir = cluster.RoomyDir(3*o.mb<<20 + 1<<30)
+	dir, unmount, err := place(ctx, o)
+	if err != nil {
+		return err
 	}
-	c, err := cluster.New(ctx, cluster.Config{Dir: o.dir, Name: "race", Method: "trireme", Nodes: 2})
+	defer func() { err = errors.Join(err, unmount()) }()
+	c, err := cluster.New(ctx, cluster.Config{Dir: dir, Name: "race", Method: "trireme", Nodes: 2})
 	if err != nil {
 		return err
 	}
@@ -60,9 +66,11 @@ func run(ctx context.Context, o options) error {
 		c.Node(1).Set("trireme", name, value)
 		c.Node(2).Set("trireme", name, value)
 	}
+	began := time.Now()
 	if err := boot(ctx, c.Node(1), o.mb); err != nil {
 		return err
 	}
+	loaded := time.Since(began)
 	load := cluster.WriterConfig{Clients: 2, Accounts: 100000}
 	if o.hot {
 		load.Hot = zoo.BulkSchema + ".big"
@@ -70,10 +78,14 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
-	fmt.Printf("loaded %d MiB in %s; two clients commit without pause, hot table: %v\n", o.mb, c.Dir(), o.hot)
+	fmt.Printf("loaded %d MiB into %s in %.0f s; two clients commit without pause, hot table: %v\n", o.mb, c.Dir(), loaded.Seconds(), o.hot)
 	results := map[string][]sample{}
 	for round := range o.rounds {
 		for _, by := range in {
+			// With much data there is no room for the last copy, the next one and what is touched.
+			if err := c.Node(2).Wipe(); err != nil {
+				return err
+			}
 			// What a run takes; more than the machine has would only push caches out.
 			cluster.TouchMemory(min(2*o.mb, 4096) << 20)
 			s, err := join(ctx, c, by, files, load, o.verbose)
@@ -90,6 +102,32 @@ func run(ctx context.Context, o options) error {
 		return nil
 	}
 	return writeJSON(o.json, o.mb<<20, in, results)
+}
+
+// need is what a race takes on disk at most: two datadirs, what their servers need beside them, and what the clients add.
+func (o options) need() int64 { return 5*o.mb<<20/2 + 2<<30 }
+
+// place is the directory that the cluster's is made in. The function that comes with it gives back what that took.
+func place(ctx context.Context, o options) (string, func() error, error) {
+	dir := o.dir
+	if dir == "" {
+		dir = cluster.RoomyDir(o.need())
+	}
+	if o.image == "" {
+		return dir, func() error { return nil }, nil
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return "", nil, fmt.Errorf("look at %s: %w", dir, err)
+	}
+	if room := int64(fs.Bavail) * fs.Bsize; room < o.need() {
+		return "", nil, fmt.Errorf("an image for %d MiB of tables may take %d MiB and %s has %d free: name another directory with -dir, or fewer MiB with -mb", o.mb, o.need()>>20, dir, room>>20)
+	}
+	m, err := image.New(ctx, o.image, dir, o.need())
+	if err != nil {
+		return "", nil, err
+	}
+	return m.Dir, m.Close, nil
 }
 
 func rows(ctx context.Context, n *cluster.Node, table string) (int64, error) {
@@ -118,13 +156,10 @@ func boot(ctx context.Context, n *cluster.Node, mb int64) error {
 	return zoo.Fill(ctx, n, mb<<20)
 }
 
-// join lets node 2 join by one contestant while the writer works on node 1.
+// join lets node 2, which has nothing, join by one contestant while the writer works on node 1.
 func join(ctx context.Context, c *cluster.Cluster, by contestant, files []trust.Files, load cluster.WriterConfig, verbose bool) (s sample, err error) {
 	one, two := c.Node(1), c.Node(2)
 	if err := dress(ctx, c, by, files); err != nil {
-		return s, err
-	}
-	if err := two.Wipe(); err != nil {
 		return s, err
 	}
 	w, err := cluster.StartWriter(ctx, one, load)
@@ -147,6 +182,12 @@ func join(ctx context.Context, c *cluster.Cluster, by contestant, files []trust.
 	if err := two.Start(ctx, false); err != nil {
 		return s, err
 	}
+	if verbose {
+		line, watching := newTimeline(ctx, began)
+		line.watch(watching, "donor", one, int64(seen))
+		line.watch(watching, "joiner", two, 0)
+		defer line.stop(os.Stdout)
+	}
 	if err := two.WaitSynced(ctx); err != nil {
 		return s, err
 	}
@@ -165,13 +206,6 @@ func join(ctx context.Context, c *cluster.Cluster, by contestant, files []trust.
 		return s, err
 	}
 	log := one.ErrorLog()[seen:]
-	if verbose {
-		for line := range strings.Lines(log + two.ErrorLog()) {
-			if strings.Contains(line, "WSREP_SST") {
-				fmt.Print(line)
-			}
-		}
-	}
 	transfer, err := programStart(log)
 	if err != nil {
 		return s, err

@@ -36,7 +36,9 @@ func checkPosition(t *testing.T, ctx context.Context, r *joinRig, n *cluster.Nod
 		t.Errorf("the joiner printed %q, the donor's last lock window was at %q", printed, want)
 	}
 	ended(t, ctx, n)
-	if got := recovered(t, ctx, n); got != strings.Fields(want)[0] {
+	got := recovered(t, ctx, n)
+	soaked.judged("O1", printed == want && got == strings.Fields(want)[0])
+	if got != strings.Fields(want)[0] {
 		t.Errorf("the copy recovers to %s, the lock window was at %s", got, want)
 	}
 	if state := "at " + want + ":"; !says(n.ScriptLog(), state) {
@@ -141,7 +143,9 @@ func lockedTrees(t *testing.T, ctx context.Context, r *joinRig, n *cluster.Node)
 	must(t, err)
 	y, err := cluster.TreeHash(ctx, n.Datadir(), notCopied)
 	must(t, err)
-	if diff := cluster.Diff(x, y); len(diff) > 0 {
+	diff := cluster.Diff(x, y)
+	soaked.judged("O5", len(diff) == 0)
+	if len(diff) > 0 {
 		t.Errorf("trees under the lock differ: %q", diff)
 	}
 	if len(x) < 300 {

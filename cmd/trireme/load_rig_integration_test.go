@@ -65,9 +65,26 @@ func (l *load) check(t *testing.T, ctx context.Context, r *joinRig, n *cluster.N
 	t.Helper()
 	l.stop(t)
 	must(t, l.w.CheckLedger(ctx, r.one))
-	must(t, l.w.CheckLedger(ctx, n))
-	must(t, l.m.CheckLocal(ctx, n, l.least))
+	oracle(t, "O6", l.w.CheckLedger(ctx, n))
+	oracle(t, "O2", l.m.CheckLocal(ctx, n, l.least)) // the part that is not replicated
 	r.exact(t, ctx, n)
+}
+
+// tallyLock notes how long the donor was locked for the last join.
+func (r *joinRig) tallyLock(t *testing.T) {
+	t.Helper()
+	s := lastSummary(t, r.one)
+	t.Logf("donor locked for %.3f s, of which its server took %.3f s to lock; predicted were %.3f s; %d passes", s.LockSeconds, s.LockWait, s.LockPredicted, s.Passes)
+	soaked.of(t, func(k *tallied) {
+		k.locks = append(k.locks, s.LockSeconds)
+		switch {
+		case s.LockPredicted <= 0: // there were no live passes
+		case s.LockWait > s.LockPredicted:
+			k.waited++
+		default:
+			k.accuracy = append(k.accuracy, s.LockSeconds/s.LockPredicted)
+		}
+	})
 }
 
 // own sets options of [trireme] for node 1 until the test ends; the program reads them at its next start.

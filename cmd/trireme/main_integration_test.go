@@ -53,6 +53,9 @@ func withBinary(m *testing.M) int {
 		panic(err)
 	}
 	code := m.Run()
+	if soaking() {
+		soaked.print(os.Stdout)
+	}
 	for _, step := range slices.Backward(lastly.steps) {
 		step()
 	}

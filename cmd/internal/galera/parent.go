@@ -11,8 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// parentSlice bounds one blocking wait, so that a context that is done is seen in time.
-const parentSlice = 100 * time.Millisecond
+// parentSlice bounds one blocking wait: without a pidfd only another look tells that the server is gone. Tests make it longer.
+var parentSlice = 100 * time.Millisecond
+
+// testOnlyBeforePoll is where tests let things happen at the worst moment.
+var testOnlyBeforePoll = func() {}
 
 // Parent is the server that started this program, held by something that survives the reuse of its process number: a
 // pidfd where the kernel has them, and the start time always. It also knows the direct parent, which may be a shell in
@@ -110,8 +113,14 @@ func (p *Parent) WaitOrStdout(ctx context.Context, out *os.File) error {
 }
 
 func (p *Parent) wait(ctx context.Context, out int) error {
+	// A joiner's server waits for our end, so the end of ctx must not wait for the slice.
+	ended, forget, err := wakeup(ctx)
+	if err != nil {
+		return fmt.Errorf("watch the server: %w", err)
+	}
+	defer forget()
 	// poll ignores entries with a negative descriptor; without events only errors of the pipe are reported.
-	fds := []unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}, {Fd: int32(out)}}
+	fds := []unix.PollFd{{Fd: int32(p.pidfd), Events: unix.POLLIN}, {Fd: int32(out)}, {Fd: int32(ended), Events: unix.POLLIN}}
 	for {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -119,6 +128,7 @@ func (p *Parent) wait(ctx context.Context, out int) error {
 		if err := p.Alive(); err != nil {
 			return err
 		}
+		testOnlyBeforePoll()
 		_, err := unix.Poll(fds, int(parentSlice/time.Millisecond))
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("watch the server: %w", err)
@@ -130,6 +140,25 @@ func (p *Parent) wait(ctx context.Context, out int) error {
 			return exitf(ExitPipe, "the server (process %d) no longer reads our output", p.pid)
 		}
 	}
+}
+
+// wakeup makes a descriptor that can be read from when ctx is done. forget frees it.
+func wakeup(ctx context.Context) (fd int, forget func(), err error) {
+	fd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return -1, nil, err
+	}
+	told := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(told)
+		_, _ = unix.Write(fd, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // a counter that is not full takes any number
+	})
+	return fd, func() {
+		if !stop() {
+			<-told
+		}
+		_ = unix.Close(fd)
+	}, nil
 }
 
 // Close frees the handle. It is an error to use the Parent after that.

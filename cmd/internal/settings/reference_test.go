@@ -108,6 +108,7 @@ var samples = []sample{
 	{"log-basename", "mysqld log_basename=x", "", honoured, Input{}},
 	{"relay-log", "mysqld relay_log=x", "", honoured, Input{}},
 	{"log-output", "mysqld log_output=TABLE", "", honoured, Input{}},
+	{"innodb-buffer-pool-size", "mysqld innodb_buffer_pool_size=8G", "", honoured, Input{}},
 	{"myisam-use-mmap", "mysqld myisam_use_mmap", "", honoured, Input{}},
 	{"wsrep-provider-options", "mysqld wsrep_provider_options=gcache.dir=/g", "", honoured, Input{}},
 	{"wsrep-debug", "mysqld wsrep_debug=1", "", honoured, Input{}},

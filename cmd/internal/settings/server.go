@@ -33,12 +33,23 @@ func (r *resolver) server() {
 	}
 	r.show("log-output", output, map[bool]string{true: "table", false: "no table"}[r.s.LogOutputTable])
 
+	// Only a prediction hangs on it: what cannot be read is the server's affair.
+	pool := r.serverOption("innodb-buffer-pool-size", "")
+	r.s.BufferPool = defaultBufferPool
+	if n, err := ParseSize(pool.Value); pool.IsSet() && err == nil {
+		r.s.BufferPool = n
+	}
+	r.show("innodb-buffer-pool-size", pool, strconv.FormatInt(r.s.BufferPool, 10))
+
 	debug := r.serverSwitch("wsrep-debug")
 	// Newer servers take words (SERVER, TRANSACTION, ...) where older ones took a switch: NONE and 0 mean off.
 	v := strings.ToLower(debug.Value)
 	r.s.Debug = debug.IsSet() && v != "none" && v != "0" && v != "off" && v != "false"
 	r.show("wsrep-debug", debug, onOff(r.s.Debug))
 }
+
+// defaultBufferPool is what the server takes when nobody says otherwise.
+const defaultBufferPool = 128 << 20
 
 // serverSwitch is an option that counts as on when it stands without a value.
 func (r *resolver) serverSwitch(name string) Setting {

@@ -136,8 +136,9 @@ type Settings struct {
 	VaultConfig         string // keyring_vault_config; empty when no vault is configured
 	BaseDir, PluginDir  string // where the server's program and plugins lie; empty when not written down
 	MyISAMUseMmap       bool
-	LogOutputTable      bool // general and slow log may be written to tables
-	Debug               bool // wsrep-debug
+	LogOutputTable      bool  // general and slow log may be written to tables
+	BufferPool          int64 // bytes of pages that InnoDB keeps in memory
+	Debug               bool  // wsrep-debug
 
 	TLS TLS
 

@@ -109,7 +109,7 @@ func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
 	cfg.Dirs, cfg.Progress, cfg.Facts, cfg.Keyring = dirs, &p, c.facts(dirs), c.readKeys()
 	habits := galera.FeaturesOf(c.args.Family, c.version)
 	cfg.Passes, cfg.PassesTime, cfg.LockTarget, cfg.LockMax = c.set.Passes, c.set.PassesTime, c.set.LockTarget, c.set.LockMax
-	cfg.RateLimit, cfg.Gentle = c.set.RateLimit, true
+	cfg.RateLimit, cfg.Gentle, cfg.BufferPool = c.set.RateLimit, true, c.set.BufferPool
 	if cfg.IdleTimeout = c.set.IdleTimeout; cfg.IdleTimeout == 0 {
 		cfg.IdleTimeout = -1 // the option's word for no limit
 	}
