@@ -488,9 +488,9 @@ func TestStreamsGrow(t *testing.T) {
 	r := newBrokenRig(t, 20*time.Second)
 	write(t, r.rig.donor, "shop/big.ibd", random(40<<20, 4))
 	r.each = 8 << 20
-	r.donor = func(d *DonorConfig) { d.Streams = 0 }
+	r.donor = func(d *DonorConfig) { d.Streams = 12 }
 	r.mustRun()
-	if !strings.Contains(r.said[0].String(), "24 data connections work from now on") {
+	if !strings.Contains(r.said[0].String(), "12 data connections work from now on") {
 		t.Errorf("the donor said:\n%s", r.said[0].String())
 	}
 }
