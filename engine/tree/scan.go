@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,7 +48,7 @@ func (d *Dirs) Scan(ctx context.Context) (*Tree, error) {
 	rules := *d.rules
 	s := &scanner{
 		ctx: ctx, d: d, rules: &rules, links: map[string]bool{},
-		tree: &Tree{FS: map[Role]FSInfo{}, Devs: map[uint64]FSInfo{}},
+		tree: &Tree{At: time.Now().UnixNano(), FS: map[Role]FSInfo{}, Devs: map[uint64]FSInfo{}},
 	}
 	s.checkLayout()
 	for _, r := range Roles {
