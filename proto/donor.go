@@ -53,6 +53,9 @@ type DonorConfig struct {
 	// to begin with, and verify rounds hash what has moved only: without a server nobody
 	// writes through a mapping. It is not changed. nil: nothing of the kind is known.
 	Quiet *tree.Tree
+	// Manifest lets files that neither end has touched since the last transfer stay unread, by what the joiner has
+	// written down then. It takes effect with Quiet alone.
+	Manifest bool
 	// Bypass says that IST follows: no file is read, State is passed on.
 	Bypass bool
 	// State are the coordinates for a bypass, or for a full copy without a Locker.
@@ -225,8 +228,9 @@ type donor struct {
 	mu       sync.Mutex
 	restless map[uint32]string // files that moved while they were read, and how
 
-	noBinlogs bool // the joiner keeps no binary logs
-	sendKeys  bool // both ends let the keyring travel
+	stamps    *stamps // nil: every file is read
+	noBinlogs bool    // the joiner keeps no binary logs
+	sendKeys  bool    // both ends let the keyring travel
 }
 
 func newDonor(ctx context.Context, c DonorConfig) *donor {
@@ -315,6 +319,7 @@ func (d *donor) hello() (int, error) {
 	}
 	d.sendKeys = keysTravel(d.c.Facts, peer.Facts)
 	d.noBinlogs = states(peer.Facts, FactBinlogs, FactOff)
+	d.openStamps(peer.Facts)
 	if !d.c.Bypass {
 		if err := checkFacts(d.c.Facts, peer.Facts); err != nil {
 			return 0, err
@@ -350,6 +355,7 @@ func (d *donor) full(streams int) (Summary, error) {
 		return Summary{}, err
 	}
 	first := d.cat.update(t, true, false)
+	d.stamp(first, t)
 	mode := msg.Mode{Key: d.key, ID: d.id}
 	mode.Files, mode.Bytes, mode.Allocated = d.cat.totals()
 	d.count()

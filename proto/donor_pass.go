@@ -126,6 +126,7 @@ func (d *donor) pass(kind msg.PassKind, df diff, wishes []wish) (PassStats, erro
 	if err := d.announce(df); err != nil {
 		return PassStats{}, err
 	}
+	wishes = d.unread(kind, wishes)
 	for i := range wishes {
 		// Only now it is known what the joiner holds of what was announced.
 		if w := &wishes[i]; w.have == asAnnounced {
@@ -202,6 +203,11 @@ func (d *donor) announce(df diff) error {
 		}
 		for k, n := range h.Sizes {
 			d.cat.rows[ids[k]].have = n
+			if h.Vouches(k) {
+				if err := d.vouched(ids[k], n); err != nil {
+					return err
+				}
+			}
 		}
 		ids = ids[len(h.Sizes):]
 	}

@@ -18,9 +18,9 @@ const (
 const (
 	// MaxRows is how many files a manifest may list: more than fit a datadir that anybody copies by hand.
 	MaxRows = 4 << 20
-	// MaxNode is the longest name of a donor, MaxPath the longest path (msg.MaxText, msg.MaxPath).
+	// MaxNode is the longest name of a donor in bytes, MaxPath the longest path.
 	MaxNode = 512
-	MaxPath = 1024
+	MaxPath = tree.MaxPath
 
 	headSize = len(magic) + 2 + 2 + 4 + 16 + 16 + 8 + 2 // before the name
 	rowSize  = 1 + 2 + 2*len(tree.Stamp{})              // without the path

@@ -51,6 +51,7 @@ func (s *Store) Commit(ctx context.Context) error {
 		return errors.Join(err, s.hideAgain(moved))
 	}
 	s.state = stateCommitted
+	s.writeManifest()
 	return nil
 }
 

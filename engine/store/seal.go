@@ -199,6 +199,7 @@ func (s *Store) holders(t *tree.Tree) map[key]bool {
 
 // compare checks the second scan against the catalog, both ways.
 func (s *Store) compare(t *tree.Tree, sum *Summary) error {
+	s.sealLedger(t)
 	holders := s.holders(t)
 	seen := make([]bool, len(s.entries))
 	for i := range t.Entries {
@@ -209,6 +210,7 @@ func (s *Store) compare(t *tree.Tree, sum *Summary) error {
 			if err := s.same(c, e); err != nil {
 				return err
 			}
+			s.stampOurs(c, e, t.At)
 			continue
 		}
 		if e.Class.Props().Joiner != tree.Keep && !(e.Dir && holders[key{e.Role, e.Path}]) {

@@ -33,6 +33,10 @@ type Config struct {
 	// makes an empty InnoDB and runs, beside tables of the copy: right for the node of a
 	// cluster, which goes on to its next state transfer, and wrong for everybody else.
 	Block bool
+	// Manifest says that files which the last transfer has left and nobody has touched since
+	// need not be read where the donor's have not changed either (Vouch), and that a manifest
+	// is written for the next one. Only for transfers between datadirs at rest.
+	Manifest bool
 	// MaxOpen bounds open files; 0 means 256.
 	MaxOpen int
 	// MaxEntries bounds the catalog, counting removed entries too; 0 means the constant
@@ -83,10 +87,12 @@ type Store struct {
 	gate  gate                           // nil outside tests
 
 	// calls serialises everything that changes the catalog or the state.
-	calls sync.Mutex
-	state state
-	basis map[key]basisFile // what lies on disk and is not claimed by the catalog
-	index map[key]uint32    // live entries
+	calls        sync.Mutex
+	state        state
+	ledger       *ledger           // nil: no manifest is used
+	manifestNote string            // see ManifestNote
+	basis        map[key]basisFile // what lies on disk and is not claimed by the catalog
+	index        map[key]uint32    // live entries
 	// syncfds are opened before the first write, so that syncfs on them reports
 	// every write error since (Linux 5.8 and later).
 	syncfds []*os.File

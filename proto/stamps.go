@@ -1,0 +1,130 @@
+package proto
+
+import (
+	"slices"
+
+	"trireme/engine/tree"
+	"trireme/proto/msg"
+)
+
+// FactStamps is a fact that only the joiner states: that it keeps a manifest, and takes stamps with the catalogue (SPEC.md
+// section 8).
+const (
+	FactStamps = "stamps"
+	stampsV1   = "1"
+)
+
+// stampMargin is how long a donor's file must have rested to have a stamp: D of the skip rule. The clock's jumps are in
+// the stamp itself (tree.Stamp).
+var stampMargin = tree.LongestWrite + tree.Granule // only tests change it
+
+// stamps is what a donor knows of the files that need not be read because both ends have them as the last transfer left
+// them. It is changed between passes only, by the main function.
+type stamps struct {
+	host    tree.Host
+	given   map[uint32]bool // ids whose last announcement had a stamp
+	vouched map[uint32]bool // of these: the joiner has what it stands for
+}
+
+// openStamps decides whether files get stamps at all: the datadir is at rest, and the joiner keeps a manifest. Several
+// receivers read together, file by file, and one that leaves files out would hold the others; without comparing there is
+// nothing to save.
+func (d *donor) openStamps(joiner []msg.Fact) {
+	if !d.c.Manifest || d.c.Quiet == nil || d.c.Basis || d.c.Locker != nil || d.c.VerifyAll || d.c.NoDelta || d.c.Share != nil || !states(joiner, FactStamps, stampsV1) {
+		return
+	}
+	host, err := tree.ThisHost()
+	if err != nil {
+		d.c.Note("no file is taken for unchanged: %v", err)
+		return
+	}
+	d.stamps = &stamps{host: host, given: map[uint32]bool{}, vouched: map[uint32]bool{}}
+}
+
+// stamp gives the announced files their stamps. t is the scan of the datadir at rest, on which all of them were found.
+func (d *donor) stamp(df diff, t *tree.Tree) {
+	if d.stamps == nil {
+		return
+	}
+	for i, id := range df.ids {
+		r := &d.cat.rows[id]
+		if r.gone || !r.Rested(t.At, stampMargin) {
+			continue
+		}
+		if st, ok := d.stamps.host.Stamp(&r.Entry, t.FSOf(&r.Entry)); ok {
+			df.announce[i].Stamp = st
+			d.stamps.given[id] = true
+		}
+	}
+}
+
+// unstamp takes back the stamps of files that have moved since, by announcing them once more without one: the joiner must
+// not remember what is read of them now for what the stamp stands for.
+func (d *donor) unstamp(df diff) diff {
+	if d.stamps == nil {
+		return df
+	}
+	for id := range df.touched {
+		if !d.stamps.given[id] {
+			continue
+		}
+		delete(d.stamps.given, id)
+		delete(d.stamps.vouched, id)
+		if !slices.Contains(df.ids, id) {
+			df.say(&d.cat.rows[id])
+		}
+	}
+	return df
+}
+
+// vouched takes the joiner's word for a file. What it says so decides about its own copy alone, as its digests do.
+func (d *donor) vouched(id uint32, have int64) error {
+	r := &d.cat.rows[id]
+	if d.stamps == nil || !d.stamps.given[id] || have != r.Size {
+		return failf(CodeProtocol, "the joiner says that it has %s unchanged and was not asked", printable(r.Path))
+	}
+	d.stamps.vouched[id] = true
+	return nil
+}
+
+// unread leaves out of the first wishes for content what the joiner vouches for.
+func (d *donor) unread(kind msg.PassKind, ws []wish) []wish {
+	if d.stamps == nil || kind != msg.PassLocked || len(d.stamps.vouched) == 0 {
+		return ws
+	}
+	var files, bytes int64
+	ws = slices.DeleteFunc(ws, func(w wish) bool {
+		if w.have != asAnnounced || !d.stamps.vouched[w.id] {
+			return false
+		}
+		files++
+		bytes += w.size
+		return true
+	})
+	d.p.trust(files, bytes)
+	d.c.Note("%d files, %d MiB, are at both ends as the last transfer left them, by the joiner's manifest, and are not read", files, bytes>>20)
+	return ws
+}
+
+// stampsFact is the joiner's word that it keeps a manifest.
+func stampsFact(manifest bool) []msg.Fact {
+	if !manifest {
+		return nil
+	}
+	return []msg.Fact{{Name: FactStamps, Value: stampsV1}}
+}
+
+// vouch hands an entry's stamp to the store and says in h whether this end has what it stands for.
+func (j *joiner) vouch(h *msg.Have, i int, e *msg.Entry) error {
+	if !j.c.Manifest {
+		if e.Stamp != (msg.Stamp{}) {
+			return failf(CodeProtocol, "the donor stamps %s, and this end has not said that it takes stamps", printable(e.Path))
+		}
+		return nil
+	}
+	if !e.Dir && j.store.Vouch(e.ID, e.Stamp) && h.Sizes[i] == e.Size {
+		h.Vouch(i)
+		j.p.trust(1, e.Size)
+	}
+	return nil
+}
