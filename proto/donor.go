@@ -355,7 +355,7 @@ func (d *donor) full(streams int) (Summary, error) {
 		return Summary{}, err
 	}
 	first := d.cat.update(t, true, false)
-	d.stamp(first, t)
+	d.stamp(t)
 	mode := msg.Mode{Key: d.key, ID: d.id}
 	mode.Files, mode.Bytes, mode.Allocated = d.cat.totals()
 	d.count()

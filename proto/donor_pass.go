@@ -183,6 +183,7 @@ func (d *donor) announce(df diff) error {
 	ids := df.ids
 	for i := 0; i < len(batches)+ahead; i++ {
 		if i < len(batches) {
+			d.stampEntries(batches[i])
 			if err := d.s.tell(msg.TypeCatalog, msg.Catalog{Entries: batches[i]}); err != nil {
 				return err
 			}
@@ -204,7 +205,7 @@ func (d *donor) announce(df diff) error {
 		for k, n := range h.Sizes {
 			d.cat.rows[ids[k]].have = n
 			if h.Vouches(k) {
-				if err := d.vouched(ids[k], n); err != nil {
+				if err := d.believe(ids[k], n); err != nil {
 					return err
 				}
 			}

@@ -22,8 +22,8 @@ var stampMargin = tree.LongestWrite + tree.Granule // only tests change it
 // them. It is changed between passes only, by the main function.
 type stamps struct {
 	host    tree.Host
-	given   map[uint32]bool // ids whose last announcement had a stamp
-	vouched map[uint32]bool // of these: the joiner has what it stands for
+	of      []tree.Stamp // by id: what the joiner was told, or is to be told with the entry's announcement
+	vouched []bool       // by id: the joiner has what that stands for
 }
 
 // openStamps decides whether files get stamps at all: the datadir is at rest, and the joiner keeps a manifest. Several
@@ -38,71 +38,90 @@ func (d *donor) openStamps(joiner []msg.Fact) {
 		d.c.Note("no file is taken for unchanged: %v", err)
 		return
 	}
-	d.stamps = &stamps{host: host, given: map[uint32]bool{}, vouched: map[uint32]bool{}}
+	d.stamps = &stamps{host: host}
 }
 
-// stamp gives the announced files their stamps. t is the scan of the datadir at rest, on which all of them were found.
-func (d *donor) stamp(df diff, t *tree.Tree) {
-	if d.stamps == nil {
+// stamp gives the files that are new in the catalogue their stamps. t is the scan of the datadir at rest, on which all of
+// them were found.
+func (d *donor) stamp(t *tree.Tree) {
+	s := d.stamps
+	if s == nil {
 		return
 	}
-	for i, id := range df.ids {
-		r := &d.cat.rows[id]
-		if r.gone || !r.Rested(t.At, stampMargin) {
-			continue
-		}
-		if st, ok := d.stamps.host.Stamp(&r.Entry, t.FSOf(&r.Entry)); ok {
-			df.announce[i].Stamp = st
-			d.stamps.given[id] = true
+	first := len(s.of)
+	more := len(d.cat.rows) - first
+	s.of, s.vouched = append(s.of, make([]tree.Stamp, more)...), append(s.vouched, make([]bool, more)...)
+	for id := first; id < len(s.of); id++ {
+		if r := &d.cat.rows[id]; !r.gone && r.Rested(t.At, stampMargin) {
+			s.of[id], _ = r.Stamp(&s.host, t.Devs[r.ID.Dev])
 		}
 	}
 }
 
 // unstamp takes back the stamps of files that have moved since, by announcing them once more without one: the joiner must
 // not remember what is read of them now for what the stamp stands for.
-func (d *donor) unstamp(df diff) diff {
-	if d.stamps == nil {
+func (d *donor) unstamp(df diff, t *tree.Tree) diff {
+	s := d.stamps
+	if s == nil {
 		return df
 	}
-	for id := range df.touched {
-		if !d.stamps.given[id] {
+	for id := range s.of {
+		r := &d.cat.rows[id]
+		if r.gone || s.of[id] == (tree.Stamp{}) {
 			continue
 		}
-		delete(d.stamps.given, id)
-		delete(d.stamps.vouched, id)
-		if !slices.Contains(df.ids, id) {
-			df.say(&d.cat.rows[id])
+		if now, ok := r.Stamp(&s.host, t.Devs[r.ID.Dev]); ok && now == s.of[id] {
+			continue
+		}
+		s.of[id], s.vouched[id] = tree.Stamp{}, false
+		if !slices.Contains(df.ids, r.id) {
+			df.say(r)
 		}
 	}
 	return df
 }
 
-// vouched takes the joiner's word for a file. What it says so decides about its own copy alone, as its digests do.
-func (d *donor) vouched(id uint32, have int64) error {
-	r := &d.cat.rows[id]
-	if d.stamps == nil || !d.stamps.given[id] || have != r.Size {
+// stampEntries puts the stamps into entries that are about to be announced.
+func (d *donor) stampEntries(entries []msg.Entry) {
+	if d.stamps == nil {
+		return
+	}
+	for i := range entries {
+		if e := &entries[i]; !e.Gone && int64(e.ID) < int64(len(d.stamps.of)) {
+			e.Stamp = d.stamps.of[e.ID]
+		}
+	}
+}
+
+// believe takes the joiner's word for a file. What it says so decides about its own copy alone, as its digests do.
+func (d *donor) believe(id uint32, have int64) error {
+	s, r := d.stamps, &d.cat.rows[id]
+	if s == nil || int64(id) >= int64(len(s.of)) || s.of[id] == (tree.Stamp{}) || have != r.Size {
 		return failf(CodeProtocol, "the joiner says that it has %s unchanged and was not asked", printable(r.Path))
 	}
-	d.stamps.vouched[id] = true
+	s.vouched[id] = true
 	return nil
 }
 
 // unread leaves out of the first wishes for content what the joiner vouches for.
 func (d *donor) unread(kind msg.PassKind, ws []wish) []wish {
-	if d.stamps == nil || kind != msg.PassLocked || len(d.stamps.vouched) == 0 {
+	s := d.stamps
+	if s == nil || kind != msg.PassLocked {
 		return ws
 	}
 	var files, bytes int64
 	ws = slices.DeleteFunc(ws, func(w wish) bool {
-		if w.have != asAnnounced || !d.stamps.vouched[w.id] {
+		if w.have != asAnnounced || int64(w.id) >= int64(len(s.vouched)) || !s.vouched[w.id] {
 			return false
 		}
 		files++
 		bytes += w.size
 		return true
 	})
-	d.p.trust(files, bytes)
-	d.c.Note("%d files, %d MiB, are at both ends as the last transfer left them, by the joiner's manifest, and are not read", files, bytes>>20)
+	if files > 0 {
+		d.p.trust(files, bytes)
+		d.c.Note("%d files, %d MiB, are at both ends as the last transfer left them, by the joiner's manifest, and are not read", files, bytes>>20)
+	}
 	return ws
 }
 

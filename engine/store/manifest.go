@@ -143,7 +143,7 @@ func (l *ledger) walk(r *manifest.Reader, t *tree.Tree, parts map[key]bool) (vou
 		if row.Role != e.Role || string(row.Path) != e.Path || parts[key{e.Role, e.Path}] {
 			continue
 		}
-		if ours, ok := l.host.Stamp(e, t.FSOf(e)); ok && ours == row.Ours {
+		if ours, ok := e.Stamp(&l.host, t.Devs[e.ID.Dev]); ok && ours == row.Ours {
 			vouched[key{e.Role, e.Path}] = row.Theirs
 			bytes += e.Size
 		}
@@ -203,7 +203,7 @@ func (s *Store) stampOurs(c *entry, e *tree.Entry, at int64) {
 		l.late = append(l.late, c.spec.ID)
 		return
 	}
-	l.ours[id], _ = l.host.Stamp(e, l.devs[e.ID.Dev])
+	l.ours[id], _ = e.Stamp(&l.host, l.devs[e.ID.Dev])
 }
 
 // stampLate notes how those files lie here that had not rested or that Commit has renamed.
@@ -220,7 +220,7 @@ func (s *Store) stampLate() {
 		if err != nil || e.Size != c.spec.Size || !e.Rested(at, resting) {
 			continue // it will be hashed
 		}
-		l.ours[id], _ = l.host.Stamp(&e, l.devs[e.ID.Dev])
+		l.ours[id], _ = e.Stamp(&l.host, l.devs[e.ID.Dev])
 	}
 }
 

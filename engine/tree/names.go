@@ -29,8 +29,8 @@ const StatusName = "trireme-status.json"
 
 // ManifestName is the file in which a joiner keeps what its copy was made of, and ManifestPart the same while it is written.
 const (
-	ManifestName = "trireme.manifest"
-	ManifestPart = ".trireme.manifest.tmp" // private by its first character
+	ManifestName = "trireme-manifest.bin"
+	ManifestPart = ".trireme-manifest.bin.tmp" // private by its first character
 )
 
 // staleNames harm data they do not belong to: recovery replays ddl_recovery.log, tc.log and ddl_log.log onto it, the

@@ -62,12 +62,12 @@ const (
 // stampContext is hashed before everything else: a stamp is no digest of anything but a stat.
 const stampContext = "trireme 2026 file stamp\x00"
 
-// Stamp returns the stamp of e, which lies on fs, and whether it has one. None have: directories and special files,
+// Stamp returns the stamp that e, which lies on fs, has on this host, and whether it has one. None have: directories and special files,
 // files of file systems whose times are not known to move with every write, network file systems and tmpfs among them
 // (a store through a mapping that was read before does not move them there), files accessed directly, files without a
 // time of birth (R-COPY-5), files with times in whole seconds, mounts that the kernel cannot tell from the next (before
 // Linux 6.8). Whether the file has rested long enough is the caller's business: see Rested.
-func (h *Host) Stamp(e *Entry, fs FSInfo) (Stamp, bool) {
+func (e *Entry) Stamp(h *Host, fs FSInfo) (Stamp, bool) {
 	const second = int64(time.Second)
 	switch {
 	case e.Dir, e.Irregular, e.Part, e.Direct, e.ID.Birth == 0:

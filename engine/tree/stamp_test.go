@@ -12,7 +12,7 @@ func TestStampFields(t *testing.T) {
 	host := Host{Boot: [16]byte{1}, Clock: 1_700_000_000e9}
 	fs := FSInfo{Type: 0xef53, Dev: 7, ID: 8, Mount: 9, Trusted: true}
 	file := Entry{Role: RoleData, Path: "shop/t.ibd", Mode: 0o660, Size: 1 << 20, Allocated: 1 << 20, ID: FileID{Dev: 7, Ino: 10, Birth: 11}, Mtime: 12, Ctime: 13}
-	same, ok := host.Stamp(&file, fs)
+	same, ok := file.Stamp(&host, fs)
 	if !ok || same == (Stamp{}) {
 		t.Fatal("no stamp")
 	}
@@ -49,7 +49,7 @@ func TestStampFields(t *testing.T) {
 	} {
 		h, e, f := host, file, fs
 		c.change(&h, &e, &f)
-		got, ok := h.Stamp(&e, f)
+		got, ok := e.Stamp(&h, f)
 		if ok == c.none || c.none != (got == Stamp{}) || !c.none && (got == same) != c.kept {
 			t.Errorf("%s: stamp %x, %v", name, got, ok)
 		}
@@ -92,7 +92,7 @@ func TestStampReal(t *testing.T) {
 		}
 		for i := range tr.Entries {
 			if e := &tr.Entries[i]; e.Path == "db/t.ibd" {
-				return host.Stamp(e, tr.FSOf(e))
+				return e.Stamp(&host, tr.FSOf(e))
 			}
 		}
 		return Stamp{}, false
