@@ -38,6 +38,9 @@ type ledger struct {
 	theirs  []tree.Stamp       // by id: what the donor says now
 	ours    []tree.Stamp       // by id: how the file lies here; set by Seal and Commit
 	late    []uint32           // files that Seal could not stamp yet
+	sure    []bool             // by id: vouched for
+	at      int64              // what the wall clock showed before Prepare looked
+	moved   bool               // something that is vouched for has changed since
 	devs    map[uint64]tree.FSInfo
 }
 
@@ -58,7 +61,7 @@ func (s *Store) openLedger(t *tree.Tree) {
 		s.manifestNote = fmt.Sprintf("no manifest is used: %v", err)
 		return
 	}
-	s.ledger = &ledger{host: host}
+	s.ledger = &ledger{host: host, at: t.At}
 	s.ledger.read(s, t)
 }
 
@@ -175,15 +178,31 @@ func (s *Store) Vouch(id uint32, stamp tree.Stamp) bool {
 		return false
 	}
 	if missing := int(id) + 1 - len(l.theirs); missing > 0 {
-		l.theirs = append(l.theirs, make([]tree.Stamp, missing)...)
+		l.theirs, l.sure = append(l.theirs, make([]tree.Stamp, missing)...), append(l.sure, make([]bool, missing)...)
 	}
-	l.theirs[id] = stamp
+	l.theirs[id], l.sure[id] = stamp, false
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if stamp == (tree.Stamp{}) || !e.live || e.spec.Dir || !e.onDisk || e.dirty || e.holes || e.size != e.spec.Size {
 		return false
 	}
-	return l.vouched[key{e.spec.Role, e.spec.Path}] == stamp
+	l.sure[id] = l.vouched[key{e.spec.Role, e.spec.Path}] == stamp
+	return l.sure[id]
+}
+
+// untouched says whether every file of the copy is vouched for and nothing about any was changed but the names of keystones. Then
+// all content is on stable storage since the last commit, and a syncfs would only wait for what others have written.
+func (s *Store) untouched() bool {
+	l := s.ledger
+	if l == nil || l.moved {
+		return false
+	}
+	for id, e := range s.entries {
+		if e.live && (e.dirty || !e.spec.Dir && (id >= len(l.sure) || !l.sure[id])) {
+			return false
+		}
+	}
+	return true
 }
 
 // sealLedger begins to note how the files lie here, as the scan t found them. Nothing but names is changed from then on.
@@ -198,6 +217,9 @@ func (s *Store) stampOurs(c *entry, e *tree.Entry, at int64) {
 	l, id := s.ledger, int(c.spec.ID)
 	if l == nil || id >= len(l.theirs) || l.theirs[id] == (tree.Stamp{}) {
 		return
+	}
+	if !c.keystone() && !e.Rested(l.at, resting) {
+		l.moved = true
 	}
 	if c.keystone() || !e.Rested(at, resting) || s.fsyncAll.Load() {
 		l.late = append(l.late, c.spec.ID)

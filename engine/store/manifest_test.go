@@ -130,10 +130,13 @@ func TestCrashManifest(t *testing.T) {
 	for k := 1; k <= whole.n; k++ {
 		if line := whole.log[k-1]; strings.HasSuffix(line, tree.ManifestName) || strings.HasSuffix(line, tree.ManifestPart) || k == whole.n {
 			manifests++
-		} else if k%12 != 0 {
+		} else if k%24 != 0 { // TestCrashEverywhere has them all
 			continue
 		}
 		for _, crash := range []bool{true, false} {
+			if !crash && k != whole.n {
+				continue
+			}
 			g := &tape{at: k, crash: crash, err: errCrash}
 			if !crash {
 				g.err = unix.EIO
@@ -234,5 +237,60 @@ func TestFreshWaits(t *testing.T) {
 	mustOK(t, err)
 	if n != filesOf(items) {
 		t.Errorf("%d of %d files are trusted", n, filesOf(items))
+	}
+}
+
+// TestUntouchedNeedsNoSync: where nothing was changed nobody waits for what others have written to the file system, and after
+// the smallest change somebody does.
+func TestUntouchedNeedsNoSync(t *testing.T) {
+	r := manifestRig(t)
+	items := donor(330)
+	name := func(p string) string { return filepath.Join(r.layout.Data, p) }
+	for _, c := range []struct {
+		what   string
+		change func()
+		sync   bool
+	}{
+		{"first copy", func() {}, true},
+		{"nothing", func() {}, false},
+		{"a byte", func() { mustOK(t, os.WriteFile(name("db1/t.ibd"), noise(9, 3*block.LeafPage), 0o660)) }, true},
+		{"a file gone", func() { mustOK(t, os.Remove(name("mysql/user.frm"))) }, true},
+		{"the mode of a file", func() { mustOK(t, os.Chmod(name("db1/t.ibd"), 0o600)) }, true},
+		{"the mode of a directory", func() { mustOK(t, os.Chmod(name("db1"), 0o700)) }, true},
+		{"a directory gone", func() { mustOK(t, os.Remove(name("emptydb"))) }, true},
+		{"nothing again", func() {}, false},
+	} {
+		c.change()
+		r.reopen()
+		s := r.trustingStore()
+		g := &tape{}
+		s.gate = g
+		_, err := trusting(t.Context(), s, items)
+		mustOK(t, err)
+		synced := strings.Contains(strings.Join(g.log, "\n"), string(opSyncFS)+" ")
+		if all := s.fsyncAll.Load(); synced != c.sync && !all {
+			t.Errorf("%s: syncfs %v", c.what, synced)
+		}
+		if msg := diff(r.withoutManifest(), r.want(items)); msg != "" {
+			t.Errorf("%s: %s", c.what, msg)
+		}
+	}
+	// Changed by somebody else, after the look that vouched for it: its bytes may be on no disk yet.
+	r.reopen()
+	s := r.trustingStore()
+	g := &tape{}
+	s.gate = g
+	mustOK(t, s.Prepare(t.Context()))
+	for id, it := range items {
+		_, err := s.Upsert(it.spec(id))
+		mustOK(t, err)
+		s.Vouch(uint32(id), it.stampOf())
+	}
+	mustOK(t, os.Chtimes(name("db1/t.ibd"), time.Now(), time.Now()))
+	_, err := s.Seal(t.Context())
+	mustOK(t, err)
+	mustOK(t, s.Commit(t.Context()))
+	if !strings.Contains(strings.Join(g.log, "\n"), string(opSyncFS)+" ") && !s.fsyncAll.Load() {
+		t.Error("no syncfs after a change from outside")
 	}
 }

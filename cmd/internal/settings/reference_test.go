@@ -165,7 +165,6 @@ var samples = []sample{
 	{"verify", "trireme verify=full", "", honoured, Input{}},
 	{"paranoid", "trireme paranoid", "", honoured, Input{}},
 	{"manifest", "trireme manifest=off", "", honoured, Input{}},
-	{"manifest", "trireme manifest=on", "", refused, Input{}},
 	{"lock-target", "trireme lock-target=3s", "", honoured, Input{}},
 	{"lock-max", "trireme lock-max=3s", "", honoured, Input{}},
 	{"passes", "trireme passes=3", "", honoured, Input{}},
