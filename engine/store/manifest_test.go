@@ -215,6 +215,22 @@ func TestVouchOnlyUntouched(t *testing.T) {
 	if s.Vouch(2, items[2].stampOf()) {
 		t.Error("vouched for what was cut")
 	}
+	s = Open(s.cfg)
+	defer s.Close()
+	_, err = trusting(t.Context(), s, items)
+	mustOK(t, err)
+	r.reopen()
+	s = r.trustingStore()
+	mustOK(t, s.Prepare(t.Context()))
+	for id, it := range items {
+		spec := it.spec(id)
+		spec.Size++
+		_, err := s.Upsert(spec)
+		mustOK(t, err)
+		if s.Vouch(uint32(id), it.stampOf()) {
+			t.Errorf("vouched for %s, which is longer at the donor", it.path)
+		}
+	}
 }
 
 // TestFreshWaits: what was written a moment before the end is listed too, with a time that no later write can have.
@@ -275,22 +291,38 @@ func TestUntouchedNeedsNoSync(t *testing.T) {
 			t.Errorf("%s: %s", c.what, msg)
 		}
 	}
-	// Changed by somebody else, after the look that vouched for it: its bytes may be on no disk yet.
-	r.reopen()
-	s := r.trustingStore()
-	g := &tape{}
-	s.gate = g
-	mustOK(t, s.Prepare(t.Context()))
-	for id, it := range items {
-		_, err := s.Upsert(it.spec(id))
+	// Changed by somebody else after the look that vouched for it, or equal by its digests alone, as what a transfer that was
+	// cut off has left: its bytes may be on no disk yet.
+	for what, c := range map[string]struct {
+		stamp  tree.Stamp
+		change func()
+	}{
+		"changed from outside": {items[9].stampOf(), func() { mustOK(t, os.Chtimes(name("db1/t.ibd"), time.Now(), time.Now())) }},
+		"found equal":          {tree.Stamp{7}, func() {}},
+	} {
+		r.reopen()
+		_, err := trusting(t.Context(), r.trustingStore(), items)
 		mustOK(t, err)
-		s.Vouch(uint32(id), it.stampOf())
-	}
-	mustOK(t, os.Chtimes(name("db1/t.ibd"), time.Now(), time.Now()))
-	_, err := s.Seal(t.Context())
-	mustOK(t, err)
-	mustOK(t, s.Commit(t.Context()))
-	if !strings.Contains(strings.Join(g.log, "\n"), string(opSyncFS)+" ") && !s.fsyncAll.Load() {
-		t.Error("no syncfs after a change from outside")
+		r.reopen()
+		s := r.trustingStore()
+		g := &tape{}
+		s.gate = g
+		mustOK(t, s.Prepare(t.Context()))
+		for id, it := range items {
+			_, err := s.Upsert(it.spec(id))
+			mustOK(t, err)
+			stamp := it.stampOf()
+			if it.path == "db1/t.ibd" {
+				stamp = c.stamp
+			}
+			s.Vouch(uint32(id), stamp)
+		}
+		c.change()
+		_, err = s.Seal(t.Context())
+		mustOK(t, err)
+		mustOK(t, s.Commit(t.Context()))
+		if !strings.Contains(strings.Join(g.log, "\n"), string(opSyncFS)+" ") && !s.fsyncAll.Load() {
+			t.Errorf("%s: no syncfs", what)
+		}
 	}
 }
