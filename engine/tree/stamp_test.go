@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestStampFields: whatever a stat, a mount or a boot shows differently makes another stamp, and nothing else does.
@@ -145,5 +147,62 @@ func TestStampReal(t *testing.T) {
 		if now, ok := look(); !ok || now == was {
 			t.Errorf("%s: the stamp is the same", what)
 		}
+	}
+}
+
+// TestNoStampOnTmpfs: a store through a mapping that was read before moves no time there, and so nothing on it has a stamp.
+func TestNoStampOnTmpfs(t *testing.T) {
+	dir, err := os.MkdirTemp("/dev/shm", "tree-test-")
+	if err != nil {
+		t.Skipf("no place on tmpfs: %v", err)
+	}
+	defer os.RemoveAll(dir)
+	name := filepath.Join(dir, "ib_logfile0")
+	if err := os.WriteFile(name, make([]byte, 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(Layout{Data: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	host, err := ThisHost()
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func() Entry {
+		tr, err := d.Scan(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tr.FS[RoleData].Name != "tmpfs" {
+			t.Skipf("/dev/shm is %s", tr.FS[RoleData].Name)
+		}
+		e := tr.Entries[0]
+		if _, ok := e.Stamp(&host, tr.Devs[e.ID.Dev]); ok {
+			t.Error("a file on tmpfs has a stamp")
+		}
+		return e
+	}
+	before := look()
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, err := unix.Mmap(int(f.Fd()), 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(Granule)
+	m[1] = m[0] + 1
+	if err := unix.Munmap(m); err != nil {
+		t.Fatal(err)
+	}
+	if now := look(); !now.Same(&before) {
+		t.Log("this kernel moves the times at such a store")
+	}
+	if b, err := os.ReadFile(name); err != nil || b[1] != 1 {
+		t.Errorf("the store is not in the file: %v", err)
 	}
 }
