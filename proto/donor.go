@@ -55,7 +55,8 @@ type DonorConfig struct {
 	Quiet *tree.Tree
 	// Manifest lets files that neither end has touched since the last transfer stay unread, by what the joiner has
 	// written down then. It takes effect with Quiet alone.
-	Manifest bool
+	Manifest       bool
+	testOnlyMargin time.Duration // 0: stampMargin
 	// Bypass says that IST follows: no file is read, State is passed on.
 	Bypass bool
 	// State are the coordinates for a bypass, or for a full copy without a Locker.

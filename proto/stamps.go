@@ -1,7 +1,9 @@
 package proto
 
 import (
+	"cmp"
 	"slices"
+	"time"
 
 	"trireme/engine/tree"
 	"trireme/proto/msg"
@@ -16,12 +18,13 @@ const (
 
 // stampMargin is how long a donor's file must have rested to have a stamp: D of the skip rule. The clock's jumps are in
 // the stamp itself (tree.Stamp).
-var stampMargin = tree.LongestWrite + tree.Granule // only tests change it
+const stampMargin = tree.LongestWrite + tree.Granule
 
 // stamps is what a donor knows of the files that need not be read because both ends have them as the last transfer left
 // them. It is changed between passes only, by the main function.
 type stamps struct {
 	host    tree.Host
+	margin  time.Duration
 	of      []tree.Stamp // by id: what the joiner was told, or is to be told with the entry's announcement
 	vouched []bool       // by id: the joiner has what that stands for
 }
@@ -38,7 +41,7 @@ func (d *donor) openStamps(joiner []msg.Fact) {
 		d.c.Note("no file is taken for unchanged: %v", err)
 		return
 	}
-	d.stamps = &stamps{host: host}
+	d.stamps = &stamps{host: host, margin: cmp.Or(d.c.testOnlyMargin, stampMargin)}
 }
 
 // stamp gives the files that are new in the catalogue their stamps. t is the scan of the datadir at rest, on which all of
@@ -52,7 +55,7 @@ func (d *donor) stamp(t *tree.Tree) {
 	more := len(d.cat.rows) - first
 	s.of, s.vouched = append(s.of, make([]tree.Stamp, more)...), append(s.vouched, make([]bool, more)...)
 	for id := first; id < len(s.of); id++ {
-		if r := &d.cat.rows[id]; !r.gone && r.Rested(t.At, stampMargin) {
+		if r := &d.cat.rows[id]; !r.gone && r.Rested(t.At, s.margin) {
 			s.of[id], _ = r.Stamp(&s.host, t.Devs[r.ID.Dev])
 		}
 	}

@@ -27,17 +27,18 @@ type resting struct {
 	*rig
 	notes []string // of the joiner, in its last transfer
 	deaf  bool     // the donor is without manifest
+
+	margin time.Duration // how long files must have rested
 }
 
 // newResting fills a donor; its files have rested after two ticks of the clock.
 func newResting(t *testing.T) *resting {
+	t.Parallel() // most of it is waiting
 	r := &resting{rig: newRig(t)}
 	needTrusted(t, r.donor)
 	r.manifest = true
 	small(t, r.donor)
-	old := stampMargin
-	stampMargin = tree.Granule
-	t.Cleanup(func() { stampMargin = old })
+	r.margin = tree.Granule
 	return r
 }
 
@@ -73,7 +74,7 @@ func (r *resting) prepare(then func()) {
 		then()
 	}
 	r.notes = nil
-	r.tweakDonor = func(c *DonorConfig) { c.Quiet, c.Manifest, c.Passes = quiet, !r.deaf, 1 }
+	r.tweakDonor = func(c *DonorConfig) { c.Quiet, c.Manifest, c.Passes, c.testOnlyMargin = quiet, !r.deaf, 1, r.margin }
 	r.tweakJoiner = func(c *JoinerConfig) {
 		c.Note = func(format string, args ...any) { r.notes = append(r.notes, fmt.Sprintf(format, args...)) }
 	}
@@ -392,7 +393,7 @@ func TestManifestOfAnotherDonor(t *testing.T) {
 // TestManifestFresh: what has not rested long enough at the donor may be written to without another time, and is not listed.
 func TestManifestFresh(t *testing.T) {
 	r := newResting(t)
-	stampMargin = time.Hour
+	r.margin = time.Hour
 	for range 3 {
 		if n := r.copies(nil); n != 0 {
 			t.Fatalf("%d files were trusted", n)
@@ -401,11 +402,11 @@ func TestManifestFresh(t *testing.T) {
 	if _, err := os.Stat(r.manifestName()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a manifest without files: %v", err)
 	}
-	stampMargin = tree.Granule
+	r.margin = tree.Granule
 	r.copies(nil)
 	overwrite(t, r.donor, "shop/items.ibd", 5)
+	r.margin = time.Minute // more than the file has rested, and the others too
 	r.prepare(nil)
-	stampMargin = 10 * time.Second // more than the file has rested, and the others too
 	r.mustRun()
 	if n := r.progress[0].Snapshot().TrustedFiles; n != 0 {
 		t.Errorf("%d files that have not rested were trusted", n)
