@@ -137,7 +137,7 @@ func (o owner) give(ctx context.Context, dirs *tree.Dirs) error {
 }
 
 // has says whether e belongs to o already, as most files of an old copy do: giving it again would open it, and move its
-// time of change. Who can make this look at another file can make that a file that o has.
+// time of change.
 func (o owner) has(dirs *tree.Dirs, e *tree.Entry) bool {
 	name := e.Path
 	if e.Part {
