@@ -42,6 +42,7 @@ func (d *donor) lockedPasses(t *tree.Tree) error {
 		}
 	}
 	df := d.cat.update(t, false, false)
+	d.stamp(t)
 	d.count()
 	if _, err := d.pass(msg.PassLocked, df, d.everything()); err != nil {
 		return err
@@ -53,7 +54,7 @@ func (d *donor) lockedPasses(t *tree.Tree) error {
 		if err != nil {
 			return err
 		}
-		df := d.cat.update(t, false, true)
+		df := d.unstamp(d.cat.update(t, false, true), t)
 		d.count()
 		clock := d.p.clock()
 		if _, err := d.pass(msg.PassVerify, df, d.comparing(df, d.suspect(df, moved))); err != nil {

@@ -57,6 +57,10 @@ type DonorConfig struct {
 	// error says that the datadir was not quiet and ends the transfer. It does not keep the tree. nil: any change is the
 	// verify rounds' to deal with.
 	Unchanged func(now *tree.Tree) error
+	// Manifest lets files that neither end has touched since the last transfer stay unread, by what the joiner has
+	// written down then. It takes effect with Quiet alone.
+	Manifest       bool
+	testOnlyMargin time.Duration // 0: stampMargin
 	// Bypass says that IST follows: no file is read, State is passed on.
 	Bypass bool
 	// State are the coordinates for a bypass, or for a full copy without a Locker.
@@ -240,8 +244,9 @@ type donor struct {
 	mu       sync.Mutex
 	restless map[uint32]string // files that moved while they were read, and how
 
-	noBinlogs bool // the joiner keeps no binary logs
-	sendKeys  bool // both ends let the keyring travel
+	stamps    *stamps // nil: every file is read
+	noBinlogs bool    // the joiner keeps no binary logs
+	sendKeys  bool    // both ends let the keyring travel
 }
 
 func newDonor(ctx context.Context, c DonorConfig) *donor {
@@ -330,6 +335,7 @@ func (d *donor) hello() (int, error) {
 	}
 	d.sendKeys = keysTravel(d.c.Facts, peer.Facts)
 	d.noBinlogs = states(peer.Facts, FactBinlogs, FactOff)
+	d.openStamps(peer.Facts)
 	if !d.c.Bypass {
 		if err := checkFacts(d.c.Facts, peer.Facts); err != nil {
 			return 0, err
@@ -365,6 +371,7 @@ func (d *donor) full(streams int) (Summary, error) {
 		return Summary{}, err
 	}
 	first := d.cat.update(t, true, false)
+	d.stamp(t)
 	mode := msg.Mode{Key: d.key, ID: d.id}
 	mode.Files, mode.Bytes, mode.Allocated = d.cat.totals()
 	d.count()

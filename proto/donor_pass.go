@@ -148,6 +148,7 @@ func (d *donor) pass(kind msg.PassKind, df diff, wishes []wish) (PassStats, erro
 	if err := d.announce(df); err != nil {
 		return PassStats{}, err
 	}
+	wishes = d.unread(kind, wishes)
 	for i := range wishes {
 		// Only now it is known what the joiner holds of what was announced.
 		if w := &wishes[i]; w.have == asAnnounced {
@@ -212,6 +213,7 @@ func (d *donor) announce(df diff) error {
 			for _, n := range batches[i] {
 				entries = append(entries, n.message(d.cat))
 			}
+			d.stampEntries(entries)
 			if err := d.s.tell(msg.TypeCatalog, msg.Catalog{Entries: entries}); err != nil {
 				return err
 			}
@@ -231,7 +233,13 @@ func (d *donor) announce(df diff) error {
 			return failf(CodeProtocol, "the joiner answered %d of %d entries", len(h.Sizes), len(batches[i-ahead]))
 		}
 		for k, n := range h.Sizes {
-			d.cat.rows[batches[i-ahead][k].id].have = n
+			id := batches[i-ahead][k].id
+			d.cat.rows[id].have = n
+			if h.Vouches(k) {
+				if err := d.believe(id, n); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil

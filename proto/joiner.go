@@ -41,6 +41,9 @@ type JoinerConfig struct {
 	// start yet. Its error ends the transfer. nil: nothing to do.
 	BeforeCommit func(ctx context.Context) error
 
+	// Manifest says that Store keeps one (store.Config.Manifest).
+	Manifest bool
+
 	// Keyring puts the donor's keys of encrypted tables into their place, durably. It is
 	// called at most once, when all has arrived and nothing is final; the content is
 	// cleared afterwards. It is never called where the ends do not check each other's
@@ -278,7 +281,7 @@ func (j *joiner) hello() (msg.Hello, error) {
 	streams := min(int(peer.Streams), j.c.Streams, wire.MaxLinks)
 	j.agreed = streams
 	own := msg.Hello{Streams: uint16(streams), Software: j.c.Software, Node: j.c.Node,
-		Facts: append(slices.Clone(j.c.Facts), codecsFact(j.c.Compress)...)}
+		Facts: slices.Concat(j.c.Facts, codecsFact(j.c.Compress), stampsFact(j.c.Manifest))}
 	return peer, j.s.tell(msg.TypeHello, own)
 }
 
@@ -341,6 +344,9 @@ func (j *joiner) prepare(peer msg.Hello, m msg.Mode) error {
 			return Fail(CodeRefused, err)
 		}
 		return j.s.cause(Fail(CodeIO, fmt.Errorf("prepare the joiner's datadir: %w", err)))
+	}
+	if note := st.ManifestNote(); note != "" {
+		j.c.Note("%s", note)
 	}
 	j.links.Allow(j.agreed)
 	j.open.Store(true)

@@ -95,6 +95,9 @@ func (j *joiner) catalog(body []byte) error {
 				ID: e.ID, Role: tree.Role(e.Role), Path: e.Path, Dir: e.Dir,
 				Mode: uint32(e.Mode), Size: e.Size, Sparse: e.Sparse,
 			})
+			if err == nil {
+				err = j.vouch(&h, i, e) // has its own code
+			}
 		}
 		if err != nil {
 			return Fail(CodeIO, fmt.Errorf("take over entry %d of the donor's catalogue: %w", e.ID, err))
@@ -135,6 +138,9 @@ func (j *joiner) commit(body []byte) (Summary, error) {
 	j.c.Note("%d files and directories in place, making them durable", seal.Entries)
 	if err := j.store.Commit(j.s.ctx); err != nil {
 		return Summary{}, j.s.cause(Fail(CodeIO, fmt.Errorf("make the copy durable: %w", err)))
+	}
+	if note := j.store.ManifestNote(); note != "" {
+		j.c.Note("%s", note)
 	}
 	j.finished.Store(true)
 	sum := Summary{State: m.State, Files: m.Entries, Bytes: m.Bytes, Passes: j.p.Passes(), Wire: j.s.wireBytes()}

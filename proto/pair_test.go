@@ -37,6 +37,7 @@ type rig struct {
 	mmap          bool            // the donor's server maps MyISAM data files
 	donorCtx      context.Context // nil: the test's
 	lock          Locker
+	manifest      bool // the joiner keeps one
 	tweakDonor    func(*DonorConfig)
 	tweakJoiner   func(*JoinerConfig)
 	progress      [2]Progress // donor, joiner
@@ -163,9 +164,9 @@ func (r *rig) run() (sent, got Summary, donorErr, joinerErr error) {
 		Dirs: ddirs, Locker: r.lock, State: "here:1", Software: "test", Node: "d", Streams: 3, Progress: &r.progress[0],
 	}
 	jcfg := JoinerConfig{
-		Listener: ln, Software: "test", Node: "j", FirstContact: 20 * time.Second, Progress: &r.progress[1],
+		Listener: ln, Manifest: r.manifest, Software: "test", Node: "j", FirstContact: 20 * time.Second, Progress: &r.progress[1],
 		Store: func(o Offer) (*store.Store, error) {
-			return store.Open(store.Config{Dirs: jdirs, Layout: *jdirs.Layout(), TransferID: o.ID, DonorID: o.Node}), nil
+			return store.Open(store.Config{Dirs: jdirs, Layout: *jdirs.Layout(), TransferID: o.ID, DonorID: o.Node, Manifest: r.manifest}), nil
 		},
 	}
 	if r.tweakDonor != nil {
@@ -225,6 +226,9 @@ func listing(t testing.TB, dir string) string {
 			return err
 		}
 		rel, _ := filepath.Rel(dir, path)
+		if rel == tree.ManifestName {
+			return nil // the joiner's own
+		}
 		if e.IsDir() {
 			lines = append(lines, "dir "+rel)
 			return nil

@@ -36,6 +36,9 @@ type Progress struct {
 	sent  atomic.Int64 // content bytes that travelled, whole transfer
 	read  atomic.Int64 // bytes read from this end's files, whole transfer
 	given atomic.Int64 // donor: bytes that were read for another joiner and taken from memory
+	// trustedFiles and trusted count what was read at neither end, because the joiner's manifest vouches for it.
+	trustedFiles, trusted atomic.Int64
+
 	holes atomic.Int64 // bytes that travelled as zeroes, whole transfer
 	// carried and packed count content bytes of chunks on the wire, before and after
 	// packing; sent is ahead of carried by what waits under the lock.
@@ -60,6 +63,8 @@ type Snapshot struct {
 	Sent, Read, Holes int64
 	// Given counts bytes that a donor did not read, because it had them from another transfer (DonorConfig.Share).
 	Given int64
+	// TrustedFiles and Trusted count files and bytes that were read at neither end, by the joiner's manifest.
+	TrustedFiles, Trusted int64
 	// Carried and Packed are content bytes that went over the wire, before and after
 	// compression.
 	Carried, Packed int64
@@ -87,6 +92,7 @@ func (p *Progress) Snapshot() Snapshot {
 	s := Snapshot{
 		Phase: Phase(p.phase.Load()), Total: p.total.Load(), Done: p.done.Load(), Sent: p.sent.Load(),
 		Read: p.read.Load(), Holes: p.holes.Load(), Given: p.given.Load(),
+		TrustedFiles: p.trustedFiles.Load(), Trusted: p.trusted.Load(),
 		Carried: p.carried.Load(), Packed: p.packed.Load(), Files: p.files.Load(), Bytes: p.bytes.Load(),
 		Streams: int(p.conns.Load()), Away: p.away.Load(),
 	}
@@ -104,6 +110,11 @@ func (p *Progress) Passes() []PassStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]PassStats(nil), p.passes...)
+}
+
+func (p *Progress) trust(files, bytes int64) {
+	p.trustedFiles.Add(files)
+	p.trusted.Add(bytes)
 }
 
 func (p *Progress) enter(ph Phase) { p.phase.Store(uint32(ph)) }

@@ -143,7 +143,7 @@ func NotTransferred(rel string) bool {
 	switch rel {
 	case "grastate.dat", "gvwstate.dat", "galera.cache", "auto.cnf", "sst_in_progress", "tables_flushed", "tables_flushed.tmp",
 		"sst_error", "wsrep_sst.pid", "ib_buffer_pool", "mysqld.pid", "lost+found", ".sst", "rsync_sst_complete", "xtrabackup_ist",
-		"rsync_sst.pid", "rsync_sst.conf", "stunnel.conf", "stunnel.pid", "mysqld_safe.pid", "trireme-status.json":
+		"rsync_sst.pid", "rsync_sst.conf", "stunnel.conf", "stunnel.pid", "mysqld_safe.pid", "trireme-status.json", "trireme-manifest.bin":
 		return true
 	}
 	if strings.Contains(rel, "/") {

@@ -323,13 +323,13 @@ func (s *Store) settleDir(e *entry) error {
 		if err != nil {
 			return err
 		}
-		e.onDisk, e.mode = true, mode
+		e.onDisk, e.mode, e.dirty = true, mode, true
 	}
 	if e.mode != mode {
 		if err := s.chmod(r, name, mode); err != nil {
 			return err
 		}
-		e.mode = mode
+		e.mode, e.dirty = mode, true
 	}
 	return nil
 }

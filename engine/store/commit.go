@@ -51,6 +51,7 @@ func (s *Store) Commit(ctx context.Context) error {
 		return errors.Join(err, s.hideAgain(moved))
 	}
 	s.state = stateCommitted
+	s.writeManifest()
 	return nil
 }
 
@@ -66,7 +67,11 @@ func (s *Store) durable(ctx context.Context) error {
 	if err := s.files.closeAll(); err != nil {
 		return s.fail(fmt.Errorf("close the copied files: %w", err))
 	}
-	for _, f := range s.syncfds {
+	watched := s.syncfds
+	if s.untouched() {
+		watched = nil
+	}
+	for _, f := range watched {
 		err := s.pass(opSyncFS, 0, f.Name())
 		if err == nil {
 			err = unix.Syncfs(int(f.Fd()))

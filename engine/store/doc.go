@@ -5,7 +5,10 @@
 // The order of calls is Open, Prepare, then per pass any number of Upsert, Remove,
 // Digests and Apply followed by EndPass, after the last pass Seal and Commit. What
 // lay in the directories before is the basis: equal blocks need not travel again,
-// and nothing of it is believed without being hashed.
+// and nothing of it is believed without being hashed. Config.Manifest makes one exception:
+// a file that the last transfer left durably, and that nobody has touched since on one
+// mount of one boot, is vouched for (Vouch). What a transfer that was cut off has left
+// never is (R-JOIN-6): from the first change until Commit there is no manifest.
 //
 // Guarantees. From the first data write until Commit no keystone (a file without
 // which no server starts: system and undo tablespaces, redo, Aria logs, the MySQL 8
@@ -22,7 +25,10 @@
 // file that the donor does not have stays a hole, except in files that must be
 // allocated. Ownership, times, extended attributes and ACLs are not copied.
 //
-// Memory: about 140 bytes per file and its path, 1.2 KB with the longest path, and
+// Once Commit has succeeded it writes the manifest for the next transfer; that this fails
+// is told by ManifestNote and is no error.
+//
+// Memory: about 140 bytes per file and its path, as much again with a manifest, 1.2 KB with the longest path, and
 // eight bytes for each separate stretch that was written, at most 64 KiB per file.
 // Config.MaxEntries bounds the number of files. At most Config.MaxOpen files are open. Apply and Digests may run
 // concurrently for different ranges; catalog calls are serialised among themselves

@@ -52,7 +52,8 @@ func (s *Store) Prepare(ctx context.Context) error {
 	if err := s.watchFilesystems(t); err != nil {
 		return err
 	}
-	if err := s.mark(); err != nil {
+	s.openLedger(t)
+	if err := s.mark(t); err != nil {
 		return err
 	}
 	if err := s.hideKeystones(t); err != nil {
@@ -163,9 +164,9 @@ func syncfsReports() bool {
 	return major > 5 || major == 5 && minor >= 8
 }
 
-// mark writes marker and journal durably. Nothing reads them back to trust it: they
+// mark writes marker and journal durably, and removes what would speak of another state. Nothing reads them back to trust it: they
 // tell people and monitoring what they look at.
-func (s *Store) mark() error {
+func (s *Store) mark(t *tree.Tree) error {
 	text := fmt.Sprintf("trireme journal 1\ntransfer %s\ndonor %s\n", oneLine(s.cfg.TransferID), oneLine(s.cfg.DonorID))
 	for _, m := range []struct{ name, text string }{
 		{tree.MarkerName, "a state transfer by trireme is under way or was cut off; the data here is not usable\n"},
@@ -175,6 +176,9 @@ func (s *Store) mark() error {
 		if err := s.writeSmall(tree.RoleData, m.name, []byte(m.text), 0o600); err != nil {
 			return err
 		}
+	}
+	if err := s.dropManifest(t); err != nil {
+		return err
 	}
 	return s.syncDirs()
 }

@@ -150,7 +150,8 @@ type survey struct {
 func (s *Store) survey(ctx context.Context) (*survey, error) {
 	v := &survey{seen: make([]bool, len(s.entries))}
 	var unfit []*entry
-	err := s.dirs.Walk(ctx, func(e *tree.Entry) error {
+	s.sealLedger()
+	err := s.dirs.Walk(ctx, func(t *tree.Tree, e *tree.Entry) error {
 		c := s.lookup(e.Role, e.Path, e.Dir)
 		if c == nil || c.keystone() != e.Part {
 			x := *e
@@ -165,6 +166,7 @@ func (s *Store) survey(ctx context.Context) (*survey, error) {
 		if v.wrong == nil {
 			v.wrong = s.same(c, e)
 		}
+		s.stampOurs(c, e, t)
 		return nil
 	})
 	if err != nil {

@@ -33,6 +33,10 @@ type Config struct {
 	// makes an empty InnoDB and runs, beside tables of the copy: right for the node of a
 	// cluster, which goes on to its next state transfer, and wrong for everybody else.
 	Block bool
+	// Manifest says that files which the last transfer has left and nobody has touched since
+	// need not be read where the donor's have not changed either (Vouch), and that a manifest
+	// is written for the next one. Only for transfers between datadirs at rest.
+	Manifest bool
 	// MaxOpen bounds open files; 0 means 256.
 	MaxOpen int
 	// MaxEntries bounds the catalog, counting removed entries too; 0 means the constant
@@ -88,9 +92,11 @@ type Store struct {
 	basis map[key]basisFile // what lies on disk and is not claimed by the catalog
 	index index             // live entries
 	// parent is what hasParent found last, and parentOf for which role.
-	parent   *entry
-	parentOf tree.Role
-	umask    uint32 // of the process; 0777 when it is not known
+	parent       *entry
+	parentOf     tree.Role
+	umask        uint32  // of the process; 0777 when it is not known
+	ledger       *ledger // nil: no manifest is used
+	manifestNote string  // see ManifestNote
 	// syncfds are opened before the first write, so that syncfs on them reports
 	// every write error since (Linux 5.8 and later).
 	syncfds []*os.File

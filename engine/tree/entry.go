@@ -46,6 +46,8 @@ type Entry struct {
 	// Suspect says that time stamps prove nothing for this file: its class, its place below mysql/, its small size,
 	// its file system, or direct access mapping.
 	Suspect bool
+	// Direct says that the file is mapped without a page cache in between (DAX).
+	Direct bool
 }
 
 // Sent reports whether a donor sends the entry at all, under the lock or before.
@@ -118,6 +120,9 @@ type FSInfo struct {
 	Type int64
 	Name string
 	Dev  uint64
+	// ID is what statfs calls the file system, Mount the number of the mount, which the kernel gives once in a boot; 0
+	// where it gives none (before Linux 6.8).
+	ID, Mount uint64
 	// Trusted file systems keep the promises about time stamps that skipping a file relies on.
 	Trusted bool
 	// CanPunch says that holes can be punched, CanClone that extents can be shared (FICLONE).
@@ -132,6 +137,8 @@ type Tree struct {
 	Entries  []Entry
 	Refusals []Refusal
 	Warnings []string
+	// At is what the wall clock showed before the scan, in nanoseconds since 1970.
+	At int64
 	// FS maps each role that is in use to the file system of its directory, Devs every device met on the way.
 	FS   map[Role]FSInfo
 	Devs map[uint64]FSInfo

@@ -38,6 +38,18 @@ func fsInfo(fd int, dev uint64) (FSInfo, error) {
 	if k, ok := fsKinds[kind]; ok {
 		info.Name, info.Trusted, info.CanPunch, info.CanClone = k.name, k.trusted, k.punch, k.cloned
 	}
+	info.ID = uint64(uint32(st.Fsid.Val[0]))<<32 | uint64(uint32(st.Fsid.Val[1]))
+	info.Mount = mountOf(fd)
 	info.Free, info.Total = int64(st.Bavail)*int64(st.Bsize), int64(st.Blocks)*int64(st.Bsize)
 	return info, nil
+}
+
+// mountOf is the number of the mount that the directory fd lies on, 0 where the kernel numbers mounts anew after each other.
+func mountOf(fd int) uint64 {
+	var x unix.Statx_t
+	err := retry(func() error { return unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID_UNIQUE, &x) })
+	if err != nil || x.Mask&unix.STATX_MNT_ID_UNIQUE == 0 {
+		return 0
+	}
+	return x.Mnt_id
 }

@@ -80,7 +80,7 @@ func TestWalk(t *testing.T) {
 	d := open(t, Layout{Data: data, Binlog: data, BinlogBase: "bin", MaxBinlogs: 1})
 	want := scan(t, d).Entries
 	var got []Entry
-	must(t, d.Walk(t.Context(), func(e *Entry) error { got = append(got, *e); return nil }))
+	must(t, d.Walk(t.Context(), func(_ *Tree, e *Entry) error { got = append(got, *e); return nil }))
 	found := map[Entry]int{}
 	for _, e := range want {
 		found[e]++
@@ -94,7 +94,7 @@ func TestWalk(t *testing.T) {
 		t.Errorf("%d entries, want %d", len(got), len(want))
 	}
 	calls, stop := 0, errors.New("enough")
-	if err := d.Walk(t.Context(), func(*Entry) error { calls++; return stop }); err != stop || calls != 1 {
+	if err := d.Walk(t.Context(), func(*Tree, *Entry) error { calls++; return stop }); err != stop || calls != 1 {
 		t.Errorf("%d calls, then %v", calls, err)
 	}
 }

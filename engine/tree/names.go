@@ -27,6 +27,12 @@ const identityName = "auto.cnf"
 // StatusName is the file in a datadir in which a transfer says how it stands.
 const StatusName = "trireme-status.json"
 
+// ManifestName is the file in which a joiner keeps what its copy was made of, and ManifestPart the same while it is written.
+const (
+	ManifestName = "trireme-manifest.bin"
+	ManifestPart = ".trireme-manifest.bin.tmp" // private by its first character
+)
+
 // staleNames harm data they do not belong to: recovery replays ddl_recovery.log, tc.log and ddl_log.log onto it, the
 // upgrade notes hide a needed upgrade, and notes of earlier transfers mislead scripts (R-JOIN-4, sst-contract 8.3, 8.6).
 var staleNames = set(
@@ -41,7 +47,7 @@ var stalePattern = regexp.MustCompile(`^tables_flushed|upgrade_info$|_sst_comple
 // privateNames and privatePattern belong to this node alone: its identity, the provider's state, keys and
 // certificates, logs and sockets of running processes, replication set-up (consistency 1.5, sst-contract 8.3).
 var privateNames = set(
-	identityName, StatusName, "mysqld-auto.cnf", "grastate.dat", "gvwstate.dat", "galera.cache",
+	identityName, StatusName, ManifestName, "mysqld-auto.cnf", "grastate.dat", "gvwstate.dat", "galera.cache",
 	"master.info", "relay-log.info", "multi-master.info", "wsrep_sst.pid", "donor-keyring", "keyring",
 	"ib_lru_dump", "RPM_UPGRADE_MARKER", "RPM_UPGRADE_HISTORY", "mysql_upgrade_history", "lost+found", "sst-xb-tmpdir",
 )

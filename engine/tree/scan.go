@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,8 +34,8 @@ type scanner struct {
 	found [RoleBinlog + 1][]Entry // by role, in the order in which they were met
 	paths arena
 
-	each  func(*Entry) error // Walk's; nil: everything goes into found
-	ended error              // what it returned
+	each  func(*Tree, *Entry) error // Walk's; nil: everything goes into found
+	ended error                     // what it returned
 }
 
 // Scan lists everything in the directories of the layout. Files that vanish while it walks are left out silently, since
@@ -58,9 +59,9 @@ func (d *Dirs) Scan(ctx context.Context) (*Tree, error) {
 }
 
 // Walk is Scan for who needs no list: it calls f for each entry, in no particular order and possibly twice for one that
-// is made while the walk is under way. f may change the entry, must not keep it, and calls no method of d that Close waits
+// is made while the walk is under way. t tells when the walk began, and of the file systems met so far. f may change the entry, must not keep it, and calls no method of d that Close waits
 // for. Its error ends the walk.
-func (d *Dirs) Walk(ctx context.Context, f func(e *Entry) error) error {
+func (d *Dirs) Walk(ctx context.Context, f func(t *Tree, e *Entry) error) error {
 	s := &scanner{ctx: ctx, d: d, each: f}
 	if err := s.all(); err != nil {
 		return err
@@ -68,7 +69,7 @@ func (d *Dirs) Walk(ctx context.Context, f func(e *Entry) error) error {
 	rest := s.inOrder()
 	s.chooseBinlogs(rest)
 	for i := range rest {
-		if err := f(&rest[i]); err != nil {
+		if err := f(s.tree, &rest[i]); err != nil {
 			return err
 		}
 	}
@@ -85,7 +86,7 @@ func (s *scanner) all() error {
 	}
 	rules := *d.rules
 	s.rules, s.links = &rules, map[string]bool{}
-	s.tree = &Tree{FS: map[Role]FSInfo{}, Devs: map[uint64]FSInfo{}}
+	s.tree = &Tree{At: time.Now().UnixNano(), FS: map[Role]FSInfo{}, Devs: map[uint64]FSInfo{}}
 	if s.each == nil {
 		s.found[RoleData] = make([]Entry, 0, d.expect.Load())
 	}
@@ -360,7 +361,7 @@ func (s *scanner) list(e Entry) {
 	if s.each == nil || e.Class == Binlog {
 		s.found[e.Role] = append(s.found[e.Role], e)
 	} else if s.ended == nil {
-		s.ended = s.each(&e)
+		s.ended = s.each(s.tree, &e)
 	}
 }
 

@@ -131,6 +131,7 @@ func (s *stat) entry() Entry {
 		Irregular: !s.isDir() && !s.isFile(),
 		Mode:      uint32(s.x.Mode) & 0o777,
 		ID:        FileID{Dev: s.dev(), Ino: s.x.Ino},
+		Direct:    s.direct(),
 		Mtime:     nanos(s.x.Mtime),
 		Ctime:     nanos(s.x.Ctime),
 	}

@@ -77,7 +77,9 @@ func samples() []sample {
 			{ID: 3, Role: 2, Mode: 0o660, Size: MaxSize, Path: strings.Repeat("p", MaxPath)},
 		}}, catalog, 0},
 		{"catalog-empty", TypeCatalog, Catalog{[]Entry{}}, catalog, 0},
-		{"have", TypeHave, Have{[]int64{0, 1, MaxSize}}, func(b []byte) (message, error) { m, err := ParseHave(b); return m, err }, 0},
+		{"catalog-stamped", TypeCatalog, Catalog{[]Entry{{ID: 1, Role: 1, Mode: 0o660, Size: 5, Path: "shop/t.ibd", Stamp: Stamp{1, 15: 2}}, {ID: 2, Role: 1, Path: "shop/u.ibd"}}}, catalog, 0},
+		{"have", TypeHave, Have{Sizes: []int64{0, 1, MaxSize}}, func(b []byte) (message, error) { m, err := ParseHave(b); return m, err }, 0},
+		{"have-vouched", TypeHave, Have{Sizes: []int64{5, 0}, Vouched: []bool{true, false}}, func(b []byte) (message, error) { m, err := ParseHave(b); return m, err }, 0},
 		{"commit", TypeCommit, Commit{Entries: 12, Bytes: 1 << 40, State: "u:1"}, func(b []byte) (message, error) { m, err := ParseCommit(b); return m, err }, 0},
 		{"committed", TypeCommitted, Committed{}, func(b []byte) (message, error) { m, err := ParseCommitted(b); return m, err }, 0},
 		{"abort", TypeAbort, Abort{Code: 5, Text: "no room"}, func(b []byte) (message, error) { m, err := ParseAbort(b); return m, err }, 0},
@@ -209,7 +211,21 @@ func TestRefusals(t *testing.T) {
 			_, err := ParseHello(Hello{Streams: 1, Facts: make([]Fact, MaxFacts+1)}.Append(nil))
 			return err
 		}},
-		{"unknown entry flag", func() error { _, err := ParseCatalog(mutate(entry, 7, 8)); return err }},
+		{"unknown entry flag", func() error { _, err := ParseCatalog(mutate(entry, 7, 16)); return err }},
+		{"stamp of a directory", func() error {
+			_, err := ParseCatalog(Catalog{[]Entry{{Dir: true, Path: "a", Stamp: Stamp{1}}}}.Append(nil))
+			return err
+		}},
+		{"stamp of what is gone", func() error {
+			_, err := ParseCatalog(Catalog{[]Entry{{Gone: true, Stamp: Stamp{1}}}}.Append(nil))
+			return err
+		}},
+		{"empty stamp", func() error {
+			b := Catalog{[]Entry{{Path: "a", Stamp: Stamp{1}}}}.Append(nil)
+			b[len(b)-16] = 0
+			_, err := ParseCatalog(b)
+			return err
+		}},
 		{"setuid mode", func() error { _, err := ParseCatalog(mutate(entry, 8, 0x08)); return err }},
 		{"id over limit", func() error {
 			_, err := ParseCatalog(Catalog{[]Entry{{ID: MaxID, Path: "a"}}}.Append(nil))

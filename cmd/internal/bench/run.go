@@ -111,6 +111,11 @@ func (r *runner) scene(ctx context.Context, s *scene, o *options, param float64)
 		}
 	}
 	field = r.field(s, o)
+	if s.own && !s.scale {
+		if err := r.rest(ctx, source, field); err != nil {
+			return out, err
+		}
+	}
 	if !s.fresh && !s.own {
 		// One old copy serves all: after every run it is exact again.
 		if err := ceiling.Files(ctx, source, target, 2); err != nil {
@@ -154,6 +159,9 @@ func (r *runner) one(ctx context.Context, s *scene, o *options, d *datadir.Dir, 
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	job := &peer.Job{Source: d.Path, Target: target, Scratch: scratch, Fresh: s.fresh, Holes: s.holes, Parallel: o.parallel, Streams: o.streams, Extra: o.set}
+	if s.own && s.scale {
+		job.Extra = append(slices.Clone(o.set), "manifest=off") // they are about what a comparison costs
+	}
 	if s.fresh || s.own {
 		if err := os.RemoveAll(target); err != nil {
 			return run, 0, err

@@ -147,10 +147,11 @@ func (o *options) both(t *transfer, b bothEnds, p *proto.Progress) (proto.Summar
 		_, receiveErr = proto.Receive(t.ctx, proto.JoinerConfig{
 			Listener: ln,
 			Store: func(o proto.Offer) (s *store.Store, err error) {
-				s, dirs, err = openStore(b.tg, o)
+				s, dirs, err = openStore(b.tg, o, b.to)
 				return s, err
 			},
 			BeforeCommit: func(ctx context.Context) error { return b.whose.give(ctx, dirs) },
+			Manifest:     b.to.Manifest == "auto",
 			Software:     t.program, Node: t.node, Facts: facts(b.to, nil), Compress: ends.Compression(b.to), FirstContact: firstContact,
 		})
 		return nil

@@ -53,6 +53,7 @@ var ownFlags = []struct {
 	{"streams", "most data connections", false},
 	{"rate-limit", "most bytes a second read from the source (k, m, g)", true},
 	{"delta", "auto, on, or off: send everything without comparing", true},
+	{"manifest", "auto, or off: read every file, also those that neither end has touched since the last transfer", false},
 	{"status-file", "file that says how the transfer stands; \"none\" for no such file (default: trireme-status.json in the directory)", false},
 	{"metrics-file", "file with figures for Prometheus's text file collector", false},
 }
@@ -78,6 +79,7 @@ func (o *options) common(cmd *cobra.Command, whose string) {
 	words := func(list ...string) cobra.CompletionFunc {
 		return cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp)
 	}
+	_ = cmd.RegisterFlagCompletionFunc("manifest", words("auto", "off"))
 	_ = cmd.RegisterFlagCompletionFunc("progress", words(show.Auto, show.Bar, show.Log, show.None)) // fails for unknown flags only
 	if whose == "source" {
 		_ = cmd.RegisterFlagCompletionFunc("delta", words("auto", "on", "off"))

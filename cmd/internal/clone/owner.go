@@ -117,7 +117,7 @@ func (o owner) give(ctx context.Context, dirs *tree.Dirs) error {
 	}
 	for i := range t.Entries {
 		e := &t.Entries[i]
-		if e.Class.Props().Joiner != tree.Mirror && e.Class != tree.Marker {
+		if e.Class.Props().Joiner != tree.Mirror && e.Class != tree.Marker || o.has(dirs, e) {
 			continue
 		}
 		var err error
@@ -134,6 +134,21 @@ func (o owner) give(ctx context.Context, dirs *tree.Dirs) error {
 		}
 	}
 	return nil
+}
+
+// has says whether e belongs to o already, as most files of an old copy do: giving it again would open it, and move its
+// time of change.
+func (o owner) has(dirs *tree.Dirs, e *tree.Entry) bool {
+	name := e.Path
+	if e.Part {
+		name += tree.PartSuffix
+	}
+	info, err := os.Lstat(dirs.Path(e.Role, name))
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == o.uid && int(st.Gid) == o.gid
 }
 
 // giveOne gives away what was just opened, and closes it.

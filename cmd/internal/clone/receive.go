@@ -115,10 +115,11 @@ func (o *receiveOptions) run(t *transfer, dir string) (err error) {
 		return proto.Receive(t.ctx, proto.JoinerConfig{
 			Listener: ln,
 			Store: func(o proto.Offer) (s *store.Store, err error) {
-				s, dirs, err = openStore(tg, o)
+				s, dirs, err = openStore(tg, o, set)
 				return s, err
 			},
 			BeforeCommit: func(ctx context.Context) error { return whose.give(ctx, dirs) },
+			Manifest:     set.Manifest == "auto",
 			Software:     t.program, Node: t.node, Facts: facts(set, nil), Streams: max(set.Streams, set.MaxStreams),
 			Compress: ends.Compression(set), FirstContact: time.Until(tk.expires), Progress: &p, Note: t.detail, Trouble: t.note,
 			Reconnect: set.Reconnect, ReconnectFrom: set.ReconnectFrom,

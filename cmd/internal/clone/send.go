@@ -174,7 +174,7 @@ func (o *options) donor(t *transfer, set *settings.Settings, src *source, p *pro
 	return proto.DonorConfig{
 		Dirs: src.dirs, Software: t.program, Node: t.node, Facts: facts(set, src.dirs), Streams: set.Streams,
 		NoDelta: set.Delta == "off", RateLimit: set.RateLimit, Basis: o.basis, Gentle: o.basis, Passes: 1, Progress: p, Note: t.detail, Trouble: t.note,
-		Unchanged: src.unchanged, Quiet: src.quiet(), Compress: ends.Compression(set), CompressLevel: set.CompressLevel,
+		Unchanged: src.unchanged, Quiet: src.quiet(), Manifest: set.Manifest == "auto", Compress: ends.Compression(set), CompressLevel: set.CompressLevel,
 		Reconnect: set.Reconnect, ReconnectFrom: set.ReconnectFrom,
 	}
 }

@@ -171,7 +171,7 @@ func (t *transfer) phase(p proto.Phase) string {
 }
 
 // openStore is the joiner's store for an offer. Everything that can still say no does so here, before the first change.
-func openStore(tg *target, o proto.Offer) (*store.Store, *tree.Dirs, error) {
+func openStore(tg *target, o proto.Offer, set *settings.Settings) (*store.Store, *tree.Dirs, error) {
 	if err := ends.Room(tg.lay, o.Allocated); err != nil {
 		return nil, nil, err
 	}
@@ -186,7 +186,7 @@ func openStore(tg *target, o proto.Offer) (*store.Store, *tree.Dirs, error) {
 		return nil, nil, coded(exitTarget, fmt.Errorf("open the target: %w", err))
 	}
 	return store.Open(store.Config{
-		Dirs: dirs, Layout: tg.lay, TransferID: o.ID, DonorID: o.Node, Block: true, MaxEntries: int(2*o.Files) + spareEntries,
+		Dirs: dirs, Layout: tg.lay, TransferID: o.ID, DonorID: o.Node, Block: true, Manifest: set.Manifest == "auto", MaxEntries: int(2*o.Files) + spareEntries,
 	}), dirs, nil
 }
 

@@ -166,7 +166,7 @@ func Tree(t testing.TB, dir string, withPrivate bool) map[string]string {
 			return err
 		}
 		name, err := filepath.Rel(dir, path)
-		if name == tree.StatusName || name == "."+tree.StatusName+".tmp" {
+		if name == tree.StatusName || name == "."+tree.StatusName+".tmp" || name == tree.ManifestName {
 			return nil // how a transfer stands; no part of the data
 		}
 		if err != nil || !withPrivate && slices.Contains(private, name) {

@@ -31,7 +31,7 @@ const (
 // ownNames are the names of the group [trireme] and of our flags.
 var ownNames = []string{
 	"transport", "streams", "compress", "rate-limit", "lock-target", "lock-max", "passes", "passes-time", "delta",
-	"verify", "paranoid", "progress", "status-file", "metrics-file", "log-format", "reconnect",
+	"verify", "paranoid", "progress", "status-file", "metrics-file", "log-format", "reconnect", "manifest",
 }
 
 // OwnNames returns the names of our own settings, sorted.
@@ -81,6 +81,18 @@ func (r *resolver) own() {
 	at = r.ownValue("paranoid")
 	s.Paranoid = r.bool(at, false)
 	r.show("paranoid", at, onOff(s.Paranoid))
+
+	at = r.ownValue("manifest")
+	s.Manifest = r.word(at, "auto", "auto", "off")
+	for _, all := range []struct {
+		name string
+		on   bool
+	}{{"verify", s.Verify == "full"}, {"paranoid", s.Paranoid}} {
+		if s.Manifest == "auto" && all.on {
+			s.Manifest, at = "off", r.ownValue(all.name) // whoever asks for everything to be compared gets that
+		}
+	}
+	r.show("manifest", at, s.Manifest)
 
 	at = r.ownValue("lock-target")
 	s.LockTarget = r.duration(at, defaultLockTarget)

@@ -165,6 +165,7 @@ var samples = []sample{
 	{"delta", "trireme delta=off", "", honoured, Input{}},
 	{"verify", "trireme verify=full", "", honoured, Input{}},
 	{"paranoid", "trireme paranoid", "", honoured, Input{}},
+	{"manifest", "trireme manifest=off", "", honoured, Input{}},
 	{"lock-target", "trireme lock-target=3s", "", honoured, Input{}},
 	{"lock-max", "trireme lock-max=3s", "", honoured, Input{}},
 	{"passes", "trireme passes=3", "", honoured, Input{}},

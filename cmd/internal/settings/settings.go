@@ -159,6 +159,7 @@ type Settings struct {
 	Delta         string
 	Verify        string
 	Paranoid      bool
+	Manifest      string // auto or off; for transfers by hand
 
 	LockTarget time.Duration
 	LockMax    time.Duration // 0 means without limit

@@ -214,8 +214,16 @@ func Summary(s status.Status) string {
 		return fmt.Sprintf("%s at %d receivers: %d files and directories, %s; read here %s, sent %s, saved %s, holes %s, wire %s%s, %s",
 			s.Result, n, s.Files, size(s.Bytes), size(s.Read), size(s.Sent), size(s.Saved), size(s.Holes), size(s.Wire), again(s), seconds(s.Seconds))
 	}
-	return fmt.Sprintf("%s: %d files and directories, %s; sent %s, saved %s, holes %s, wire %s%s, %s",
-		s.Result, s.Files, size(s.Bytes), size(s.Sent), size(s.Saved), size(s.Holes), size(s.Wire), again(s), seconds(s.Seconds))
+	return fmt.Sprintf("%s: %d files and directories, %s; sent %s, saved %s%s, holes %s, wire %s%s, %s",
+		s.Result, s.Files, size(s.Bytes), size(s.Sent), size(s.Saved), trusted(s), size(s.Holes), size(s.Wire), again(s), seconds(s.Seconds))
+}
+
+// trusted says what of the saved was not even read, and by what.
+func trusted(s status.Status) string {
+	if s.Kept == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%s in %d files unread, by the last transfer's manifest)", size(s.Trusted), s.Kept)
 }
 
 func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }

@@ -40,12 +40,14 @@ type Status struct {
 	ETA      *float64 `json:"eta_seconds,omitempty"` // of this phase
 	Away     bool     `json:"away,omitempty"`        // the connection is lost and being opened again; nothing is known about the rest then
 
-	Files   int64 `json:"files"` // and directories
+	Files   int64 `json:"files"`                   // and directories
+	Kept    int64 `json:"files_trusted,omitempty"` // files that bytes_trusted is about
 	Bytes   int64 `json:"bytes_total"`
 	Read    int64 `json:"bytes_read"`
 	Shared  int64 `json:"bytes_shared,omitempty"` // not read, because they had been for another receiver
 	Sent    int64 `json:"bytes_sent"`
-	Saved   int64 `json:"bytes_saved"` // found equal, and not sent
+	Saved   int64 `json:"bytes_saved"`             // found equal, and not sent
+	Trusted int64 `json:"bytes_trusted,omitempty"` // of those saved: read at neither end, by the manifest of the last transfer
 	Holes   int64 `json:"bytes_holes"`
 	Wire    int64 `json:"wire_bytes"`          // both directions, with TLS
 	Again   int64 `json:"retransmitted_bytes"` // by this end's TCP

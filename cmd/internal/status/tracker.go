@@ -81,7 +81,7 @@ func (t *Tracker) now(now time.Time) Status {
 		Version: Version, Program: t.c.Program, Role: t.c.Role, Directory: t.c.Directory, Receiver: t.c.receiver, PID: os.Getpid(),
 		Started: t.started, Updated: now, Result: Running, Seconds: now.Sub(t.started).Seconds(),
 		Phase: t.c.Phase(f.Phase), Total: f.Total, Done: min(f.Done, max(f.Total, 0)), Rate: t.meter.Recent(), RateMean: t.meter.Mean(),
-		Files: f.Files, Bytes: f.Bytes, Read: f.Read, Shared: f.Given, Sent: f.Sent, Saved: t.saved, Holes: f.Holes, Wire: f.Wire, Again: f.Retransmitted, Streams: f.Streams, Away: f.Away,
+		Files: f.Files, Bytes: f.Bytes, Read: f.Read, Shared: f.Given, Sent: f.Sent, Saved: t.saved, Trusted: f.Trusted, Kept: f.TrustedFiles, Holes: f.Holes, Wire: f.Wire, Again: f.Retransmitted, Streams: f.Streams, Away: f.Away,
 		Passes: t.p.Passes(),
 	}
 	if !moves(f.Phase) {

@@ -1,0 +1,133 @@
+package manifest
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+
+	"github.com/zeebo/blake3"
+
+	"trireme/engine/tree"
+)
+
+// Reader reads a manifest. It is used by one goroutine.
+type Reader struct {
+	Header Header
+
+	in   *bufio.Reader
+	sum  *blake3.Hasher
+	left uint32
+	last Row
+	any  bool
+	buf  [MaxPath]byte
+	path [MaxPath]byte
+	err  error
+}
+
+// NewReader reads the header of a manifest that is size bytes long.
+func NewReader(r io.Reader, size int64) (*Reader, error) {
+	if size < int64(headSize+sumSize) || size > MaxSize {
+		return nil, malformed("it has %d bytes", size)
+	}
+	m := &Reader{in: bufio.NewReaderSize(io.LimitReader(r, size), bufferSize), sum: blake3.New()}
+	b := m.take(headSize)
+	if m.err != nil {
+		return nil, m.err
+	}
+	if string(b[:len(magic)]) != magic {
+		return nil, malformed("it does not begin as one does")
+	}
+	b = b[len(magic):]
+	if v := binary.BigEndian.Uint16(b); v != version {
+		return nil, malformed("it has version %d, this program knows %d", v, version)
+	}
+	if binary.BigEndian.Uint16(b[2:]) != 0 {
+		return nil, malformed("reserved bytes are set")
+	}
+	h := &m.Header
+	h.Rows = binary.BigEndian.Uint32(b[4:])
+	b = b[8:]
+	copy(h.Transfer[:], b)
+	copy(h.Host.Boot[:], b[16:])
+	h.Host.Clock = int64(binary.BigEndian.Uint64(b[32:]))
+	node := int(binary.BigEndian.Uint16(b[40:]))
+	if node > MaxNode {
+		return nil, malformed("the donor's name has %d bytes", node)
+	}
+	if h.Rows > MaxRows || int64(h.Rows)*int64(rowSize+1) > size-int64(headSize+node+sumSize) {
+		return nil, malformed("%d rows do not fit %d bytes", h.Rows, size)
+	}
+	h.Node = string(m.take(node))
+	m.left = h.Rows
+	return m, m.err
+}
+
+// take reads n bytes into buf, which has room for them.
+func (m *Reader) take(n int) []byte {
+	if m.err != nil {
+		return m.buf[:n]
+	}
+	if _, err := io.ReadFull(m.in, m.buf[:n]); err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			err = malformed("it is cut off")
+		}
+		m.err = err
+		return m.buf[:n]
+	}
+	_, _ = m.sum.Write(m.buf[:n]) // never fails
+	return m.buf[:n]
+}
+
+// Next returns the next row, and false after the last one or after an error, which Close tells.
+func (m *Reader) Next() (Row, bool) {
+	if m.err != nil || m.left == 0 {
+		return Row{}, false
+	}
+	head := m.take(3)
+	r := Row{Role: tree.Role(head[0])}
+	n := int(binary.BigEndian.Uint16(head[1:]))
+	if m.err == nil && n > MaxPath {
+		m.err = malformed("a path has %d bytes", n)
+	}
+	if m.err != nil {
+		return Row{}, false
+	}
+	r.Path = append(m.path[:0], m.take(n)...)
+	stamps := m.take(2 * len(r.Theirs))
+	copy(r.Theirs[:], stamps)
+	copy(r.Ours[:], stamps[len(r.Theirs):])
+	if m.err == nil {
+		m.err = r.check(&m.last, !m.any)
+	}
+	if m.err != nil {
+		return Row{}, false
+	}
+	m.left--
+	m.any = true
+	m.last.Role, m.last.Path = r.Role, append(m.last.Path[:0], r.Path...)
+	return r, true
+}
+
+// Close reads what is left and says whether the file is whole. What it was read from stays open.
+func (m *Reader) Close() error {
+	for {
+		if _, more := m.Next(); !more {
+			break
+		}
+	}
+	if m.err != nil {
+		return m.err
+	}
+	want := m.sum.Sum(nil)
+	if got := m.take(sumSize); m.err == nil && !bytes.Equal(got, want) {
+		m.err = malformed("the sum at its end is not that of its content")
+	}
+	if m.err == nil {
+		if _, err := m.in.ReadByte(); err != io.EOF {
+			m.err = malformed("something follows its end")
+		}
+	}
+	return m.err
+}

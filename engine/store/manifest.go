@@ -1,0 +1,347 @@
+package store
+
+import (
+	"cmp"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"trireme/engine/manifest"
+	"trireme/engine/tree"
+)
+
+// The joiner's side of the manifest (proto/SPEC.md section 8). Prepare reads the one that the last transfer left, keeps
+// what it says of files that nobody has written to since, and removes it before the first change; Seal and Commit note
+// how the files lie here and write it anew when all is done.
+
+const (
+	// resting is how much older than the clock the ctime of one of our own files must be when its stamp is taken. Our
+	// writes have returned and nobody else writes here, so what matters is a write after the look alone: it must get
+	// another ctime, though the kernel's ticks lie behind the clock (tree.Granule) and the clock may have been put
+	// back by clockSlack unnoticed.
+	resting = tree.Granule + clockSlack
+	// clockSlack is how much the clock may have been stepped since a manifest was written; more, and no file's time
+	// proves anything (R-COPY-10).
+	clockSlack = 10 * time.Millisecond
+)
+
+// ledger is what a Store knows for its manifests. It is guarded by Store.calls.
+type ledger struct {
+	host    tree.Host
+	vouched map[key]tree.Stamp // of the donor, for files that are what they were when they were copied from that
+	theirs  []tree.Stamp       // by id: what the donor says now
+	ours    []tree.Stamp       // by id: how the file lies here; set by Seal and Commit
+	late    []uint32           // files that Seal could not stamp yet
+	sure    []bool             // by id: vouched for
+	at      int64              // what the wall clock showed before Prepare looked
+	moved   bool               // something that is vouched for has changed since
+	devs    map[uint64]tree.FSInfo
+}
+
+// ManifestNote says in a sentence what came of the manifest that was here, or of writing one; "" when there is nothing to say.
+func (s *Store) ManifestNote() string {
+	s.calls.Lock()
+	defer s.calls.Unlock()
+	return s.manifestNote
+}
+
+// openLedger reads the manifest that is here. Whatever is wrong with it, the transfer goes on and hashes.
+func (s *Store) openLedger(t *tree.Tree) {
+	if !s.cfg.Manifest {
+		return
+	}
+	host, err := tree.ThisHost()
+	if err != nil {
+		s.manifestNote = fmt.Sprintf("no manifest is used: %v", err)
+		return
+	}
+	s.ledger = &ledger{host: host, at: t.At}
+	s.ledger.read(s, t)
+}
+
+// read fills vouched.
+func (l *ledger) read(s *Store, t *tree.Tree) {
+	cut, parts := false, map[key]bool{}
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		cut = cut || e.Class == tree.Marker
+		if e.Part {
+			parts[key{e.Role, e.Path}] = true
+		}
+	}
+	f, err := s.dirs.OpenFile(tree.RoleData, tree.ManifestName, os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	name := s.abs(tree.RoleData, tree.ManifestName)
+	ignore := func(why any) {
+		s.manifestNote = fmt.Sprintf("%s is ignored, everything is hashed: %v", name, bare(asError(why)))
+	}
+	if err != nil {
+		ignore(err)
+		return
+	}
+	defer f.Close()
+	if cut {
+		ignore("a transfer has been cut off since")
+		return
+	}
+	st, err := f.Stat()
+	if err != nil {
+		ignore(err)
+		return
+	}
+	r, err := manifest.NewReader(f, st.Size())
+	if err != nil {
+		ignore(err)
+		return
+	}
+	switch step := time.Duration(l.host.Clock - r.Header.Host.Clock); {
+	case r.Header.Host.Boot != l.host.Boot:
+		ignore("it was written before this host was started, or on another host")
+		return
+	case step > clockSlack || step < -clockSlack:
+		ignore(fmt.Sprintf("the clock was stepped by %v since it was written", step))
+		return
+	}
+	// The clock of the manifest is kept for the next one: steps that were each too small to count must not add up.
+	now := l.host
+	l.host.Clock = r.Header.Host.Clock
+	vouched, bytes := l.walk(r, t, parts)
+	if err := r.Close(); err != nil {
+		l.host = now
+		ignore(err)
+		return
+	}
+	l.vouched = vouched
+	s.manifestNote = fmt.Sprintf("%s, of transfer %s from %q, lists %d files; %d of them, %d MiB, are as they were then",
+		name, hex.EncodeToString(r.Header.Transfer[:4]), oneLine(r.Header.Node), r.Header.Rows, len(vouched), bytes>>20)
+}
+
+func asError(v any) error {
+	if err, ok := v.(error); ok {
+		return err
+	}
+	return errors.New(fmt.Sprint(v))
+}
+
+// walk goes through the manifest and the scan side by side: both are in one order.
+func (l *ledger) walk(r *manifest.Reader, t *tree.Tree, parts map[key]bool) (vouched map[key]tree.Stamp, bytes int64) {
+	vouched = map[key]tree.Stamp{}
+	row, more := r.Next()
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		for more && (row.Role < e.Role || row.Role == e.Role && string(row.Path) < e.Path) {
+			row, more = r.Next()
+		}
+		if !more {
+			break
+		}
+		if row.Role != e.Role || string(row.Path) != e.Path || parts[key{e.Role, e.Path}] {
+			continue
+		}
+		if ours, ok := e.Stamp(&l.host, t.Devs[e.ID.Dev]); ok && ours == row.Ours {
+			vouched[key{e.Role, e.Path}] = row.Theirs
+			bytes += e.Size
+		}
+	}
+	return vouched, bytes
+}
+
+// dropManifest removes the manifest before anything is changed that it speaks of; the caller makes that durable.
+func (s *Store) dropManifest(t *tree.Tree) error {
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		if name := e.Path; e.Role == tree.RoleData && !e.Dir && (name == tree.ManifestName || name == tree.ManifestPart) {
+			if err := s.remove(e.Role, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Vouch takes the donor's stamp of entry id, which Upsert has just taken; none says that the donor has none for it, or no
+// longer the one it had. The answer is whether this node's file is the copy of what the donor has there, untouched since: then
+// nobody need read it. Always false without Config.Manifest.
+func (s *Store) Vouch(id uint32, stamp tree.Stamp) bool {
+	s.calls.Lock()
+	defer s.calls.Unlock()
+	l, e := s.ledger, s.entry(id)
+	if l == nil || e == nil {
+		return false
+	}
+	if missing := int(id) + 1 - len(l.theirs); missing > 0 {
+		l.theirs, l.sure = append(l.theirs, make([]tree.Stamp, missing)...), append(l.sure, make([]bool, missing)...)
+	}
+	l.theirs[id], l.sure[id] = stamp, false
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if stamp == (tree.Stamp{}) || !e.live || e.spec.Dir || !e.onDisk || e.dirty || e.holes || e.size != e.spec.Size {
+		return false
+	}
+	l.sure[id] = l.vouched[key{e.spec.Role, e.spec.Path}] == stamp
+	return l.sure[id]
+}
+
+// untouched says whether every file of the copy is vouched for and nothing about any was changed but the names of keystones. Then
+// all content is on stable storage since the last commit, and a syncfs would only wait for what others have written.
+func (s *Store) untouched() bool {
+	l := s.ledger
+	if l == nil || l.moved {
+		return false
+	}
+	for id, e := range s.entries {
+		if e.live && (e.dirty || !e.spec.Dir && (id >= len(l.sure) || !l.sure[id])) {
+			return false
+		}
+	}
+	return true
+}
+
+// sealLedger begins to note how the files lie here. Nothing but names is changed from then on, or it is called again.
+func (s *Store) sealLedger() {
+	if l := s.ledger; l != nil {
+		l.ours, l.late, l.devs = make([]tree.Stamp, len(l.theirs)), nil, nil
+	}
+}
+
+// stampOurs notes how c lies here, which the walk over t found as e.
+func (s *Store) stampOurs(c *entry, e *tree.Entry, t *tree.Tree) {
+	l, id := s.ledger, int(c.spec.ID)
+	if l == nil || id >= len(l.theirs) || l.theirs[id] == (tree.Stamp{}) {
+		return
+	}
+	l.devs = t.Devs
+	if !c.keystone() && !e.Rested(l.at, resting) {
+		l.moved = true
+	}
+	if c.keystone() || !e.Rested(t.At, resting) || s.fsyncAll.Load() {
+		l.late = append(l.late, c.spec.ID)
+		return
+	}
+	l.ours[id], _ = e.Stamp(&l.host, t.Devs[e.ID.Dev])
+}
+
+// stampLate notes how those files lie here that had not rested or that Commit has renamed.
+func (s *Store) stampLate() {
+	l := s.ledger
+	if len(l.late) == 0 {
+		return
+	}
+	time.Sleep(resting + tree.Granule)
+	at := time.Now().UnixNano()
+	for _, id := range l.late {
+		c := s.entries[id]
+		e, err := s.dirs.Lstat(c.spec.Role, c.spec.Path)
+		if err != nil || e.Size != c.spec.Size || !e.Rested(at, resting) {
+			continue // it will be hashed
+		}
+		l.ours[id], _ = e.Stamp(&l.host, l.devs[e.ID.Dev])
+	}
+}
+
+// writeManifest is the last thing of a commit, when all is durable. That it fails costs the next transfer time and
+// nothing else.
+func (s *Store) writeManifest() {
+	l := s.ledger
+	if l == nil || !slices.ContainsFunc(l.theirs, func(st tree.Stamp) bool { return st != tree.Stamp{} }) {
+		return
+	}
+	s.stampLate()
+	var rows []uint32
+	for id, e := range s.entries {
+		if e.live && !e.spec.Dir && id < len(l.theirs) && l.theirs[id] != (tree.Stamp{}) && l.ours[id] != (tree.Stamp{}) {
+			rows = append(rows, uint32(id))
+		}
+	}
+	slices.SortFunc(rows, func(a, b uint32) int {
+		x, y := &s.entries[a].spec, &s.entries[b].spec
+		return cmp.Or(cmp.Compare(x.Role, y.Role), cmp.Compare(x.Path, y.Path))
+	})
+	if err := s.putManifest(rows); err != nil {
+		s.manifestNote = fmt.Sprintf("no manifest is written, so the next transfer will hash everything: %v", err)
+		_ = s.dirs.Remove(tree.RoleData, tree.ManifestPart) // hidden, and removed by the next transfer at the latest
+		return
+	}
+	s.manifestNote = fmt.Sprintf("%s lists %d files for the next transfer", s.abs(tree.RoleData, tree.ManifestName), len(rows))
+}
+
+func (s *Store) putManifest(rows []uint32) error {
+	const r, part = tree.RoleData, tree.ManifestPart
+	if err := s.pass(opCreate, r, part); err != nil {
+		return err
+	}
+	f, err := s.dirs.OpenFile(r, part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	err = s.pass(opWrite, r, part)
+	if err == nil {
+		err = s.fillManifest(f, rows)
+	}
+	if err == nil {
+		err = s.giveToOwner(f)
+	}
+	if err == nil {
+		err = s.pass(opSync, r, part)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := s.pass(opRename, r, tree.ManifestName); err != nil {
+		return err
+	}
+	if err := s.dirs.Rename(r, part, tree.ManifestName); err != nil {
+		return err
+	}
+	if err := s.pass(opSyncDir, r, "."); err != nil {
+		return err
+	}
+	return s.dirs.SyncDir(r, ".")
+}
+
+func (s *Store) fillManifest(f *os.File, rows []uint32) error {
+	l := s.ledger
+	h := manifest.Header{Rows: uint32(len(rows)), Host: l.host, Node: oneLine(s.cfg.DonorID)}
+	if id, err := hex.DecodeString(s.cfg.TransferID); err == nil {
+		copy(h.Transfer[:], id)
+	}
+	w, err := manifest.NewWriter(f, h)
+	if err != nil {
+		return err
+	}
+	for _, id := range rows {
+		spec := &s.entries[id].spec
+		if err := w.Add(manifest.Row{Role: spec.Role, Path: []byte(spec.Path), Theirs: l.theirs[id], Ours: l.ours[id]}); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// giveToOwner lets a file that root makes belong to whom the datadir belongs.
+func (s *Store) giveToOwner(f *os.File) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	dir, err := s.dirs.OpenDir(tree.RoleData, ".")
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(dir.Fd()), &st); err != nil {
+		return err
+	}
+	return f.Chown(int(st.Uid), int(st.Gid))
+}
