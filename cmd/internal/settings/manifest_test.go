@@ -21,7 +21,7 @@ func TestManifest(t *testing.T) {
 		{name: "off", cnf: "[trireme]\nmanifest=off\n", get: get, want: "off off 2 [trireme]"},
 		{name: "paranoid", cnf: "[trireme]\nmanifest=auto\nparanoid\n", get: get, want: "off off 3 [trireme]"},
 		{name: "verify", cnf: "[trireme]\n\n\nverify=full\n", get: get, want: "off off 4 [trireme]"},
-		{name: "not paranoid", cnf: "[trireme]\nmanifest=off\nparanoid=0\nverify=page\n", get: get, want: "off off 2 [trireme]"},
+		{name: "not paranoid", cnf: "[trireme]\nmanifest=off\nparanoid=0\nverify=tag\n", get: get, want: "off off 2 [trireme]"},
 		{name: "another word", cnf: "[trireme]\nmanifest=on\n", bad: `"on" is not one of auto, off`},
 	})
 }
