@@ -44,6 +44,9 @@ const (
 	rereadGap = 25 * time.Millisecond
 )
 
+// namedMisses is how many ranges a check names at most.
+const namedMisses = 8
+
 // judge deals with a range that differs after the lock: it is the joiner's fault only
 // if its pages are still those of the lock.
 func (w *worker) judge(id uint32, off, n int64) error {
@@ -63,7 +66,9 @@ func (w *worker) judge(id uint32, off, n int64) error {
 			w.d.unchecked.Add(step)
 			continue
 		}
-		w.d.missed.Add(1)
+		if w.d.missed.Add(1) <= namedMisses {
+			w.d.c.Note("%s at %d differs from the joiner's copy though its pages are older than the lock", w.d.c.Dirs.Path(r.Role, r.Path), at)
+		}
 		w.d.mu.Lock()
 		r.missed = true
 		w.d.mu.Unlock()
