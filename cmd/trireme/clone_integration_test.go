@@ -19,7 +19,6 @@ func TestJoinOnCloningFileSystems(t *testing.T) {
 	t.Parallel()
 	for _, kind := range image.Kinds {
 		t.Run(kind, func(t *testing.T) {
-			pairTurns.take(t)
 			times := repeats(t, 1)
 			limit := testLimit + time.Duration(len(times))*30*time.Second
 			ctx, cancel := context.WithTimeoutCause(context.Background(), limit, fmt.Errorf("the test took longer than %v", limit))

@@ -22,7 +22,6 @@ const (
 // table's size on the wire, everything included: the redo log, undo pages, other tables, both directions, encryption.
 func TestDelta(t *testing.T) {
 	t.Parallel()
-	pairTurns.take(t)
 	ctx, cancel := context.WithTimeoutCause(context.Background(), testLimit, fmt.Errorf("the test took longer than %v", testLimit))
 	t.Cleanup(cancel)
 	r := newJoinRig(t, ctx, cluster.Config{Dir: cluster.RoomyDir(6 << 30), Nodes: 2, Method: "trireme", Provider: quickEviction})

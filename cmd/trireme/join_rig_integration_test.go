@@ -35,15 +35,14 @@ const testLimit = 3 * time.Minute
 // pollEvery is the distance of two looks at a log or a directory.
 const pollEvery = 5 * time.Millisecond
 
-// idleRigs are the shared rigs that no test uses, as many at most as rigTurns has turns.
-var idleRigs = make(chan *joinRig, cap(rigTurns))
+// idleRigs holds the shared rig while no test uses it.
+var idleRigs = make(chan *joinRig, 1)
 
 // sharedRig makes the test one of those that run in parallel and returns a rig for its time, in the base state, whatever the test
 // before left: node 1 synced, nodes 2 and 3 down (their old datadirs may be there), the program installed without a wrapper.
 func sharedRig(t *testing.T) (context.Context, *joinRig) {
 	t.Helper()
 	t.Parallel()
-	rigTurns.take(t)
 	ctx, cancel := context.WithTimeoutCause(context.Background(), testLimit, fmt.Errorf("the test took longer than %v", testLimit))
 	t.Cleanup(cancel)
 	var r *joinRig

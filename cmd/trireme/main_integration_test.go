@@ -49,7 +49,8 @@ func withBinary(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build the program under test: %v\n%s", err, out)
 		return 1
 	}
-	if err := flag.Set("test.parallel", parallelTests); err != nil {
+	// Servers of several tests beside each other miss their group's heartbeats, and tests their moments, on two processors.
+	if err := flag.Set("test.parallel", "1"); err != nil {
 		panic(err)
 	}
 	code := m.Run()

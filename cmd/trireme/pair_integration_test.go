@@ -29,10 +29,9 @@ type pair struct {
 // pairRoom is what a pair needs in memory; elsewhere the disk serves.
 const pairRoom = 3 << 30
 
-// newPair waits for a turn and makes the cluster; no server runs yet.
+// newPair makes the cluster; no server runs yet.
 func newPair(t *testing.T, config cluster.Config) *pair {
 	t.Helper()
-	pairTurns.take(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	config.Method, config.Dir, config.Nodes = "trireme", cluster.RoomyDir(pairRoom), 2
 	c, err := cluster.New(ctx, config)

@@ -95,6 +95,8 @@ func (c *call) joiner() error {
 	})
 	stop(sum, err)
 	if err != nil {
+		c.failed(err)
+		c.outliveServer()
 		return err
 	}
 	c.summarise(sum, &p)

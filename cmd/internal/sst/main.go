@@ -34,6 +34,7 @@ type call struct {
 	log    *galera.Log
 	out    *galera.Out
 	parent *galera.Parent
+	said   bool // why it failed is in the log
 	method settings.Method
 	wan    bool // called by the method's name with _wan behind it
 	// family, series and version of the server; empty when it would not say.
@@ -73,10 +74,33 @@ func Main(name string, argv []string, program string) int {
 	c.node, _ = os.Hostname() // only for the peer's log
 	defer c.closeLog()
 	if err := c.run(); err != nil {
-		c.log.Errorf("%s failed: %s", c.what(), oneLine(err))
+		c.failed(err)
 		return c.exitCode(err)
 	}
 	return galera.ExitOK
+}
+
+// failed says in the log why this call fails; the first reason is the one.
+func (c *call) failed(err error) {
+	if !c.said {
+		c.log.Errorf("%s failed: %s", c.what(), oneLine(err))
+		c.said = true
+	}
+}
+
+// abortGrace is how long the program of a joiner whose transfer has failed waits for the end of its server.
+var abortGrace = 3 * time.Second
+
+// outliveServer lets the donor's server report the failure to the group, upon which ours aborts. If ours hears of it from our end at the same
+// moment, two of its threads abort it, each waits for the other (seen with Galera 26.4.23), and the node hangs until somebody
+// kills it. Where no report comes, because the donor is out of reach or knows nothing, our end is what tells, a little later.
+func (c *call) outliveServer() {
+	if c.ctx.Err() != nil { // the server is gone, or has told us to end
+		return
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, abortGrace)
+	defer cancel()
+	_ = c.parent.Wait(ctx)
 }
 
 func (c *call) what() string {
