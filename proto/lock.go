@@ -14,6 +14,7 @@ type window struct {
 	wait  time.Duration // until it was granted
 	took  time.Duration // all of it, with the windows given back before
 	tries int
+	wrong int // of them, those kept to their end after which the joiner had not what was there
 	state string
 	lsn   uint64 // checkpoint while it was held
 	keys  []byte // the keyring while it was held, if it travels
@@ -109,7 +110,8 @@ func (d *donor) commit(w *window) (Summary, error) {
 	return Summary{State: w.state, Locked: w.took, Wait: w.wait, Locks: w.tries}, nil
 }
 
-// lockTries is how often the lock is asked for; the last time it has no deadline.
+// lockTries is how often the lock is asked for with a deadline, but for the last time, and how often
+// a copy may be found wrong after it.
 const lockTries = 3
 
 // errOverrun ends a lock window that lasted too long.
@@ -173,8 +175,9 @@ func (d *donor) lock() (Summary, error) {
 		if missed == 0 {
 			return d.commit(w)
 		}
-		if w.tries >= lockTries {
-			return Summary{}, failf(CodeUnstable, "after %d lock windows %d ranges still differ from the joiner's copy though their pages are older than the lock; the copy cannot be trusted", w.tries, missed)
+		// Windows that were given back before their end are no reason not to try again.
+		if w.wrong++; w.wrong >= lockTries {
+			return Summary{}, failf(CodeUnstable, "after %d lock windows, %d of them to their end, %d ranges still differ from the joiner's copy though their pages are older than the lock; the copy cannot be trusted", w.tries, w.wrong, missed)
 		}
 		d.c.Note("%d ranges differ from the joiner's copy though their pages are older than the lock; asking for the lock again to send them", missed)
 		if err := d.relock(w); err != nil {
