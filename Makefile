@@ -104,7 +104,6 @@ lint: ## go vet, gofmt and staticcheck, integration tests included
 .PHONY: race
 race: ## unit tests under the race detector, in random order
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout 10m ./...
-	$(GO) test -count=1 -run '^TestNoAllocations$$' ./wire # skips under the race detector
 	@# What skips or does less there.
 	tests=$$(awk '/^func Test/ { sub(/\(.*/, "", $$2); name = $$2 } /heavy\(t\)|modelSeeds/ && name { print name } /^}/ { name = "" }' proto/*_test.go | sort -u | paste -sd'|'); \
 	$(GO) test -shuffle=on -run "^($$tests)\$$" ./proto
