@@ -269,7 +269,7 @@ func (r Ring) chmod(t *testing.T, m os.FileMode) Ring {
 // TestOwner: root puts the file there for the server and not for itself.
 func TestOwner(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can give files away; make integration runs as root")
+		t.Skip("only root can give files away: make race as root runs it")
 	}
 	like := t.TempDir()
 	if err := os.Chown(like, 4711, 4712); err != nil {
