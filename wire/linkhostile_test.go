@@ -97,6 +97,50 @@ func TestLinkLateAttempt(t *testing.T) {
 	}
 }
 
+// TestLinkOvertaken: the joiner's answer to one connection is still on its way when the donor has given it up and opened the next.
+// The link goes on with that one.
+func TestLinkOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRawDonor(t)
+		var wg sync.WaitGroup
+		open := func(attempt uint32, room int) *Conn {
+			a, b := memPair(1<<20, -1, -1)
+			b.out.limit = room
+			if _, err := a.Write(attachFrame(0, attempt, 0)); err != nil {
+				t.Fatal(err)
+			}
+			wg.Go(func() {
+				if _, err := r.links.Attach(context.Background(), memLink(b, Data)); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+			return memLink(a, Data)
+		}
+		first := open(1, 1)
+		second := open(2, 1<<20)
+		if _, err := first.recvAttach(); err != nil {
+			t.Fatal(err)
+		}
+		if a, err := second.recvAttach(); err != nil || a.attempt != 2 {
+			t.Fatalf("the joiner answers for attempt %d, %v; want 2", a.attempt, err)
+		}
+		if err := errors.Join(second.Send(7, nil, []byte("x")), second.Flush()); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 16)
+		if typ, body, err := r.links.Control().Recv(buf); err != nil || typ != 7 || string(body) != "x" {
+			t.Errorf("frame of type %d, %q, %v; want 7 and x", typ, body, err)
+		}
+		// The joiner can also write.
+		if err := r.links.Control().Send(8, nil, []byte("y")); err != nil {
+			t.Error(err)
+		}
+		r.links.Control().Abandon()
+		wg.Wait()
+	})
+}
+
 // TestLinkFlood: connections that say nothing are few at a time and end nothing, and a link is not opened without end.
 func TestLinkFlood(t *testing.T) {
 	t.Run("of links", func(t *testing.T) {

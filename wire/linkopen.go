@@ -154,16 +154,16 @@ func (c *Conn) recvAttach() (attach, error) {
 	return a, nil
 }
 
-// install makes c the connection, whose peer has received that many frames, and sends the others again. mu is let go while
-// writing. The user may receive as soon as it begins: two ends that both only write could wait for each other.
+// install makes c the connection, whose peer has received that many frames, and sends the others again. It takes the writing role,
+// or has it from the caller, and gives it back. mu is let go while writing. The user may receive as soon as it begins: two ends that both only write could wait for each other.
 func (l *Link) install(c *Conn, received uint64) {
 	if err := l.advance(received); err != nil {
-		c.kill()
 		l.fail(&LinkError{l.id, err.Error()})
-		return
 	}
 	if l.conn != nil || l.err != nil {
 		c.kill()
+		l.writing = false
+		l.turn.Broadcast()
 		return
 	}
 	l.conn, l.mute = c, false

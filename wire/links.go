@@ -159,7 +159,7 @@ func (l *Link) takeOver(conn *Conn, a attach) error {
 	}
 	l.mu.Lock()
 	l.opening = false
-	if err != nil {
+	if err != nil || l.attempt != a.attempt { // a newer one waits for this, and found no connection to give up
 		l.writing = false
 		l.turn.Broadcast()
 		conn.kill()
