@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -91,14 +92,51 @@ func (s scene) verdict(t target, results []result) string {
 		}
 		return fmt.Sprintf("%s (%.1f MiB in the worst transfer, %d of %d did not complete)", met(len(results) > 0 && failed == 0 && worst <= t.most), worst, failed, len(results))
 	}
-	of, over := best(results, t.of), best(results, t.over)
-	if of == 0 || over == 0 {
+	ratio, found := 0.0, false
+	for _, of := range t.of {
+		worst := math.Inf(1)
+		for _, over := range t.over {
+			if r, ok := ahead(results, of, over); ok {
+				worst = min(worst, r)
+			}
+		}
+		if !math.IsInf(worst, 1) {
+			ratio, found = max(ratio, worst), true
+		}
+	}
+	if !found {
 		return "not measured"
 	}
-	if s.link != nil && s.link.Shape.Rate > 0 && t.least*over*8 > float64(s.link.Shape.Rate) && len(t.over) == 1 && of < t.least*over {
-		return fmt.Sprintf("nobody can: %s alone carries %.0f of %d Mbit/s (%.2f)", t.over[0], over*8/1e6, s.link.Shape.Rate/1e6, of/over)
+	if over := best(results, t.over); s.link != nil && s.link.Shape.Rate > 0 && t.least*over*8 > float64(s.link.Shape.Rate) && len(t.over) == 1 && ratio < t.least {
+		return fmt.Sprintf("nobody can: %s alone carries %.0f of %d Mbit/s (%.2f)", t.over[0], over*8/1e6, s.link.Shape.Rate/1e6, ratio)
 	}
-	return fmt.Sprintf("%s (%.2f, at least %.2f is wanted)", met(of >= t.least*over), of/over, t.least)
+	return fmt.Sprintf("%s (%.2f, at least %.2f is wanted)", met(ratio >= t.least), ratio, t.least)
+}
+
+// ahead is how many times as fast one contestant was as the other, the median over the rounds that both have completed: neighbours
+// in time are compared, so that a machine which slows down in the middle does not decide.
+func ahead(results []result, of, over string) (ratio float64, ok bool) {
+	speeds := func(name string) map[int]float64 {
+		by := map[int]float64{}
+		for _, r := range results {
+			if r.Contestant == name && r.Error == "" {
+				by[r.Round] = float64(r.Bytes) / r.Seconds
+			}
+		}
+		return by
+	}
+	theirs := speeds(over)
+	var v []float64
+	for round, speed := range speeds(of) {
+		if other := theirs[round]; other > 0 {
+			v = append(v, speed/other)
+		}
+	}
+	if len(v) == 0 {
+		return 0, false
+	}
+	slices.Sort(v)
+	return v[len(v)/2], true
 }
 
 func met(yes bool) string {

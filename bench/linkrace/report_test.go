@@ -7,11 +7,12 @@ import (
 	"trireme/bench/netlab"
 )
 
-// TestVerdict: a target is met by medians, of whoever is best on either side, and by every transfer where it is about cuts.
+// TestVerdict: a target is met by the medians of the rounds' ratios, of whoever is best on either side, and by every transfer where it is
+// about cuts.
 func TestVerdict(t *testing.T) {
 	runs := func(name string, speeds ...float64) (rs []result) {
-		for _, s := range speeds {
-			rs = append(rs, result{Contestant: name, Bytes: int64(s * 1e6), Seconds: 1})
+		for i, s := range speeds {
+			rs = append(rs, result{Contestant: name, Round: i + 1, Bytes: int64(s * 1e6), Seconds: 1})
 		}
 		return rs
 	}
@@ -24,7 +25,9 @@ func TestVerdict(t *testing.T) {
 		results [][]result
 		want    string
 	}{
-		"the better of two":       {twice, [][]result{runs("one", 4, 5, 6), runs("quic", 7), runs("auto", 1, 10, 11)}, "met (2.00"},
+		"the better of two":       {twice, [][]result{runs("one", 4, 5, 6), runs("quic", 7), runs("auto", 1, 10, 12)}, "met (2.00"},
+		"a machine that slows":    {twice, [][]result{runs("one", 10, 10, 5, 5, 5), runs("quic", 22, 22, 22, 11, 11)}, "met (2.20"},
+		"a round that failed":     {twice, [][]result{runs("one", 5, 9), {{Contestant: "quic", Round: 1, Error: "gone"}}, {{Contestant: "quic", Round: 2, Bytes: 9e6, Seconds: 1}}}, "NOT MET (1.00"},
 		"too slow":                {twice, [][]result{runs("one", 5), runs("quic", 9)}, "NOT MET (1.80"},
 		"no room for it":          {twice, [][]result{runs("one", 20), runs("quic", 24)}, "nobody can: one alone carries 160 of 200 Mbit/s"},
 		"against the better":      {near, [][]result{runs("tls", 5), runs("quic", 10), runs("auto", 8.9)}, "NOT MET (0.89"},

@@ -19,6 +19,7 @@ import (
 type result struct {
 	Scene      string   `json:"scene"`
 	Contestant string   `json:"contestant"`
+	Round      int      `json:"round"` // from 1
 	Bytes      int64    `json:"bytes"`
 	Seconds    float64  `json:"seconds"` // from the start of the sender to the end of both
 	Donor      float64  `json:"donor_cpu_seconds"`
@@ -109,7 +110,8 @@ func play(ctx context.Context, o options, s scene) (all []result, lost map[strin
 			if err != nil {
 				return all, lost, fmt.Errorf("scene %s, %s: %w", s.name, c.name, err)
 			}
-			fmt.Fprintf(os.Stderr, "%s, round %d, %s: %.2f s, %.1f MB/s %s\n", s.name, round+1, c.name, r.Seconds, float64(r.Bytes)/1e6/r.Seconds, r.Error)
+			r.Round = round + 1
+			fmt.Fprintf(os.Stderr, "%s, round %d, %s: %.2f s, %.1f MB/s %s\n", s.name, r.Round, c.name, r.Seconds, float64(r.Bytes)/1e6/r.Seconds, r.Error)
 			if o.verbose {
 				for _, line := range r.Says {
 					fmt.Fprintf(os.Stderr, "    %s\n", line)

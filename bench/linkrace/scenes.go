@@ -28,8 +28,8 @@ type contestant struct {
 	bare   bool     // not our program: a stream of quic-go, from memory to memory
 }
 
-// target is what a scene has to show: the median goodput of the best in of, as a multiple of that of the best in over; or, with most,
-// how many MiB a cut may make travel again in the worst transfer.
+// target is what a scene has to show: the goodput of the best in of, as a multiple of that of the best in over, by the medians of the
+// rounds' ratios; or, with most, how many MiB a cut may make travel again in the worst transfer.
 type target struct {
 	text     string
 	of, over []string
