@@ -165,8 +165,10 @@ func TestCut(t *testing.T) {
 	if _, err := from.Write([]byte("later")); err != nil {
 		t.Fatal(err)
 	}
-	for link.CountFrom(l.Host(0)).Filtered == 0 {
-		time.Sleep(time.Millisecond)
+	for end := time.Now().Add(patience); link.CountFrom(l.Host(0)).Filtered == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the cut link has eaten nothing in %v", patience)
+		}
 	}
 	if err := to.SetReadDeadline(time.Now().Add(20 * time.Millisecond)); err != nil {
 		t.Fatal(err)
@@ -252,8 +254,10 @@ func TestUDP(t *testing.T) {
 	send()
 	x, y := connect(t, l, false)
 	carry(t, x, y, content(1000))
-	for link.CountFrom(l.Host(0)).Filtered == 0 {
-		time.Sleep(time.Millisecond)
+	for end := time.Now().Add(patience); link.CountFrom(l.Host(0)).Filtered == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the cut link has eaten nothing in %v", patience)
+		}
 	}
 }
 
