@@ -211,7 +211,7 @@ func TestPickScenes(t *testing.T) {
 
 // TestUsage: what cannot be raced is said before anything is made.
 func TestUsage(t *testing.T) {
-	for _, words := range [][]string{{"--scene", "none"}, {"--contestant", "nobody"}, {"--size", "many"}, {"--binary", "/does/not/exist"}, {"ceiling", "x", "a", "b"}} {
+	for _, words := range [][]string{{"--scene", "none"}, {"--contestant", "nobody"}, {"--size", "many"}, {"--rounds", "-1", "--list"}, {"--parallel", "0", "--list"}, {"--files", "0", "--list"}, {"--streams", "-1", "--list"}, {"--binary", "/does/not/exist"}, {"ceiling", "x", "a", "b"}} {
 		if code, _, errs := bench(t, words...); code != cli.ExitUsage || errs == "" {
 			t.Errorf("%q: exit code %d, %q", words, code, errs)
 		}

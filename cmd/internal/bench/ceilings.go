@@ -34,7 +34,7 @@ nothing and hashes SRC and DST at once.`
 func ceilingCommand() *cobra.Command {
 	var workers int
 	cmd := &cobra.Command{
-		Use: "ceiling KIND SRC DST", Short: "what this machine allows at most", Long: ceilingLong, Args: cobra.ExactArgs(3),
+		Use: "ceiling KIND SRC DST", Short: "what this machine allows at most", Long: ceilingLong, Args: cli.Words(3, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, ok := ceilings[args[0]]
 			if !ok {

@@ -121,6 +121,10 @@ func (o *options) run(cmd *cobra.Command, program string) error {
 	if err != nil {
 		return cli.Usage(fmt.Errorf("flag --contestant: %w", err))
 	}
+	if o.rounds < 0 || o.files < 1 || o.parallel < 1 || o.streams < 0 {
+		return cli.Usage(fmt.Errorf("flags --rounds %d, --files %d, --parallel %d, --streams %d: --files and --parallel are 1 at least, and none is negative",
+			o.rounds, o.files, o.parallel, o.streams))
+	}
 	if o.list {
 		return o.show(cmd, in, missing)
 	}

@@ -89,6 +89,9 @@ func (k kind) options(cmd *cobra.Command) (ca.Options, error) {
 		return ca.Options{}, cli.Usage(fmt.Errorf("--days %d: wanted are 1 to %d", k.days, most))
 	}
 	o := ca.Options{Lifetime: time.Duration(k.days) * 24 * time.Hour}
+	if cmd.Flags().Changed("rsa") && (k.rsa < 3072 || k.rsa > 8192) {
+		return ca.Options{}, cli.Usage(fmt.Errorf("--rsa %d: wanted are 3072 to 8192", k.rsa))
+	}
 	if k.rsa != 0 {
 		o.Algorithm, o.Bits = ca.RSA, k.rsa
 	}

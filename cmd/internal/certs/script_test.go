@@ -53,6 +53,7 @@ func TestExitCodes(t *testing.T) {
 		{"certs issue n1 --cert n1.crt", cli.ExitUsage},
 		{"certs renew n1.pem --rsa 4096", cli.ExitUsage},
 		{"certs init --days -1", cli.ExitUsage},
+		{"certs init --rsa 1024 --force", cli.ExitUsage},
 		{"certs init --owner nobody:no-such-group --force", cli.ExitUsage},
 		{"certs verify --nonsense n1.pem", cli.ExitUsage},
 	} {

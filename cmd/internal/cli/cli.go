@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra" // one tree for parsing, help, shell completion and man pages
+	"github.com/spf13/pflag" // cobra's flags: which one was given what, for an error in our own words
 )
 
 // Exit codes of the hand-driven faces, stable across versions.
@@ -71,7 +72,7 @@ func Root(c Config) *cobra.Command {
 	}
 	root.SetOut(c.Out)
 	root.SetErr(c.Err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Usage(err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Usage(inWords(err)) })
 	root.Flags().BoolVarP(&version, "version", "V", false, "print the version")
 	root.AddCommand(&cobra.Command{
 		Use: "version", Short: "print the version", Args: cobra.NoArgs,
@@ -110,6 +111,33 @@ func strict(root *cobra.Command) {
 				return nil
 			}
 		}
+	}
+}
+
+// inWords says what a flag expects where the library would pass on the text of a parser.
+func inWords(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	expected := map[string]string{"duration": "a time such as 90s, 30m or 2h", "int": "a whole number", "bool": "true or false"}[invalid.GetFlag().Value.Type()]
+	if expected == "" {
+		return err
+	}
+	return fmt.Errorf("flag --%s %q: expected %s", invalid.GetFlag().Name, invalid.GetValue(), expected)
+}
+
+// Words expects from least to most arguments; most below least is no limit. The error names them as the line of usage does.
+func Words(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, words []string) error {
+		_, names, _ := strings.Cut(cmd.Use, " ")
+		switch n := len(words); {
+		case n < least:
+			return fmt.Errorf("expected %s, and %d of these words are missing", names, least-n)
+		case most >= least && n > most:
+			return fmt.Errorf("expected %s, and %q is a word too many", names, words[most])
+		}
+		return nil
 	}
 }
 

@@ -36,8 +36,12 @@ func TestRun(t *testing.T) {
 		{"row a", ExitError, "", "trireme row: sank\n"},
 		{"row b", 7, "", "no room"},
 		{"row c", ExitOK, "c", ""},
+		{"row", ExitUsage, "", "expected BOAT, and 1 of these words are missing"},
+		{"row a b", ExitUsage, "", "expected BOAT, and \"b\" is a word too many"},
+		{"row --oars x c", ExitUsage, "", "flag --oars \"x\": expected a whole number"},
+		{"row --for 5 c", ExitUsage, "", "flag --for \"5\": expected a time such as 90s, 30m or 2h"},
 	} {
-		row := &cobra.Command{Use: "row BOAT", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+		row := &cobra.Command{Use: "row BOAT", Args: Words(1, 1), RunE: func(cmd *cobra.Command, args []string) error {
 			switch args[0] {
 			case "a":
 				return errors.New("sank")
@@ -47,6 +51,8 @@ func TestRun(t *testing.T) {
 			cmd.OutOrStdout().Write([]byte(args[0]))
 			return nil
 		}}
+		row.Flags().Int("oars", 0, "")
+		row.Flags().Duration("for", 0, "")
 		var out, errs bytes.Buffer
 		root := Root(Config{Program: "trireme 1", Commands: []*cobra.Command{row}, Out: &out, Err: &errs})
 		code := Run(context.Background(), root, strings.Fields(c.words))

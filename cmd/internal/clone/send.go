@@ -36,7 +36,7 @@ stopped datadir only has to complete.`
 func Send(program string) *cobra.Command {
 	o := new(options)
 	cmd := o.command(program, &cobra.Command{
-		Use: "send DIR TICKET [TICKET...]", Short: "send a datadir to another host, or to several", Long: sendLong, Args: cobra.MinimumNArgs(2),
+		Use: "send DIR TICKET [TICKET...]", Short: "send a datadir to another host, or to several", Long: sendLong, Args: cli.Words(2, 0),
 		ValidArgsFunction: directories(1),
 	}, func(t *transfer, cmd *cobra.Command, args []string) error {
 		words := slices.Clone(args[1:])

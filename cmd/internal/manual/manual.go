@@ -6,12 +6,14 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc" // manual pages from the tree of commands
+
+	"trireme/cmd/internal/cli"
 )
 
 // Command is "trireme man", which help does not list.
 func Command(program string) *cobra.Command {
 	return &cobra.Command{
-		Use: "man DIR", Short: "write the manual pages into a directory", Args: cobra.ExactArgs(1), Hidden: true,
+		Use: "man DIR", Short: "write the manual pages into a directory", Args: cli.Words(1, 1), Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return fmt.Errorf("make the directory for manual pages: %w", err)

@@ -33,7 +33,7 @@ a cluster or one by hand, until it ends. DIR may also be the file that --status-
 or the option status-file names.
 
 The exit code is 0 when the transfer ended well, 3 when it failed, 1 when there is
-nothing to watch.`
+nothing to watch, 130 when it is stopped itself.`
 
 // failure is a watched transfer that failed.
 type failure struct{ text string }
@@ -52,7 +52,7 @@ func Command() *cobra.Command {
 	var events, once bool
 	var wait time.Duration
 	cmd := &cobra.Command{
-		Use: "watch DIR", Short: "watch a transfer that runs on this host", Long: long, Args: cobra.ExactArgs(1),
+		Use: "watch DIR", Short: "watch a transfer that runs on this host", Long: long, Args: cli.Words(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c := show.Config{Progress: progress, Err: cmd.ErrOrStderr()}
 			switch progress {
