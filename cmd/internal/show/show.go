@@ -91,11 +91,13 @@ func (l *lines) Update(s status.Status) {
 	if l.last.IsZero() {
 		l.last = s.Started
 	}
-	// Ticks come a little early or late, and the next one would be too late.
-	if l.off || s.Updated.Sub(l.last) < linesEvery-linesEvery/10 {
+	// Ticks come a little early or late, and the next one would be too late. Lines keep to the times when they are due, so that
+	// an early one does not pull all that follow.
+	since := s.Updated.Sub(l.last)
+	if l.off || since < linesEvery-linesEvery/10 {
 		return
 	}
-	l.last = s.Updated
+	l.last = l.last.Add((since + linesEvery/10).Truncate(linesEvery))
 	for _, one := range running(s) {
 		l.print(label(one) + Line(one))
 	}

@@ -43,6 +43,20 @@ complete: 3 files and directories, 100 MiB; sent 6.0 MiB, saved 6.0 MiB, holes 0
 	}
 }
 
+// TestLinesKeepTime: ticks that fall a little before a line is due do not make the lines come faster and faster.
+func TestLinesKeepTime(t *testing.T) {
+	var b bytes.Buffer
+	d := New(Config{Progress: Log, Err: &b})
+	for tick := range 60 * 5 { // a minute
+		s := at(0)
+		s.Updated = s.Started.Add(time.Duration(tick+1) * 200 * time.Millisecond)
+		d.Update(s)
+	}
+	if n := strings.Count(b.String(), "\n"); n != 12 {
+		t.Errorf("%d lines in a minute, want 12", n)
+	}
+}
+
 // TestQuiet: quiet is quiet, none is without progress, and failures are the caller's to report.
 func TestQuiet(t *testing.T) {
 	for progress, want := range map[string]int{None: 2, Log: 4} {
