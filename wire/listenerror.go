@@ -22,7 +22,7 @@ func listenError(network, addr string, err error) error {
 	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("listen on %s: port %s is in use%s; stop that program or choose another port (wsrep_sst_receive_address): %w", addr, port, holder(network, port), err)
+		return fmt.Errorf("listen on %s: port %s is in use%s; stop that program, or let the joiner receive on another port (wsrep_sst_receive_address): %w", addr, port, holder(network, port), err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("listen on %s: this host does not have the address: %w", addr, err)
 	case errors.Is(err, syscall.EACCES):

@@ -33,7 +33,7 @@ in DST, unless --target-defaults-file says where they belong.`
 func Clone(program string) *cobra.Command {
 	o := new(options)
 	cmd := o.command(program, &cobra.Command{
-		Use: "clone SRC DST", Short: "copy a datadir on this host", Long: cloneLong, Args: cobra.ExactArgs(2),
+		Use: "clone SRC DST", Short: "copy a datadir on this host", Long: cloneLong, Args: cli.Words(2, 2),
 		ValidArgsFunction: directories(2),
 	}, func(t *transfer, _ *cobra.Command, args []string) error { return o.clone(t, args[0], args[1]) })
 	o.common(cmd, "source")
@@ -153,6 +153,7 @@ func (o *options) both(t *transfer, b bothEnds, p *proto.Progress) (proto.Summar
 			BeforeCommit: func(ctx context.Context) error { return b.whose.give(ctx, dirs) },
 			Manifest:     b.to.Manifest == "auto",
 			Software:     t.program, Node: t.node, Facts: facts(b.to, nil), Compress: ends.Compression(b.to), FirstContact: firstContact,
+			Note: func(format string, args ...any) { t.detail("target: "+format, args...) },
 		})
 		return nil
 	})

@@ -163,9 +163,20 @@ func absolute(dir string) (string, error) {
 // directories are about this end.
 func (o *options) resolve(role settings.Role, dir, defaults string, flags bool, note func(string)) (*settings.Settings, error) {
 	in := settings.Input{Role: role, Datadir: dir, CPUs: runtime.NumCPU(), Arguments: map[string]string{}, Flags: map[string]string{}}
+	flag := "--defaults-file"
+	if !flags {
+		flag = "--target-defaults-file"
+	}
+	// The server reads nothing from a directory and says nothing; by hand it is a mistyped name, and tca may stand in the file meant.
+	if st, err := os.Stat(defaults); defaults != "" && (err != nil || !st.Mode().IsRegular()) {
+		if err == nil {
+			err = fmt.Errorf("%s is no regular file", defaults)
+		}
+		return nil, cli.Usage(fmt.Errorf("flag %s: %w; name the option file of this server", flag, err))
+	}
 	files, err := mycnf.Read(mycnf.Source{DefaultsFile: defaults, GroupSuffix: o.groupSuffix, NoDefaults: defaults == ""})
 	if err != nil {
-		return nil, cli.Usage(fmt.Errorf("read option file: %w", err))
+		return nil, cli.Usage(fmt.Errorf("flag %s: %w", flag, err))
 	}
 	in.Files = files
 	if at := settings.ServerOption(in, "datadir"); at.IsSet() && !sameDirectory(at.Value, dir) {

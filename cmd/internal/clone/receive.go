@@ -44,7 +44,7 @@ type receiveOptions struct {
 func Receive(program string) *cobra.Command {
 	o := new(receiveOptions)
 	cmd := o.command(program, &cobra.Command{
-		Use: "receive DIR", Short: "receive a datadir from another host", Long: receiveLong, Args: cobra.ExactArgs(1),
+		Use: "receive DIR", Short: "receive a datadir from another host", Long: receiveLong, Args: cli.Words(1, 1),
 		ValidArgsFunction: directories(1),
 	}, func(t *transfer, _ *cobra.Command, args []string) error { return o.run(t, args[0]) })
 	o.common(cmd, "target")
@@ -175,11 +175,17 @@ func (o *receiveOptions) open(t *transfer, set *settings.Settings, host, port st
 		tk.capabilities = append(tk.capabilities, capIdentity)
 	}
 	ch.Nonce = tk.bound().Nonce
-	ch.OnStranger = func(remote string, err error) { t.note("connection from %s refused: %v", remote, err) }
+	ch.OnStranger = func(remote string, err error) {
+		var stranger *wire.StrangerError
+		if errors.As(err, &stranger) {
+			err = stranger.Err // the address stands in the line already
+		}
+		t.note("connection from %s refused: %v", remote, err)
+	}
 	ch.Note = t.note
 	ln, err := wire.Listen(t.ctx, net.JoinHostPort(host, port), ch)
 	if err != nil {
-		return nil, ticket{}, coded(exitNetwork, fmt.Errorf("%w; choose another port with --listen", err))
+		return nil, ticket{}, coded(exitNetwork, fmt.Errorf("%w; choose another address or port with --listen", err))
 	}
 	at := ln.Ticket(name)
 	tk.Host, tk.Port, tk.Transport = at.Host, at.Port, at.Transport

@@ -9,6 +9,7 @@ import (
 // sender and a receiver. Only these turns are exchanged, and not the bare words, which may be part of a file's name.
 var turns = strings.NewReplacer(
 	"look into the donor's error log, and at firewalls between the nodes", "look at what trireme send says there, and at firewalls between the hosts",
+	"stop that program, or let the joiner receive on another port (wsrep_sst_receive_address)", "stop that program, or wait for its end",
 	"make them equal and start the joiner again", "make them equal and begin again",
 	"this state request", "this transfer",
 	"another state request", "another transfer",

@@ -6,12 +6,15 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"net"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"trireme/cmd/internal/cli"
 )
 
 // TestSpoken: what the packages below may say to somebody who copies by hand is in the words of that. All their texts are tried,
@@ -72,5 +75,32 @@ func TestSpoken(t *testing.T) {
 	cause := errors.New("no donor has come")
 	if err := inOurWords(cause); !errors.Is(err, cause) || err.Error() != "no sender has come" || inOurWords(nil) != nil {
 		t.Error(err)
+	}
+}
+
+// TestMistakesAreNamed: the error names the flag that was typed and what to do with it.
+func TestMistakesAreNamed(t *testing.T) {
+	src := filepath.Join(t.TempDir(), "src")
+	dst := filepath.Join(t.TempDir(), "dst")
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	for _, c := range []struct {
+		words []string
+		code  int
+		says  string
+	}{
+		{[]string{"receive", "--defaults-file", t.TempDir(), dst}, cli.ExitUsage, "is no regular file; name the option file of this server"},
+		{[]string{"receive", "--defaults-file", "/no/such.cnf", dst}, cli.ExitUsage, "flag --defaults-file: stat /no/such.cnf"},
+		{[]string{"receive", "--expires", "5", dst}, cli.ExitUsage, `flag --expires "5": expected a time such as 90s, 30m or 2h`},
+		{[]string{"receive", "--listen", busy.Addr().String(), dst}, exitNetwork, "; choose another address or port with --listen"},
+		{[]string{"send", src}, cli.ExitUsage, "expected DIR TICKET [TICKET...], and 1 of these words are missing"},
+	} {
+		code, _, errs := trireme(t.Context(), c.words...)
+		if code != c.code || !strings.Contains(errs, c.says) || strings.Contains(errs, "wsrep_") {
+			t.Errorf("%q: exit code %d, want %d and %q: %s", c.words, code, c.code, c.says, errs)
+		}
 	}
 }
