@@ -210,7 +210,7 @@ func (j *joiner) await() (*wire.Link, error) {
 	case <-j.s.ctx.Done():
 		return nil, j.s.cause(nil)
 	case <-late:
-		return nil, failf(CodeTimeout, "no donor has come within %v; look into the donor's error log, and at firewalls between the nodes", j.c.FirstContact)
+		return nil, failf(CodeTimeout, "no donor has come within %v; look into the donor's error log, and at firewalls between the nodes", j.c.FirstContact.Round(100*time.Millisecond))
 	}
 }
 

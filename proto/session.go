@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -315,16 +316,25 @@ func (s *session) next(types ...msg.Type) (frame, error) {
 				return f, nil
 			}
 		}
-		return frame{}, failf(CodeProtocol, "the other end sent %v where %v was due", f.typ, types)
+		return frame{}, failf(CodeProtocol, "the other end sent %v where %v was due", f.typ, oneOf(types))
 	case <-s.ctx.Done():
 		return frame{}, s.cause(nil)
 	}
 }
 
+// oneOf names messages in a sentence.
+func oneOf(types []msg.Type) string {
+	var names []string
+	for _, t := range types {
+		names = append(names, t.String())
+	}
+	return strings.Join(names, " or ")
+}
+
 // within is next with a limit.
 func (s *session) within(limit time.Duration, types ...msg.Type) (frame, error) {
 	t := time.AfterFunc(limit, func() {
-		s.fail(failf(CodeTimeout, "the other end has not sent %v within %v", types, limit))
+		s.fail(failf(CodeTimeout, "the other end has not sent %v within %v", oneOf(types), limit))
 	})
 	defer t.Stop()
 	return s.next(types...)

@@ -207,5 +207,9 @@ func tlsError(remote string, err error) error {
 		}
 		return &StrangerError{remote, CauseNotTLS, fmt.Errorf("the peer does not speak TLS, it began with %q%s", first, guess(first))}
 	}
-	return &StrangerError{remote, ioCause(err, CauseTLS), fmt.Errorf("TLS handshake: %w", err)}
+	cause := ioCause(err, CauseTLS)
+	if cause == CauseTimeout {
+		return &StrangerError{remote, cause, fmt.Errorf("the peer did not bring the TLS handshake to its end in time: %w", err)}
+	}
+	return &StrangerError{remote, cause, fmt.Errorf("TLS handshake: %w", err)}
 }
