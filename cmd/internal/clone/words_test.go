@@ -92,7 +92,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		code  int
 		says  string
 	}{
-		{[]string{"receive", "--defaults-file", t.TempDir(), dst}, cli.ExitUsage, "is no regular file; name the option file of this server"},
+		{[]string{"receive", "--dry-run", "--defaults-file", t.TempDir(), dst}, cli.ExitUsage, "is no regular file; name the option file of this server"},
 		{[]string{"receive", "--defaults-file", "/no/such.cnf", dst}, cli.ExitUsage, "flag --defaults-file: stat /no/such.cnf"},
 		{[]string{"receive", "--expires", "5", dst}, cli.ExitUsage, `flag --expires "5": expected a time such as 90s, 30m or 2h`},
 		{[]string{"receive", "--listen", busy.Addr().String(), dst}, exitNetwork, "; choose another address or port with --listen"},
