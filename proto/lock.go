@@ -73,6 +73,9 @@ func (d *donor) letGo(w *window) error {
 		d.setCutoff(nil)
 		d.s.hush(false)
 		d.yield(true)
+		if d.spools != nil {
+			d.spools.hurry()
+		}
 	}
 	w.took += time.Since(w.asked)
 	switch {
