@@ -398,6 +398,9 @@ func (d *donor) still(w *window, sameSlots bool) (bool, error) {
 	}
 	at := time.Now()
 	moved := d.takeUnrest()
+	for id := range moved {
+		d.cat.rows[id].forget() // before this window can end early
+	}
 	t, err := d.scan()
 	if err != nil {
 		return false, err
@@ -412,9 +415,6 @@ func (d *donor) still(w *window, sameSlots bool) (bool, error) {
 		if err := d.openWindow(df); err != nil {
 			return false, err
 		}
-	}
-	for id := range moved {
-		d.cat.rows[id].forget()
 	}
 	ws, again, err := d.again(w, t)
 	if err != nil {
