@@ -39,6 +39,8 @@ func (d *donor) relock(w *window) error {
 	if d.c.Locker == nil {
 		return nil
 	}
+	d.spare = warm(d.dirtyPages(), d.opened())
+	w.asked = time.Now()
 	d.yield(false)
 	d.p.enter(PhaseLocking)
 	d.c.Note("asking the server to flush and lock its tables")
@@ -304,6 +306,7 @@ func (d *donor) openWindow(df diff) error {
 	}
 	d.clock = d.p.clock()
 	sp := newSpools()
+	sp.idle, d.spare = d.spare, nil
 	d.spools = sp
 	for _, w := range d.atWork() {
 		sp.start(w)

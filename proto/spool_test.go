@@ -54,6 +54,25 @@ func TestSpoolHoldsManyPages(t *testing.T) {
 	}
 }
 
+// TestSpoolIsWarm: what is expected of a window has its memory before, no more than may wait unsent, and goes into the parcels that
+// are used first.
+func TestSpoolIsWarm(t *testing.T) {
+	for _, c := range []struct {
+		bytes int64
+		want  int
+	}{{0, 3}, {10*block.Unit + 1, 13}, {1 << 50, spoolAhead}} {
+		if got := warm(c.bytes, 3); len(got) != c.want || len(got[0].unit) != block.Unit {
+			t.Errorf("%d parcels for %d bytes, want %d", len(got), c.bytes, c.want)
+		}
+	}
+	p := newSpools()
+	p.idle = warm(0, 1)
+	first := p.idle[0]
+	if p.take() != first {
+		t.Error("a parcel was made though one was there")
+	}
+}
+
 // TestNothingIsSentUnderTheLock: what fits into the spool waits there until the server has been let go, so that neither end's
 // processors do anything else in the window than find it.
 func TestNothingIsSentUnderTheLock(t *testing.T) {
