@@ -2,7 +2,9 @@ package proto
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"strconv"
 	"time"
 
 	"trireme/engine/block"
@@ -67,7 +69,7 @@ func (w *worker) judge(id uint32, off, n int64) error {
 			continue
 		}
 		if w.d.missed.Add(1) <= namedMisses {
-			w.d.c.Note("%s at %d differs from the joiner's copy though its pages are older than the lock", w.d.c.Dirs.Path(r.Role, r.Path), at)
+			w.d.c.Note("%s at %d differs from the joiner's copy though its pages are older than the lock: %s", w.d.c.Dirs.Path(r.Role, r.Path), at, w.circumstances(r, at))
 		}
 		w.d.mu.Lock()
 		r.missed = true
@@ -77,6 +79,23 @@ func (w *worker) judge(id uint32, off, n int64) error {
 		}
 	}
 	return nil
+}
+
+// circumstances tells of a page that was found wrong what may tell why: a page newer than the checkpoint at which its file
+// was looked through was missed, an older one was not on the disk then, or was written since without a new LSN.
+func (w *worker) circumstances(r *row, at int64) string {
+	lsn, seen := "not readable", "never"
+	if f, err := w.file(r.id); err == nil && f != nil {
+		if n, _ := f.ReadAt(w.header[:], at); n == len(w.header) {
+			lsn = strconv.FormatUint(innodb.PageLSN(w.header[:]), 10)
+		}
+	}
+	w.d.mu.Lock()
+	if r.seen != nil {
+		seen = fmt.Sprintf("at checkpoint %d", r.seen.lsn)
+	}
+	w.d.mu.Unlock()
+	return fmt.Sprintf("page LSN %s, checkpoint of the lock %d, its file was looked through %s", lsn, w.d.after, seen)
 }
 
 // stillOld says whether the pages at off are those that were there under the lock. A

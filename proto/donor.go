@@ -219,6 +219,7 @@ type donor struct {
 	rough     bool          // the kernel does not let us lower our priority
 
 	spools *spools   // of the present lock window
+	spare  []*parcel // for the next of them, in memory already
 	clones *clones   // of the present lock window
 	clock  passClock // of the present locked pass
 	cutoff *cutoff   // of the present lock window; nil: none; written under mu

@@ -39,6 +39,8 @@ func (d *donor) relock(w *window) error {
 	if d.c.Locker == nil {
 		return nil
 	}
+	d.spare = warm(d.dirtyPages(), d.opened())
+	w.asked = time.Now()
 	d.yield(false)
 	d.p.enter(PhaseLocking)
 	d.c.Note("asking the server to flush and lock its tables")
@@ -73,6 +75,9 @@ func (d *donor) letGo(w *window) error {
 		d.setCutoff(nil)
 		d.s.hush(false)
 		d.yield(true)
+		if d.spools != nil {
+			d.spools.hurry()
+		}
 	}
 	w.took += time.Since(w.asked)
 	switch {
@@ -301,6 +306,7 @@ func (d *donor) openWindow(df diff) error {
 	}
 	d.clock = d.p.clock()
 	sp := newSpools()
+	sp.idle, d.spare = d.spare, nil
 	d.spools = sp
 	for _, w := range d.atWork() {
 		sp.start(w)
@@ -395,6 +401,9 @@ func (d *donor) still(w *window, sameSlots bool) (bool, error) {
 	}
 	at := time.Now()
 	moved := d.takeUnrest()
+	for id := range moved {
+		d.cat.rows[id].forget() // before this window can end early
+	}
 	t, err := d.scan()
 	if err != nil {
 		return false, err
@@ -409,9 +418,6 @@ func (d *donor) still(w *window, sameSlots bool) (bool, error) {
 		if err := d.openWindow(df); err != nil {
 			return false, err
 		}
-	}
-	for id := range moved {
-		d.cat.rows[id].forget()
 	}
 	ws, again, err := d.again(w, t)
 	if err != nil {

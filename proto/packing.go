@@ -165,7 +165,8 @@ func (w *worker) futile(r *row, off int64, p []byte) bool {
 
 // transmit puts one chunk on the wire, packed if that is wanted and helps. raw says
 // that it is not to be tried. It belongs to the goroutine that sends: the worker's, or
-// its spool's while there is one. content lies in *unit, which may be replaced.
+// its spool's while there is one. content lies in *unit, which may be replaced; without a unit
+// it is copied.
 func (w *worker) transmit(id uint32, raw bool, head, content []byte, unit *[]byte) error {
 	payload, codec := content, pack.None
 	if use := w.d.packing.codec(); !raw && use != pack.None {
@@ -180,7 +181,7 @@ func (w *worker) transmit(id uint32, raw bool, head, content []byte, unit *[]byt
 		msg.SetCodec(head, codec)
 	}
 	var err error
-	if codec == pack.None {
+	if codec == pack.None && unit != nil {
 		err = w.conn.Give(uint8(msg.TypeChunk), head, payload, unit)
 	} else {
 		err = w.conn.Send(uint8(msg.TypeChunk), head, payload)

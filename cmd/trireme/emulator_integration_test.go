@@ -18,7 +18,8 @@ import (
 
 // scripted is a state transfer program in shell that plays one part in each role. The parts find the datadir in D, the
 // position to report in G, and a directory that both nodes share in S. A joiner waits for a donor by come, and a donor copies its
-// datadir under the lock by copy_locked, which leaves the position in P.
+// datadir under the lock by copy_locked, which leaves the position in P. It looks at content, because the times of a redo log that
+// the server has mapped on tmpfs do not move, and until a look finds nothing to copy.
 const scripted = `#!/bin/bash
 S=%s
 while [ $# -gt 0 ]; do
@@ -37,8 +38,11 @@ flush() {
 }
 copy_locked() {
   flush
-  rsync -a --delete --exclude=/grastate.dat --exclude=/gvwstate.dat --exclude=/galera.cache --exclude='*.pid' "$D" "$(cat "$S/where")" >&2 || exit 1
-  echo continue
+  for look in 1 2 3 4 5 6 7 8 9; do
+    moved=$(rsync -aci --delete --exclude=/grastate.dat --exclude=/gvwstate.dat --exclude=/galera.cache --exclude='*.pid' "$D" "$(cat "$S/where")") || exit 1
+    case $moved in *'>f'*|*'*deleting'*) ;; *) echo continue; return ;; esac
+  done
+  exit 1
 }
 long=$(printf %%600s | tr ' ' x)
 if [ "$R" = joiner ]; then
@@ -111,16 +115,6 @@ func TestEmulator(t *testing.T) {
 		t.Run(e.name, func(t *testing.T) {
 			got := r.in(t).exchange(e.joiner, e.donor)
 			want := emulated(t, e.joiner, e.donor, nil)
-			// The scripted copy is a plain cp, without the rounds that make a copy exact: a real joiner may
-			// not start on it. That says nothing about the exchange, so such a one is repeated.
-			for try := 1; try < 3 && got.donor == want.donor && want.joined && !got.joined; try++ {
-				t.Logf("try %d: %+v, once more", try, got)
-				got = r.in(t).exchange(e.joiner, e.donor)
-			}
-			if got.donor == want.donor && !got.joined && strings.Contains(r.two.ErrorLog(), "is corrupted") {
-				t.Log("InnoDB refused the plain copy again, which it saw because the exchange had gone well")
-				return
-			}
 			if got != want {
 				t.Errorf("the server says %+v, the emulator %+v", got, want)
 			}
