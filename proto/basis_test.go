@@ -55,20 +55,6 @@ func TestBeforeCommit(t *testing.T) {
 	noKeystones(t, r.joiner)
 }
 
-// TestDonorBeforeCommit: the donor's word ends a transfer in which all went well until then.
-func TestDonorBeforeCommit(t *testing.T) {
-	r := newRig(t)
-	fill(t, r.donor, 1)
-	r.tweakDonor = func(c *DonorConfig) {
-		c.BeforeCommit = func(context.Context) error { return errors.New("somebody was here") }
-	}
-	_, _, donorErr, joinerErr := r.run()
-	if CodeOf(joinerErr) != CodeUnstable || CodeOf(donorErr) != CodeUnstable {
-		t.Fatalf("joiner %v, donor %v", joinerErr, donorErr)
-	}
-	noKeystones(t, r.joiner)
-}
-
 // TestQuietDonorIsLookedAtLast: once a quiet datadir has been read whoever said that it is quiet is shown it again, once, and believed.
 func TestQuietDonorIsLookedAtLast(t *testing.T) {
 	for _, moved := range []error{nil, errors.New("somebody was here")} {

@@ -206,7 +206,7 @@ func TestCutAllAlong(t *testing.T) {
 					patch(t, r.rig.donor, "shop/note.MYD", 100, random(5000, 9))
 					return "here:1", cut(ctx)
 				}, func() error { return cut(nil) }}
-				r.donor = func(d *DonorConfig) { d.Passes, d.BeforeLock, d.BeforeCommit = passes, cut, cut }
+				r.donor = func(d *DonorConfig) { d.Passes, d.BeforeLock = passes, cut }
 				joiner := r.tweakJoiner
 				r.tweakJoiner = func(j *JoinerConfig) { joiner(j); j.BeforeCommit = cut }
 				rounds := testOnlyBeforeRound

@@ -127,11 +127,6 @@ type DonorConfig struct {
 	// so that a page's LSN tells whether it changed (consistency 1.2, 2.6).
 	PageLSN bool
 
-	// BeforeCommit is called when nothing differs any more and before the joiner is told
-	// to commit. Its error says that the datadir is not to be trusted and ends the
-	// transfer. nil: nothing to do.
-	BeforeCommit func(ctx context.Context) error
-
 	// Keyring reads the file with the keys of encrypted tables, and makes the value of
 	// FactKeys from it, which Facts must have had as well. It is called at the end of each
 	// lock window, with the server still locked; the content is Send's to clear. It is

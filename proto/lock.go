@@ -92,11 +92,6 @@ func (d *donor) letGo(w *window) error {
 
 // commit has the joiner make its copy durable under the window's coordinates.
 func (d *donor) commit(w *window) (Summary, error) {
-	if d.c.BeforeCommit != nil {
-		if err := d.c.BeforeCommit(d.s.ctx); err != nil {
-			return Summary{}, d.s.cause(Fail(CodeUnstable, err))
-		}
-	}
 	d.p.enter(PhaseCommit)
 	if err := d.tellKeys(w); err != nil {
 		return Summary{}, err

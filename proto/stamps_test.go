@@ -443,8 +443,8 @@ func TestManifestFailed(t *testing.T) {
 	r := newResting(t)
 	r.copies(nil)
 	r.prepare(nil)
-	tweak := r.tweakDonor
-	r.tweakDonor = func(c *DonorConfig) {
+	tweak := r.tweakJoiner
+	r.tweakJoiner = func(c *JoinerConfig) {
 		tweak(c)
 		c.BeforeCommit = func(context.Context) error { return errors.New("pulled the plug") }
 	}
