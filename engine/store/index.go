@@ -11,7 +11,7 @@ import (
 type index struct {
 	spec  func(id uint32) *Spec
 	seed  maphash.Seed // a donor cannot choose paths that collide
-	slots []uint32     // id+firstID, or one of the two below; a power of two
+	slots []uint32     // id+firstID below a tag, or one of the two below; a power of two
 	taken int          // slots that are not free, dropped ones included
 }
 
@@ -21,7 +21,17 @@ const (
 	firstID     = 2
 
 	firstSlots = 1 << 8
+
+	// The upper bits of a slot are some of the path's hash, so that asking for another entry, which lies anywhere in memory, is rare.
+	idBits = 25
+	idMask = 1<<idBits - 1
 )
+
+// Every id has room below the tag.
+const _ = uint(idMask - (MaxEntries - 1 + firstID))
+
+// tagOf are the bits of a hash that a slot keeps, where it keeps them. The lower bits have chosen the slot.
+func tagOf(hash uint64) uint32 { return uint32(hash>>32) &^ idMask }
 
 func (x *index) init(spec func(id uint32) *Spec) { x.spec, x.seed = spec, maphash.MakeSeed() }
 
@@ -29,32 +39,36 @@ func (x *index) hash(r tree.Role, path string) uint64 {
 	return maphash.String(x.seed, path) + uint64(r)*0x9e3779b97f4a7c15
 }
 
-// find returns the slot of a path, or one where the search for it ends.
-func (x *index) find(r tree.Role, path string) (at uint64, found bool) {
+// find returns the slot of a path, or one where the search for it ends, and the path's tag.
+func (x *index) find(r tree.Role, path string) (at uint64, tag uint32, found bool) {
 	mask := uint64(len(x.slots) - 1)
-	for at = x.hash(r, path) & mask; ; at = (at + 1) & mask {
-		switch v := x.slots[at]; v {
-		case freeSlot:
-			return at, false
-		case droppedSlot:
+	hash := x.hash(r, path)
+	tag = tagOf(hash)
+	for at = hash & mask; ; at = (at + 1) & mask {
+		switch v := x.slots[at]; {
+		case v == freeSlot:
+			return at, tag, false
+		case v == droppedSlot || v&^idMask != tag:
 		default:
-			if s := x.spec(v - firstID); s.Role == r && s.Path == path {
-				return at, true
+			if s := x.spec(idIn(v)); s.Role == r && s.Path == path {
+				return at, tag, true
 			}
 		}
 	}
 }
+
+func idIn(slot uint32) uint32 { return slot&idMask - firstID }
 
 // get returns the id of a path.
 func (x *index) get(r tree.Role, path string) (id uint32, ok bool) {
 	if x.slots == nil {
 		return 0, false
 	}
-	at, ok := x.find(r, path)
+	at, _, ok := x.find(r, path)
 	if !ok {
 		return 0, false
 	}
-	return x.slots[at] - firstID, true
+	return idIn(x.slots[at]), true
 }
 
 // put adds the entry id, whose path must not be there.
@@ -63,9 +77,24 @@ func (x *index) put(id uint32) {
 		x.grow()
 	}
 	s := x.spec(id)
-	at, _ := x.find(s.Role, s.Path)
-	x.slots[at] = id + firstID
+	at, tag, _ := x.find(s.Role, s.Path)
+	x.slots[at] = tag | (id + firstID)
 	x.taken++
+}
+
+// expect makes room for n entries in an index that has none yet.
+func (x *index) expect(n int) {
+	if x.slots == nil {
+		x.slots = make([]uint32, slotsFor(n))
+	}
+}
+
+func slotsFor(n int) int {
+	size := firstSlots
+	for size < 2*(n+1) {
+		size *= 2
+	}
+	return size
 }
 
 // grow makes room, and forgets what was dropped.
@@ -76,16 +105,12 @@ func (x *index) grow() {
 			live++
 		}
 	}
-	size := firstSlots
-	for size < 2*(live+1) {
-		size *= 2
-	}
 	old := x.slots
-	x.slots, x.taken = make([]uint32, size), 0
+	x.slots, x.taken = make([]uint32, slotsFor(live)), 0
 	for _, v := range old {
 		if v >= firstID {
-			s := x.spec(v - firstID)
-			at, _ := x.find(s.Role, s.Path)
+			s := x.spec(idIn(v))
+			at, _, _ := x.find(s.Role, s.Path)
 			x.slots[at] = v
 			x.taken++
 		}
@@ -98,7 +123,7 @@ func (x *index) drop(id uint32) {
 	if x.slots == nil {
 		return
 	}
-	if at, ok := x.find(s.Role, s.Path); ok && x.slots[at] == id+firstID {
+	if at, _, ok := x.find(s.Role, s.Path); ok && idIn(x.slots[at]) == id {
 		x.slots[at] = droppedSlot
 	}
 }

@@ -133,7 +133,7 @@ func asError(v any) error {
 
 // walk goes through the manifest and the scan side by side: both are in one order.
 func (l *ledger) walk(r *manifest.Reader, t *tree.Tree, parts map[key]bool) (vouched map[key]tree.Stamp, bytes int64) {
-	vouched = map[key]tree.Stamp{}
+	vouched = make(map[key]tree.Stamp, min(int(r.Header.Rows), len(t.Entries)))
 	row, more := r.Next()
 	for i := range t.Entries {
 		e := &t.Entries[i]

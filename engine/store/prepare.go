@@ -52,6 +52,10 @@ func (s *Store) Prepare(ctx context.Context) error {
 	if err := s.watchFilesystems(t); err != nil {
 		return err
 	}
+	if len(s.basis) == 0 {
+		s.basis = make(map[key]basisFile, len(t.Entries))
+	}
+	s.index.expect(min(len(t.Entries), s.cfg.MaxEntries)) // mostly the donor has what is here
 	s.openLedger(t)
 	if err := s.mark(t); err != nil {
 		return err

@@ -286,16 +286,17 @@ func (s *Store) compare(v *survey, sum *Summary) error {
 
 // same compares an entry with what lies on disk under its name.
 func (s *Store) same(c *entry, e *tree.Entry) error {
+	if c.spec.Dir == e.Dir && (e.Dir || c.spec.Size == e.Size) && c.spec.Mode == e.Mode {
+		return nil // without the path, which is made for a message only
+	}
 	name := s.abs(c.spec.Role, c.name)
 	switch {
 	case c.spec.Dir != e.Dir:
 		return fmt.Errorf("%s is %s here and %s at the donor", name, kind(e.Dir), kind(c.spec.Dir))
 	case !e.Dir && c.spec.Size != e.Size:
 		return fmt.Errorf("%s has %d bytes here and %d at the donor: something else writes into the directory", name, e.Size, c.spec.Size)
-	case c.spec.Mode != e.Mode:
-		return fmt.Errorf("%s has mode %04o here and %04o at the donor", name, e.Mode, c.spec.Mode)
 	}
-	return nil
+	return fmt.Errorf("%s has mode %04o here and %04o at the donor", name, e.Mode, c.spec.Mode)
 }
 
 func kind(dir bool) string {

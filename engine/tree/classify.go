@@ -19,6 +19,13 @@ type rules struct {
 	nested map[string]bool
 	// indexed holds the binary logs that the index on disk names; Scan fills it.
 	indexed map[string]bool
+
+	// alone says that one goroutine uses these rules. Then they remember what the directory of the last file was: files come by
+	// the thousand out of one.
+	alone     bool
+	lastDir   Role
+	lastName  string
+	lastClass Class // 0: nothing is remembered
 }
 
 func bit(r Role) uint8 { return 1 << r }
@@ -77,7 +84,15 @@ func (l *Layout) Classify(dir Role, rel string, isDir bool) (Role, Class) {
 }
 
 func (c *rules) classify(dir Role, rel string, isDir bool) (Role, Class) {
-	if !dir.Valid() || c.at[dir] == 0 || ValidPath(rel) != nil || hasControl(rel) {
+	if ValidPath(rel) != nil {
+		return dir, Foreign
+	}
+	return c.classifyValid(dir, rel, isDir)
+}
+
+// classifyValid is classify for a path that ValidPath has nothing against.
+func (c *rules) classifyValid(dir Role, rel string, isDir bool) (Role, Class) {
+	if !dir.Valid() || c.at[dir] == 0 || hasControl(rel) {
 		return dir, Foreign
 	}
 	role, class := c.byName(dir, rel, isDir)
@@ -137,12 +152,24 @@ func (c *rules) byName(dir Role, rel string, isDir bool) (Role, Class) {
 	if c.nested[rel] {
 		return RoleData, RootDir
 	}
-	switch _, parent := c.top(dir, first, true); parent {
+	switch parent := c.topParent(dir, first); parent {
 	case Database:
 		return RoleData, c.inDatabase(first, rest, isDir)
 	default:
 		return RoleData, parent
 	}
+}
+
+// topParent is the class of a directory at the top.
+func (c *rules) topParent(dir Role, name string) Class {
+	if c.alone && c.lastClass != 0 && c.lastDir == dir && c.lastName == name {
+		return c.lastClass
+	}
+	_, class := c.top(dir, name, true)
+	if c.alone {
+		c.lastDir, c.lastName, c.lastClass = dir, name, class
+	}
+	return class
 }
 
 func redoDirClass(rest string, deep, isDir bool) Class {

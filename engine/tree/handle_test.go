@@ -103,7 +103,7 @@ func TestArena(t *testing.T) {
 	var m arena
 	var all []string
 	for i := range 3000 {
-		all = append(all, m.join(string(bytes.Repeat([]byte{'a' + byte(i%26)}, i%90)), "/x"))
+		all = append(all, m.join(string(bytes.Repeat([]byte{'a' + byte(i%26)}, i%90)), []byte("/x")))
 	}
 	for i, s := range all {
 		if s != string(bytes.Repeat([]byte{'a' + byte(i%26)}, i%90))+"/x" {

@@ -33,7 +33,7 @@ func ValidPath(p string) error {
 		return fmt.Errorf("path %.60q… has %d bytes, at most %d are allowed", p, len(p), MaxPath)
 	case p[0] == '/':
 		return fmt.Errorf("path %q is absolute, expected one relative to the role's directory", p)
-	case strings.ContainsAny(p, "\x00\\"):
+	case strings.IndexByte(p, 0) >= 0 || strings.IndexByte(p, '\\') >= 0:
 		return fmt.Errorf("path %q holds a NUL byte or a backslash", p)
 	}
 	for rest, more := p, true; more; {

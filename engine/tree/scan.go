@@ -85,6 +85,7 @@ func (s *scanner) all() error {
 		return err
 	}
 	rules := *d.rules
+	rules.alone = true
 	s.rules, s.links = &rules, map[string]bool{}
 	s.tree = &Tree{At: time.Now().UnixNano(), FS: map[Role]FSInfo{}, Devs: map[uint64]FSInfo{}}
 	if s.each == nil {
@@ -114,11 +115,22 @@ func (s *scanner) inOrder() []Entry {
 			all = append(all, s.found[r]...)
 		}
 	}
-	if !slices.IsSortedFunc(all, byKey) {
-		slices.SortFunc(all, byKey)
+	if strictlyOrdered(all) {
+		return all
 	}
+	slices.SortFunc(all, byKey)
 	// A directory that changes while it is read may show a name twice.
 	return slices.CompactFunc(all, func(a, b Entry) bool { return compareEntries(&a, &b) == 0 })
+}
+
+// strictlyOrdered says that neither sorting nor leaving out what is there twice would change anything.
+func strictlyOrdered(all []Entry) bool {
+	for i := 1; i < len(all); i++ {
+		if !all[i-1].Before(&all[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func byKey(a, b Entry) int { return compareEntries(&a, &b) }
@@ -129,15 +141,15 @@ type arena struct{ b strings.Builder }
 // arenaSize is large enough that the rest which does not hold another path is little.
 const arenaSize = 64 << 10
 
-// join returns a+b.
-func (m *arena) join(a, b string) string {
+// join returns a+b, and does not keep b.
+func (m *arena) join(a string, b []byte) string {
 	if m.b.Cap()-m.b.Len() < len(a)+len(b) {
 		m.b = strings.Builder{}
 		m.b.Grow(max(arenaSize, len(a)+len(b)))
 	}
 	at := m.b.Len()
 	m.b.WriteString(a)
-	m.b.WriteString(b)
+	m.b.Write(b)
 	return m.b.String()[at:]
 }
 
@@ -176,21 +188,21 @@ func (s *scanner) walk(fd int, r Role, prefix string, depth int) error {
 	if depth > maxDepth {
 		return s.d.fail("scan", r, prefix, fmt.Errorf("directories are nested more than %d deep", maxDepth))
 	}
-	names, err := readNames(fd)
+	paths, err := readNames(fd, prefix, &s.paths)
 	if err != nil && (prefix == "" || err != unix.ENOENT) { // a database that was dropped meanwhile is not an error
 		return s.d.fail("read directory", r, prefix, err)
 	}
-	slices.Sort(names)
-	for len(names) > 0 {
-		part := names[:min(statBlock, len(names))]
-		names = names[len(part):]
+	slices.Sort(paths)
+	for len(paths) > 0 {
+		part := paths[:min(statBlock, len(paths))]
+		paths = paths[len(part):]
 		var ahead []statted
 		if r == RoleData {
-			if ahead = statAll(s.ahead[depth], fd, part); ahead != nil {
+			if ahead = statAll(s.ahead[depth], fd, part, len(prefix)); ahead != nil {
 				s.ahead[depth] = ahead
 			}
 		}
-		for i, name := range part {
+		for i, rel := range part {
 			if s.steps++; s.steps%checkEvery == 0 && s.ctx.Err() != nil {
 				return context.Cause(s.ctx)
 			}
@@ -201,7 +213,7 @@ func (s *scanner) walk(fd int, r Role, prefix string, depth int) error {
 			if ahead != nil {
 				st = &ahead[i]
 			}
-			if err := s.visit(fd, r, prefix, name, depth, st); err != nil {
+			if err := s.visit(fd, r, rel, rel[len(prefix):], depth, st); err != nil {
 				return err
 			}
 		}
@@ -209,20 +221,19 @@ func (s *scanner) walk(fd int, r Role, prefix string, depth int) error {
 	return nil
 }
 
-// classify adds to rules.classify that an unfinished keystone stands for the finished one.
+// classify adds to rules.classify that an unfinished keystone stands for the finished one. rel is a valid path.
 func (s *scanner) classify(r Role, rel string, isDir bool) (home Role, class Class, real string, part bool) {
 	if real, ok := strings.CutSuffix(rel, PartSuffix); ok && !isDir {
 		if home, class := s.rules.classify(r, real, false); class.Props().Keystone {
 			return home, class, real, true
 		}
 	}
-	home, class = s.rules.classify(r, rel, isDir)
+	home, class = s.rules.classifyValid(r, rel, isDir)
 	return home, class, rel, false
 }
 
-// visit looks at a name of the directory. known is what it is, nil when nobody has asked yet.
-func (s *scanner) visit(dir int, r Role, prefix, name string, depth int, known *statted) error {
-	rel := s.paths.join(prefix, name)
+// visit looks at a name of the directory, which makes the path rel. known is what it is, nil when nobody has asked yet.
+func (s *scanner) visit(dir int, r Role, rel, name string, depth int, known *statted) error {
 	if ValidPath(rel) != nil {
 		s.notes.add("names that cannot be sent", strconv.Quote(s.d.Path(r, rel)))
 		return nil

@@ -1,11 +1,14 @@
 package tree
 
 import (
+	"bytes"
+	"encoding/binary"
 	"os"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unsafe" // offsets in a record of the kernel's
 
 	"golang.org/x/sys/unix"
 )
@@ -92,22 +95,22 @@ const (
 	statAlone = 512
 )
 
-// statAll asks about many names of a directory on all processors, which is most of what a scan of many tables takes, also under
+// statAll asks about many names of a directory, which follow the first skip bytes of paths, on all processors, which is most of what a scan of many tables takes, also under
 // a server's lock. The answers lie in memory if that suffices. nil means that there are too few names.
-func statAll(memory []statted, dir int, names []string) []statted {
-	workers := min(readers, runtime.GOMAXPROCS(0), len(names)/(statAlone/2))
-	if len(names) < statAlone || workers < 2 {
+func statAll(memory []statted, dir int, paths []string, skip int) []statted {
+	workers := min(readers, runtime.GOMAXPROCS(0), len(paths)/(statAlone/2))
+	if len(paths) < statAlone || workers < 2 {
 		return nil
 	}
-	out := slices.Grow(memory[:0], len(names))[:len(names)]
+	out := slices.Grow(memory[:0], len(paths))[:len(paths)]
 	var at atomic.Int64
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
 			const step = 64
-			for from := int(at.Add(step)) - step; from < len(names); from = int(at.Add(step)) - step {
-				for i := from; i < min(from+step, len(names)); i++ {
-					out[i].err = out[i].st.at(dir, names[i])
+			for from := int(at.Add(step)) - step; from < len(paths); from = int(at.Add(step)) - step {
+				for i := from; i < min(from+step, len(paths)); i++ {
+					out[i].err = out[i].st.at(dir, paths[i][skip:])
 				}
 			}
 		})
@@ -164,18 +167,44 @@ func StatFile(f interface {
 // dirBuffer is the size of one read of a directory: some 1000 names of tables.
 const dirBuffer = 64 << 10
 
-// readNames returns all names in the directory, in the order of the file system. fd must be at its beginning.
-func readNames(fd int) ([]string, error) {
+// readNames returns the paths of all names in the directory, prefix+name, in the order of the file system. fd must be at its
+// beginning. They lie in m: a string for each name, and another for its path, is garbage by the hundred thousand.
+func readNames(fd int, prefix string, m *arena) ([]string, error) {
 	buf := make([]byte, dirBuffer)
-	var names []string
+	var paths []string
 	for {
 		n, err := unix.ReadDirent(fd, buf)
 		if err == unix.EINTR {
 			continue
 		}
 		if err != nil || n <= 0 {
-			return names, err
+			return paths, err
 		}
-		_, _, names = unix.ParseDirent(buf[:n], -1, names)
+		for rest := buf[:n]; len(rest) > 0; {
+			var name []byte
+			if name, rest, err = nextName(rest); err != nil {
+				return paths, err
+			}
+			if s := string(name); s != "." && s != ".." {
+				paths = append(paths, m.join(prefix, name))
+			}
+		}
 	}
+}
+
+// nextName takes the first record off what getdents64 has filled, which the kernel has made.
+func nextName(b []byte) (name, rest []byte, err error) {
+	const (
+		length = unsafe.Offsetof(unix.Dirent{}.Reclen)
+		text   = unsafe.Offsetof(unix.Dirent{}.Name)
+	)
+	if len(b) <= int(text) {
+		return nil, nil, unix.EIO
+	}
+	n := int(binary.NativeEndian.Uint16(b[length:]))
+	if n <= int(text) || n > len(b) {
+		return nil, nil, unix.EIO
+	}
+	name, _, _ = bytes.Cut(b[text:n], []byte{0})
+	return name, b[n:], nil
 }
