@@ -13,10 +13,7 @@ import (
 // every server refuses to start on ("not a regular file"). It stays when the transfer
 // fails. A tablespace in a directory of its own, which need not exist yet, is not blocked.
 func (s *Store) block() error {
-	name := "ibdata1"
-	if files := s.dirs.Layout().SystemFiles; len(files) > 0 {
-		name = files[0]
-	}
+	name := s.blockName()
 	if !s.cfg.Block || strings.Contains(name, "/") {
 		return nil
 	}
@@ -29,6 +26,25 @@ func (s *Store) block() error {
 		return s.fail(err)
 	}
 	return s.mkdir(tree.RoleInnoDBHome, name, 0o700)
+}
+
+func (s *Store) blockName() string {
+	if files := s.dirs.Layout().SystemFiles; len(files) > 0 {
+		return files[0]
+	}
+	return "ibdata1"
+}
+
+// unblockAll takes a block away that no file of the copy needs the place of: its donor has no system tablespace of that name.
+func (s *Store) unblockAll() error {
+	name := s.blockName()
+	if s.lookup(tree.RoleInnoDBHome, name, true) != nil {
+		return nil // a directory of the copy
+	}
+	if there, err := s.dirs.Lstat(tree.RoleInnoDBHome, name); err != nil || !there.Dir {
+		return nil // where something else is wrong the server says so
+	}
+	return s.remove(tree.RoleInnoDBHome, name)
 }
 
 // unblock makes way for a system tablespace file, whoever blocked it.

@@ -130,7 +130,7 @@ func (s *Store) syncAllFiles(ctx context.Context) error {
 }
 
 // showKeystones gives the keystones their real names: redo after all others, since
-// without redo no server starts. It returns what it renamed.
+// without redo no server starts. What kept servers away goes with them. It returns what it renamed.
 func (s *Store) showKeystones() (moved []*entry, err error) {
 	var hidden []*entry
 	devs := devices{}
@@ -159,6 +159,9 @@ func (s *Store) showKeystones() (moved []*entry, err error) {
 			return moved, err
 		}
 		moved = append(moved, e)
+	}
+	if err := s.unblockAll(); err != nil {
+		return moved, err
 	}
 	return moved, s.syncDirs()
 }

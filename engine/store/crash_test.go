@@ -195,6 +195,15 @@ func TestBlock(t *testing.T) {
 	r.check(items)
 }
 
+// TestBlockGoes: a copy without a file in the place of the block has no trace of it.
+func TestBlockGoes(t *testing.T) {
+	r := newRig(t, filepath.Join(memDir(t), "data"))
+	r.block = true
+	items := donor(7)[3:] // no InnoDB
+	mustOK(t, transfer(t.Context(), r.store(), items))
+	r.check(items)
+}
+
 // The first error is the one that counts, whatever fails behind it.
 func TestFirstErrorWins(t *testing.T) {
 	r := newRig(t, filepath.Join(memDir(t), "data"))
