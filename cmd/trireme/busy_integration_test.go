@@ -159,7 +159,7 @@ func TestLockRefusedByServer(t *testing.T) {
 	words := since(r.one)
 	must(t, n.Start(ctx, false))
 	r.held(t, ctx, "flush tables")
-	end := run(t, "SELECT SLEEP(1), v FROM slow.t")
+	end := run(t, "select", "SELECT SLEEP(1), v FROM slow.t")
 	r.release(t)
 	must(t, n.WaitSynced(ctx))
 	wait := figure(t, words(), `locked after ([0-9.]+) s`)
