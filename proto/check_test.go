@@ -3,9 +3,14 @@ package proto
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestWrongSkipIsFound, the other half of T-9, changes a page behind the back of the search: no new LSN. The
@@ -40,6 +45,67 @@ func TestWrongSkipIsFound(t *testing.T) {
 }
 
 var circumstances = regexp.MustCompile(`cold\.ibd at \d+ differs .*: page LSN \d+, checkpoint of the lock \d+, its file was looked through at checkpoint \d+$`)
+
+// TestNamesChangeAfterTheLock has tables change their names with each other, again and again, while the copy is compared: a partition that
+// is exchanged for a table. Neither file is written to, so their pages look as old as those of the lock; what differs is
+// whose they are. The copy is that of the lock, and nobody may ask for another.
+func TestNamesChangeAfterTheLock(t *testing.T) {
+	r, s := liveRig(t, 5)
+	const pairs = 12
+	pair := func(i int) (a, b string) {
+		return fmt.Sprintf("shop/t%d#P#p1.ibd", i), fmt.Sprintf("shop/t%d_q.ibd", i)
+	}
+	for i := range pairs {
+		a, b := pair(i)
+		s.create(a, 8)
+		s.create(b, 8)
+	}
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	rest := sync.OnceFunc(func() { close(stop); wg.Wait() })
+	atLock := ""
+	r.lock = lockFunc{
+		lock: func(context.Context) (string, error) {
+			if atLock != "" {
+				rest() // a second window, which nothing may move in
+			}
+			s.flush(1)
+			s.checkpoint()
+			atLock = listing(t, r.donor)
+			return "at:1", nil
+		},
+		unlock: func() error {
+			wg.Go(func() {
+				for {
+					for i := range pairs {
+						select {
+						case <-stop:
+							return
+						case <-time.After(100 * time.Microsecond):
+						}
+						a, b := pair(i)
+						if err := unix.Renameat2(unix.AT_FDCWD, filepath.Join(r.donor, a), unix.AT_FDCWD, filepath.Join(r.donor, b), unix.RENAME_EXCHANGE); err != nil {
+							t.Error(err)
+							return
+						}
+					}
+				}
+			})
+			return nil
+		},
+	}
+	sent, _, derr, jerr := r.run()
+	rest()
+	if derr != nil || jerr != nil {
+		t.Fatalf("donor: %v; joiner: %v", derr, jerr)
+	}
+	if sent.Locks != 1 {
+		t.Errorf("%d lock windows, one was due", sent.Locks)
+	}
+	if got := listing(t, r.joiner); got != atLock {
+		t.Errorf("the copy is not the locked state:\n--- locked\n%s\n--- joiner\n%s", onlyIn(atLock, got), onlyIn(got, atLock))
+	}
+}
 
 // TestEmptyPageThatIsNotEmpty damages the joiner's copy of a page that was never written, in a file that the server goes on writing after
 // the lock. The page has no LSN to tell that it is old; that zeroes were sent for it does.

@@ -104,6 +104,14 @@ func (d *donor) restive() bool {
 	return len(d.restless) > 0
 }
 
+// strayed says whether that entry is among what moved.
+func (d *donor) strayed(id uint32) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.restless[id]
+	return ok
+}
+
 func (d *donor) restlessNames() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -121,6 +121,19 @@ func (w *worker) file(id uint32) (gentle.File, error) {
 	default:
 		return nil, failf(CodeIO, "open %s: %w", w.d.c.Dirs.Path(r.Role, r.Path), err)
 	}
+	if w.d.after != 0 {
+		// DDL goes on after the lock: two tables may have changed their names, and change them again before what was found to
+		// differ is judged. Only the file that was there under the lock may be compared.
+		now, _, err := tree.StatFile(f)
+		if err != nil || now.ID != r.ID {
+			f.Close()
+			if err != nil {
+				return nil, failf(CodeIO, "stat %s: %w", w.d.c.Dirs.Path(r.Role, r.Path), err)
+			}
+			w.d.unrest(id, "is another file")
+			return nil, nil
+		}
+	}
 	w.open, w.openID = f, id
 	return f, nil
 }
