@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,7 +144,21 @@ func lockedTrees(t *testing.T, ctx context.Context, r *joinRig, n *cluster.Node)
 	must(t, err)
 	y, err := cluster.TreeHash(ctx, n.Datadir(), notCopied)
 	must(t, err)
-	diff := cluster.Diff(x, y)
+	held, err := os.Stat(r.at("continue") + ".reached")
+	must(t, err)
+	// The lock does not stop Aria's checkpoint thread (proto/FINDINGS.md): what it writes after the transfer's last look is in neither copy.
+	diff := slices.DeleteFunc(cluster.Diff(x, y), func(line string) bool {
+		name, ok := strings.CutPrefix(line, "content: ")
+		if !ok || !strings.HasPrefix(name, "aria_log") {
+			return false
+		}
+		at, err := os.Stat(filepath.Join(r.one.Datadir(), name))
+		late := err == nil && at.ModTime().After(held.ModTime())
+		if late {
+			t.Logf("the donor's server has written %s since the transfer looked last, %v after it was done with the lock", name, at.ModTime().Sub(held.ModTime()))
+		}
+		return late
+	})
 	soaked.judged("O5", len(diff) == 0)
 	if len(diff) > 0 {
 		t.Errorf("trees under the lock differ: %q", diff)
