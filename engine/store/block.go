@@ -14,7 +14,7 @@ import (
 // fails. A tablespace in a directory of its own, which need not exist yet, is not blocked.
 func (s *Store) block() error {
 	name := s.blockName()
-	if !s.cfg.Block || strings.Contains(name, "/") {
+	if !s.cfg.Block || name == "" {
 		return nil
 	}
 	switch e, err := s.dirs.Lstat(tree.RoleInnoDBHome, name); {
@@ -28,18 +28,23 @@ func (s *Store) block() error {
 	return s.mkdir(tree.RoleInnoDBHome, name, 0o700)
 }
 
+// blockName is where a block stands; "": none does.
 func (s *Store) blockName() string {
-	if files := s.dirs.Layout().SystemFiles; len(files) > 0 {
-		return files[0]
+	files := s.dirs.Layout().SystemFiles
+	switch {
+	case len(files) == 0:
+		return "ibdata1"
+	case strings.Contains(files[0], "/"):
+		return ""
 	}
-	return "ibdata1"
+	return files[0]
 }
 
 // unblockAll takes a block away that no file of the copy needs the place of: its donor has no system tablespace of that name.
 func (s *Store) unblockAll() error {
 	name := s.blockName()
-	if s.lookup(tree.RoleInnoDBHome, name, true) != nil {
-		return nil // a directory of the copy
+	if name == "" || s.lookup(tree.RoleInnoDBHome, name, true) != nil {
+		return nil // there is none, or it is a directory of the copy
 	}
 	if there, err := s.dirs.Lstat(tree.RoleInnoDBHome, name); err != nil || !there.Dir {
 		return nil // where something else is wrong the server says so
