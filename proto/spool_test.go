@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"testing"
 
 	"trireme/engine/block"
@@ -61,8 +62,15 @@ func TestSpoolIsWarm(t *testing.T) {
 		bytes int64
 		want  int
 	}{{0, 3}, {10*block.Unit + 1, 13}, {1 << 50, spoolAhead}} {
-		if got := warm(c.bytes, 3); len(got) != c.want || len(got[0].unit) != block.Unit {
+		got := warm(c.bytes, 3)
+		if len(got) != c.want || len(got[0].unit) != block.Unit {
 			t.Errorf("%d parcels for %d bytes, want %d", len(got), c.bytes, c.want)
+		}
+		for i, x := range got {
+			// Go gives memory in pieces of 8 KiB, so that a unit consists of whole pages.
+			if n, all := resident(t, x.unit), len(x.unit)/os.Getpagesize(); n != all {
+				t.Fatalf("%d of %d pages of parcel %d are in memory", n, all, i)
+			}
 		}
 	}
 	p := newSpools()

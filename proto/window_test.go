@@ -215,11 +215,17 @@ func residentPages(t *testing.T, name string) int {
 		t.Fatal(err)
 	}
 	defer unix.Munmap(m)
-	vec := make([]byte, (len(m)+4095)/4096)
+	return resident(t, m)
+}
+
+// resident counts the pages of memory, which begins with one, that are there.
+func resident(t *testing.T, m []byte) (n int) {
+	t.Helper()
+	page := os.Getpagesize()
+	vec := make([]byte, (len(m)+page-1)/page)
 	if _, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&m[0])), uintptr(len(m)), uintptr(unsafe.Pointer(&vec[0]))); errno != 0 {
 		t.Fatal(errno)
 	}
-	n := 0
 	for _, v := range vec {
 		n += int(v & 1)
 	}
