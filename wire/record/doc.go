@@ -2,7 +2,7 @@
 //
 // crypto/tls does the whole handshake: versions, suites, certificates, signatures, key exchange, Finished. What it negotiated is
 // what is used, and nobody can tell from the wire who protects the records: they are those of RFC 8446 section 5, under keys of
-// section 7.3 from the two application traffic secrets that crypto/tls writes to Config.KeyLogWriter, with the AEADs of crypto/cipher.
+// section 7.3 from the two application traffic secrets that crypto/tls writes to Config.KeyLogWriter, with the AES-GCM of package gcm.
 // A peer that uses crypto/tls to the end, or OpenSSL, is served like one of ours.
 //
 // It exists for speed alone. crypto/tls copies each record once more at each end, asks the connection below once for each, and

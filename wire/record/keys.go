@@ -2,7 +2,6 @@ package record
 
 import (
 	"bytes"
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/fips140"
 	"crypto/hkdf"
@@ -14,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+
+	"trireme/wire/gcm"
 )
 
 // The two lines of crypto/tls's key log that matter (SSLKEYLOGFILE format).
@@ -91,13 +92,9 @@ func (s suite) half(secret []byte) (half, error) {
 		return half{}, err
 	}
 	defer clear(iv)
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return half{}, err
-	}
 	h := half{}
 	copy(h.iv[:], iv)
-	h.aead, err = cipher.NewGCM(block)
+	h.aead, err = gcm.New(key)
 	return h, err
 }
 
