@@ -222,6 +222,26 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+// TestSetIsChecked: a wrong setting is refused in the words of the option, before anything is made.
+func TestSetIsChecked(t *testing.T) {
+	for words, want := range map[string]string{
+		"sterams=4":             "sterams (command line): no such setting of the group [trireme]; did you mean streams?",
+		"streams=1000":          "streams (command line): 1000 is not between 0 and 256",
+		"delta=off,compress=lz": `compress (command line): "lz" is not one of auto, off, zstd, s2`,
+		"paranoid":              `flag --set "paranoid": expected NAME=VALUE`,
+		"=4":                    `flag --set "=4": expected NAME=VALUE`,
+	} {
+		dir := t.TempDir()
+		code, _, errs := bench(t, "--set", words, "--scene", "full", "--contestant", "cp", "--size", "1MiB", "--rounds", "1", "--no-ceilings", "--dir", dir)
+		if code != cli.ExitUsage || !strings.Contains(errs, want) || strings.Contains(errs, "round") {
+			t.Errorf("%s: exit code %d, want %q: %s", words, code, want, errs)
+		}
+	}
+	if code, _, errs := bench(t, "--set", "rate_limit=10m,loose-streams=2", "--list"); code != 0 {
+		t.Errorf("good settings are refused: %s", errs)
+	}
+}
+
 // TestLocks shows the lock races of a file.
 func TestLocks(t *testing.T) {
 	dir := t.TempDir()

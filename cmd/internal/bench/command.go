@@ -125,6 +125,11 @@ func (o *options) run(cmd *cobra.Command, program string) error {
 		return cli.Usage(fmt.Errorf("flags --rounds %d, --files %d, --parallel %d, --streams %d: --files and --parallel are 1 at least, and none is negative",
 			o.rounds, o.files, o.parallel, o.streams))
 	}
+	if o.binary == self { // another build may have other options
+		if err := checkSet(o.set); err != nil {
+			return err
+		}
+	}
 	if o.list {
 		return o.show(cmd, in, missing)
 	}
