@@ -3,6 +3,8 @@ package proto
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,8 +15,15 @@ import (
 func TestBasis(t *testing.T) {
 	r := newRig(t)
 	fill(t, r.donor, 1)
-	r.tweakDonor = func(c *DonorConfig) { c.Basis = true }
+	var said []string
+	r.tweakDonor = func(c *DonorConfig) {
+		c.Basis = true
+		c.Note = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+	}
 	_, _, donorErr, joinerErr := r.run()
+	if all := strings.Join(said, "\n"); strings.Contains(all, "asking for the lock") || strings.Contains(all, "predicted") || !strings.Contains(all, "without a lock: the number of passes is reached") {
+		t.Errorf("a donor that locks nothing says:\n%s", all)
+	}
 	var d, j *Error
 	if !errors.As(donorErr, &d) || d.Code != CodeBasis || d.Remote {
 		t.Fatalf("donor: %v", donorErr)

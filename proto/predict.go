@@ -44,8 +44,12 @@ func (f forecast) length() time.Duration {
 	return answer + f.effort + f.look + time.Duration(seconds*float64(time.Second))
 }
 
-// predict notes why the passes end and how long the lock should take.
+// predict notes why the passes end and how long the lock should take, if one follows.
 func (d *donor) predict(why string) {
+	if d.c.Basis {
+		d.c.Note("the basis ends here, without a lock: %s; what has changed since it was read is left to the exact transfer", why)
+		return
+	}
 	f := forecast{look: d.looked, effort: d.effort, dirty: d.dirtyPages()}
 	var largest *row
 	for i := range d.cat.rows {
