@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"trireme/wire/identity"
@@ -70,6 +71,9 @@ type Config struct {
 	Note func(format string, args ...any)
 
 	Socket SocketOptions
+
+	// stood says whether a connection over QUIC has stood in the session that Dials belong to. nil: they belong to none.
+	stood *atomic.Bool
 }
 
 // Settings that zero values stand for, and checks, are applied to a copy.

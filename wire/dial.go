@@ -58,6 +58,11 @@ func dialQUIC(ctx context.Context, t Ticket, kind Kind, c Config) (*Conn, error)
 	if errors.As(heard, &refused) {
 		return nil, heard
 	}
+	if errors.Is(heard, syscall.ECONNREFUSED) {
+		told := *silent
+		told.refused = heard
+		return nil, fmt.Errorf("dial %s: %w", joinHostPort(t.Host, t.port()), &told)
+	}
 	return nil, fmt.Errorf("%w; TCP does not lead to the joiner either: %w", err, heard)
 }
 
@@ -168,6 +173,9 @@ func dialOnce(ctx context.Context, t Ticket, kind Kind, c Config, refusal *objec
 	if err != nil {
 		_ = ch.stream.Close() // the handshake failed; that is the news
 		return nil, err
+	}
+	if way == QUIC && c.stood != nil {
+		c.stood.Store(true)
 	}
 	return conn, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -11,6 +12,7 @@ import (
 // DialLink opens the control link of a session: Dial for a connection that is opened again when it is lost. Its data links are made by
 // Branch.
 func DialLink(ctx context.Context, t Ticket, c Config, lc LinkConfig) (*Link, error) {
+	c.stood = new(atomic.Bool)
 	conn, err := Dial(ctx, t, Control, c)
 	if err != nil {
 		return nil, err

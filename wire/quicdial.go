@@ -13,18 +13,32 @@ import (
 	"trireme/wire/identity"
 )
 
-// silentError says that nothing at all came back over UDP. Firewalls that drop it are common where TCP passes.
+// silentError says that nothing at all came back over UDP. Firewalls that drop it are common where TCP passes, but there are other
+// reasons: a program that has ended says nothing over UDP either, and its kernel's word for it does not get as far as here.
 type silentError struct {
-	to  string
-	err error
+	to      string
+	stood   bool  // a connection over QUIC has stood in this session: UDP does get through
+	refused error // TCP to the same port is refused, where a joiner listens in any case; nil: that is not known
+	err     error
 }
 
 func (e *silentError) Error() string {
-	return fmt.Sprintf("nothing came back from UDP %s within %v; a firewall on the way may let TCP pass and not UDP: open that UDP port from the donor to the joiner, or set transport=auto or transport=tls on the joiner",
-		e.to, quicSilence)
+	text := fmt.Sprintf("nothing came back from UDP %s within %v", e.to, quicSilence)
+	switch {
+	case e.stood:
+		return text + ", where connections have stood before: the joiner's program has ended, or the path is cut; its own log tells"
+	case e.refused != nil:
+		return text + ", and TCP is refused there, on which the joiner listens as well: its program has ended, or a firewall stops both; see whether it still runs"
+	}
+	return text + "; a firewall on the way may let TCP pass and not UDP: open that UDP port from the donor to the joiner, or set transport=auto or transport=tls on the joiner"
 }
 
-func (e *silentError) Unwrap() error { return e.err }
+func (e *silentError) Unwrap() []error {
+	if e.refused == nil {
+		return []error{e.err}
+	}
+	return []error{e.err, e.refused}
+}
 
 // secureQUIC opens a QUIC connection on a socket of its own, compares the pin and opens the one stream.
 func secureQUIC(ctx context.Context, to netip.AddrPort, t Ticket, c Config) (*channel, error) {
@@ -36,7 +50,7 @@ func secureQUIC(ctx context.Context, to netip.AddrPort, t Ticket, c Config) (*ch
 	conn, err := ep.transport.Dial(ctx, net.UDPAddrFromAddrPort(to), c.donorTLS(), c.quicConfig(quicSilence, -1))
 	if err != nil {
 		ep.release()
-		return nil, dialQUICError(ctx, to.String(), err)
+		return nil, dialQUICError(ctx, to.String(), c.stood != nil && c.stood.Load(), err)
 	}
 	c.Choice.once(shortfall(udp), c)
 	q := &quicStream{conn: conn, release: ep.release}
@@ -103,15 +117,15 @@ func (e *quicError) Error() string { return e.doing + ": " + cleanReason(e.err.E
 
 func (e *quicError) Unwrap() error { return e.err }
 
-// dialQUICError sorts the ways in which no QUIC connection comes about.
-func dialQUICError(ctx context.Context, to string, err error) error {
+// dialQUICError sorts the ways in which no QUIC connection comes about. stood is silentError's.
+func dialQUICError(ctx context.Context, to string, stood bool, err error) error {
 	var idle *quic.IdleTimeoutError
 	var transport *quic.TransportError
 	switch {
 	case ctx.Err() != nil:
 		return &StrangerError{to, CauseTimeout, fmt.Errorf("QUIC handshake: %w", context.Cause(ctx))}
 	case errors.As(err, &idle):
-		return &silentError{to, err}
+		return &silentError{to: to, stood: stood, err: err}
 	case errors.As(err, &transport) && transport.ErrorCode == quic.ConnectionRefused:
 		return &StrangerError{to, CauseClosed, errors.New("QUIC handshake: the joiner is busy with others, or is closing")}
 	}

@@ -1,11 +1,13 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -134,7 +136,30 @@ func TestQUICNobodyThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Dial(testContext(t), ticket, Control, donorConfig)
-	if err == nil || !strings.Contains(err.Error(), "nothing came back from UDP") || !strings.Contains(err.Error(), "nothing listens there") {
+	if !errors.Is(err, syscall.ECONNREFUSED) || !strings.Contains(err.Error(), "nothing came back from UDP") || !strings.Contains(err.Error(), "TCP is refused there") || strings.Contains(err.Error(), "transport=") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A joiner that ends in the middle of a transfer over QUIC is not taken for a firewall that drops UDP.
+func TestQUICJoinerEnds(t *testing.T) {
+	l, _ := quicJoiner(t, QUIC, nil)
+	var wg sync.WaitGroup
+	var joiner *Conn
+	var joinerErr error
+	wg.Go(func() { joiner, joinerErr = l.Accept(testContext(t)) })
+	link, err := DialLink(testContext(t), l.Ticket(host(t)), donorConfig, LinkConfig{Limits: Limits{Outage: patience}})
+	wg.Wait()
+	if err = errors.Join(err, joinerErr); err != nil {
+		t.Fatal(err)
+	}
+	defer link.Close()
+	joiner.kill()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = link.open(testContext(t))
+	if err == nil || !strings.Contains(err.Error(), "where connections have stood before: the joiner's program has ended, or the path is cut") || strings.Contains(err.Error(), "firewall") {
 		t.Errorf("got %v", err)
 	}
 }
