@@ -25,7 +25,7 @@ func (m *Material) loadAnchors(f Files) error {
 		case info.IsDir():
 			err = m.readAnchorDir(src)
 		case src == f.CAPath:
-			err = fmt.Errorf("%s: is a file, wanted a directory with PEM files; use tca (or ssl-ca) for a file", src)
+			err = fmt.Errorf("%s: is a file, wanted a directory with PEM files; use %s for a file", src, src.beside("ca"))
 		default:
 			err = m.readAnchorFile(src)
 		}

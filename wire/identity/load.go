@@ -24,7 +24,7 @@ func Load(f Files) (*Material, error) {
 	}
 	if f.Cert.Path == "" {
 		if f.Key.Path != "" {
-			return nil, fmt.Errorf("%s: there is a key but no certificate; set tcert (or ssl-cert) as well", f.Key)
+			return nil, fmt.Errorf("%s: there is a key but no certificate; set %s as well", f.Key, f.Key.beside("cert"))
 		}
 		return m, nil
 	}
@@ -91,7 +91,7 @@ func noKey(f Files, src Source, p *pemFile) error {
 	case f.Key.Path == "" && src.Option == "":
 		return fmt.Errorf("%s: the file holds no private key; name the file of the key as well", src)
 	case f.Key.Path == "":
-		return fmt.Errorf("%s: no private key option is set and the certificate file holds no key either; set tkey (or ssl-key), or append the key to the file", src)
+		return fmt.Errorf("%s: no private key option is set and the certificate file holds no key either; set %s, or append the key to the file", src, src.beside("key"))
 	}
 	return fmt.Errorf("%s: found %s, wanted a private key in PEM form", src, p.noPEM())
 }

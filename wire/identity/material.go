@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 )
 
@@ -37,6 +38,17 @@ func (s Source) name() string {
 		return s.Path
 	}
 	return s.Option
+}
+
+// beside names the option for another file (ca, capath, cert or key) of the family that the option of s belongs to: tkey beside
+// tcert, ssl-key beside ssl-cert, --key beside --cert. Where it belongs to none of them, those of option files are named.
+func (s Source) beside(file string) string {
+	for _, own := range []string{"capath", "ca", "cert", "key"} {
+		if family, ok := strings.CutSuffix(s.Option, own); ok && !strings.Contains(family, " ") {
+			return family + file
+		}
+	}
+	return "t" + file + " (or ssl-" + file + ")"
 }
 
 // Files names the files of one node. An empty Key means that the key is looked for inside Cert (combined PEM). A CA that is a

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
@@ -62,8 +63,26 @@ type Policy struct {
 	// Now is the clock of the date checks; nil means time.Now.
 	Now func() time.Time
 
+	// Advice is what refusals tell people to do, where the options of a node are not what they have.
+	Advice Advice
+
 	// own is the name of the option with the node's own certificate where that is what is checked. No peer has sent anything then.
 	own string
+}
+
+// Advice is the end of some refusals, in the words of whoever calls. Empty means those for the nodes of a cluster.
+type Advice struct {
+	Show string // the peer shows no certificate of its own
+	Name string // its certificate has none of the names
+}
+
+// show and otherName are the advice in force.
+func (p Policy) show() string {
+	return cmp.Or(p.Advice.Show, "set tcert and tkey on that node, or remove tca and tcert on both")
+}
+
+func (p Policy) otherName() string {
+	return cmp.Or(p.Advice.Name, "issue a certificate with that name as alternative name, let the joiner advertise a name it has, or set ssl-mode=VERIFY_CA to check the chain only")
 }
 
 // sender says in messages where the certificates beside the anchors came from.
@@ -82,8 +101,7 @@ func (p Policy) Check(peer []*x509.Certificate) (warnings []string, err error) {
 		return nil, nil
 	}
 	if len(peer) == 0 {
-		return nil, &CheckError{NoCertificate, "the peer showed no certificate",
-			"set tcert and tkey on that node, or remove tca and tcert on both"}
+		return nil, &CheckError{NoCertificate, "the peer showed no certificate", p.show()}
 	}
 	now := time.Now
 	if p.Now != nil {
@@ -148,8 +166,7 @@ func (c *checker) chain(peer []*x509.Certificate) error {
 		return err
 	}
 	if thrownAway(leaf) && !c.listed(leaf) {
-		return &CheckError{NoCertificate, "the peer has no certificate configured, it showed one that was made for this transfer",
-			"set tcert and tkey on that node, or remove tca and tcert on both"}
+		return &CheckError{NoCertificate, "the peer has no certificate configured, it showed one that was made for this transfer", c.show()}
 	}
 	if !c.listed(leaf) {
 		if err := c.build(peer); err != nil {
@@ -221,8 +238,7 @@ func (c *checker) name(leaf *x509.Certificate) error {
 		want = strings.Join(c.Names, ", ")
 	}
 	return &CheckError{WrongName,
-		fmt.Sprintf("certificate %s is valid for %s, wanted is one of: %s%s", Describe(leaf), NamesOf(leaf), want, from),
-		"issue a certificate with that name as alternative name, let the joiner advertise a name it has, or set ssl-mode=VERIFY_CA to check the chain only"}
+		fmt.Sprintf("certificate %s is valid for %s, wanted is one of: %s%s", Describe(leaf), NamesOf(leaf), want, from), c.otherName()}
 }
 
 // dates tells the two ends of the validity apart, which crypto/x509 does not.

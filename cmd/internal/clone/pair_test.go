@@ -130,6 +130,66 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
+// TestCertificateAdvice: what is wrong with a certificate is told in terms of the flag or of the line of the option file it came from.
+func TestCertificateAdvice(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	a, err := ca.NewCA("harbour", ca.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key, err := a.Issue("db1", []string{"192.0.2.1"}, ca.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cnf, bare := at("my.cnf"), at("bare.cnf")
+	for name, b := range map[string][]byte{
+		at("ca.pem"): a.CertificatePEM(), at("db1.pem"): append(bytes.Clone(cert), key...), at("db1.crt"): cert,
+		cnf: []byte("[sst]\ntca=" + at("ca.pem") + "\ntcert=" + at("db1.pem") + "\n"), bare: []byte("[sst]\ntcert=" + at("db1.crt") + "\n"),
+	} {
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	src := t.TempDir()
+	mariadb(t, src)
+	flags, file := []string{"--ca", at("ca.pem"), "--cert", at("db1.pem")}, []string{"--defaults-file", cnf}
+	for name, c := range map[string]struct {
+		receiver, sender []string // nil receiver: the receiver has the sender's and calls nobody
+		says, not        []string
+	}{
+		"no key, flags":         {nil, []string{"--ca", at("ca.pem"), "--cert", at("db1.crt")}, []string{"--cert=" + at("db1.crt") + " (from command line): ", "set --key, or append"}, []string{"tkey", "ssl-"}},
+		"no key, option file":   {nil, []string{"--defaults-file", bare}, []string{"tcert=" + at("db1.crt") + " (from " + bare + ":2 [sst]): ", "set tkey, or append"}, []string{"--key"}},
+		"name, flags":           {flags, flags, []string{"192.0.2.1", "(--advertise)"}, []string{"ssl-mode", "tcert"}},
+		"name, option file":     {flags, file, []string{"(--advertise)", "ssl-mode=VERIFY_CA beside tcert (" + cnf + ":3 [sst])"}, nil},
+		"none shown, flags":     {[]string{}, flags, []string{"give that end --cert and --key", "or both ends none"}, []string{"remove tca"}},
+		"none shown, from file": {[]string{}, file, []string{"give that end --cert and --key", "remove what asks for them here (tcert, " + cnf + ":3 [sst])"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			words := []string{"receive", "--listen", "127.0.0.1:0", filepath.Join(t.TempDir(), "dst")} // which finds the same in its own files
+			if c.receiver != nil {
+				r := receive(t, t.Context(), append(words[1:], c.receiver...)...)
+				defer r.end(t, exitOther)
+				words = []string{"send", src, r.ticket}
+			}
+			code, _, errs := trireme(t.Context(), append(words, c.sender...)...)
+			if code == 0 {
+				t.Error("it went well")
+			}
+			for _, want := range c.says {
+				if !strings.Contains(errs, want) {
+					t.Errorf("not said: %q: %s", want, errs)
+				}
+			}
+			for _, not := range c.not {
+				if strings.Contains(errs, not) {
+					t.Errorf("said: %q: %s", not, errs)
+				}
+			}
+		})
+	}
+}
+
 // TestCutOff: a receiver that is gone in the middle ends the sender with the cause; the next pair goes on from what had arrived.
 func TestCutOff(t *testing.T) {
 	src, dst := t.TempDir(), filepath.Join(t.TempDir(), "dst")

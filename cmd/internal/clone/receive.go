@@ -182,7 +182,7 @@ func (o *receiveOptions) open(t *transfer, set *settings.Settings, host, port st
 		}
 		t.note("connection from %s refused: %v", remote, err)
 	}
-	ch.Note = t.note
+	ch.Note, ch.Policy.Advice = t.note, advice(set)
 	ln, err := wire.Listen(t.ctx, net.JoinHostPort(host, port), ch)
 	if err != nil {
 		return nil, ticket{}, coded(exitNetwork, fmt.Errorf("%w; choose another address or port with --listen", err))

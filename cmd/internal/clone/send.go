@@ -165,7 +165,7 @@ func (o *options) channel(t *transfer, set *settings.Settings, tk ticket) (wire.
 		return wire.Config{}, cli.Usage(errors.New("the receiver asks for a certificate: give --ca, --cert and --key, or --defaults-file with tca and tcert in it"))
 	}
 	ends.Name(t.ctx, set, &ch.Policy, tk.Host)
-	ch.Note = t.note
+	ch.Note, ch.Policy.Advice = t.note, advice(set)
 	return ch, nil
 }
 
