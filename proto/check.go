@@ -34,7 +34,7 @@ func (d *donor) check(w *window, missed int64) (int64, error) {
 	}
 	d.takeUnrest() // files that went since the lock are not the copy's business
 	if len(ws) > 0 {
-		d.c.Note("checked %d MiB after the lock in %.3f s; %d KiB had changed again by then", st.Read>>20, st.Seconds, d.unchecked.Load()>>10)
+		d.c.Note("checked %s after the lock in %.3f s; %s had changed again by then", amount(st.Read), st.Seconds, amount(d.unchecked.Load()))
 	}
 	return d.missed.Load(), nil
 }

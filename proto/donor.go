@@ -371,7 +371,7 @@ func (d *donor) full(streams int) (Summary, error) {
 	mode := msg.Mode{Key: d.key, ID: d.id}
 	mode.Files, mode.Bytes, mode.Allocated = d.cat.totals()
 	d.count()
-	d.c.Note("about to copy %d files and directories, %d MiB", mode.Files, mode.Bytes>>20)
+	d.c.Note("about to copy %d files and directories, %s", mode.Files, amount(mode.Bytes))
 	if err := d.s.tell(msg.TypeMode, mode); err != nil {
 		return Summary{}, err
 	}

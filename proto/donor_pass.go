@@ -200,7 +200,7 @@ func (d *donor) passed(c passClock, kind msg.PassKind, data bool) PassStats {
 		return PassStats{Kind: kind.String()}
 	}
 	st := d.p.finish(c, d.counted, kind)
-	d.c.Note("%s pass %d: read %d MiB, sent %d KiB, %d KiB of holes, %.3f s", kind, d.counted, st.Read>>20, st.Sent>>10, st.Holes>>10, st.Seconds)
+	d.c.Note("%s pass %d: read %s, sent %s, %s of holes, %.3f s", kind, d.counted, amount(st.Read), amount(st.Sent), amount(st.Holes), st.Seconds)
 	return st
 }
 

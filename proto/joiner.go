@@ -332,7 +332,7 @@ func (j *joiner) prepare(peer msg.Hello, m msg.Mode) error {
 	}
 	j.p.files.Store(o.Files)
 	j.p.bytes.Store(o.Bytes)
-	j.c.Note("about to receive %d files and directories, %d MiB, from %s", o.Files, o.Bytes>>20, o.Node)
+	j.c.Note("about to receive %d files and directories, %s, from %s", o.Files, amount(o.Bytes), o.Node)
 	st, err := j.c.Store(o)
 	if err != nil {
 		return Fail(CodeRefused, err)

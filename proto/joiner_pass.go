@@ -60,7 +60,7 @@ func (j *joiner) pass(b msg.PassBegin) error {
 	if b.Kind != msg.PassLive || !j.p.idle(clock) {
 		j.numbered++
 		st := j.p.finish(clock, j.numbered, b.Kind)
-		j.c.Note("%s pass %d: hashed %d MiB, received %d KiB, %d KiB of holes, %.3f s", b.Kind, j.numbered, st.Read>>20, st.Sent>>10, st.Holes>>10, st.Seconds)
+		j.c.Note("%s pass %d: hashed %s, received %s, %s of holes, %.3f s", b.Kind, j.numbered, amount(st.Read), amount(st.Sent), amount(st.Holes), st.Seconds)
 	}
 	j.counted = j.p.clock()
 	j.open.Store(true)

@@ -127,10 +127,10 @@ func (s *session) noteReopened(r wire.Reopened, note, trouble func(string, ...an
 	o.mu.Unlock()
 	cause := lossText(r.Cause)
 	if n > 0 {
-		note("%s was lost (%s) and is there again after %.2f s; %d KiB are sent again; %d more times since the last such line", what, cause, r.Took.Seconds(), r.Resent>>10, n)
+		note("%s was lost (%s) and is there again after %.2f s; %s are sent again; %d more times since the last such line", what, cause, r.Took.Seconds(), amount(r.Resent), n)
 		return
 	}
-	note("%s was lost (%s) and is there again after %.2f s; %d KiB are sent again", what, cause, r.Took.Seconds(), r.Resent>>10)
+	note("%s was lost (%s) and is there again after %.2f s; %s are sent again", what, cause, r.Took.Seconds(), amount(r.Resent))
 }
 
 // lossText says how a connection was lost.

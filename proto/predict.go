@@ -75,8 +75,8 @@ func (d *donor) predict(why string) {
 		f.hashing = d.hashRate(largest)
 	}
 	d.predicted = f.length()
-	d.c.Note("asking for the lock: %s; predicted to last %.3f s (%.3f s of the last pass's work, %d MiB to hash, %d MiB of pages in memory)",
-		why, d.predicted.Seconds(), f.effort.Seconds(), f.suspect>>20, f.dirty>>20)
+	d.c.Note("asking for the lock: %s; predicted to last %.3f s (%.3f s of the last pass's work, %s to hash, %s of pages in memory)",
+		why, d.predicted.Seconds(), f.effort.Seconds(), amount(f.suspect), amount(f.dirty))
 }
 
 // hashRate measures how many bytes a second all workers together read and hash, with the

@@ -124,7 +124,7 @@ func (d *donor) unread(kind msg.PassKind, ws []wish) []wish {
 	})
 	if files > 0 {
 		d.p.trust(files, bytes)
-		d.c.Note("%d files, %d MiB, are at both ends as the last transfer left them, by the joiner's manifest, and are not read", files, bytes>>20)
+		d.c.Note("%d files, %s, are at both ends as the last transfer left them, by the joiner's manifest, and are not read", files, amount(bytes))
 	}
 	return ws
 }

@@ -284,7 +284,7 @@ func TestManifestChanges(t *testing.T) {
 		moved  int // files that cannot be trusted; -1: none can
 		note   string
 	}{
-		{"nothing", func() {}, 0, "13 of them, 3 MiB, are as they were then"},
+		{"nothing", func() {}, 0, "13 of them, 3.4 MiB, are as they were then"},
 		{"donor's file touched", func() { chtimes(t, r.donor, "shop/items.ibd", now) }, 1, ""},
 		{"joiner's file touched", func() { chtimes(t, r.joiner, "shop/items.ibd", now) }, 1, ""},
 		{"byte at the donor, old time", func() { overwrite(t, r.donor, "shop/items.ibd", 9000) }, 1, ""},

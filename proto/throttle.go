@@ -60,7 +60,7 @@ func (d *donor) watchRate() error {
 				d.c.Note("reading without a limit from now on")
 				continue
 			}
-			d.c.Note("reading at most %d KiB a second while the server works, from now on", n>>10)
+			d.c.Note("reading at most %s a second while the server works, from now on", amount(n))
 		}
 	}
 }

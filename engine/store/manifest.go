@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize" // sizes for people
 	"golang.org/x/sys/unix"
 
 	"trireme/engine/manifest"
@@ -120,8 +121,8 @@ func (l *ledger) read(s *Store, t *tree.Tree) {
 		return
 	}
 	l.vouched = vouched
-	s.manifestNote = fmt.Sprintf("%s, of transfer %s from %q, lists %d files; %d of them, %d MiB, are as they were then",
-		name, hex.EncodeToString(r.Header.Transfer[:4]), oneLine(r.Header.Node), r.Header.Rows, len(vouched), bytes>>20)
+	s.manifestNote = fmt.Sprintf("%s, of transfer %s from %q, lists %d files; %d of them, %s, are as they were then",
+		name, hex.EncodeToString(r.Header.Transfer[:4]), oneLine(r.Header.Node), r.Header.Rows, len(vouched), humanize.IBytes(uint64(bytes)))
 }
 
 func asError(v any) error {

@@ -41,11 +41,12 @@ func plan(t *transfer, src *source, tg *target) error {
 		}
 		t.note("would delete %s", name)
 	}
-	size := func(n int64) string { return humanize.IBytes(uint64(n)) }
 	t.note("would add %d files, change %d, leave %d and remove %d; %s would move, %s of holes besides, %s are there already; nothing was changed",
 		w.added, w.changed, w.equal, w.removed, size(w.send), size(w.holes), size(w.saved))
 	return nil
 }
+
+func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 
 // key names a file at either end.
 type key struct {

@@ -215,5 +215,5 @@ func (s *source) tell(t *transfer) {
 			t.note("warning: %s", w)
 		}
 	}
-	t.note("source %s: %d files in %d directories, %d MiB, %d MiB on disk", s.lay.Data, files, dirs, bytes>>20, allocated>>20)
+	t.note("source %s: %d files in %d directories, %s, %s on disk", s.lay.Data, files, dirs, size(bytes), size(allocated))
 }
