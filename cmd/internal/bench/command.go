@@ -72,6 +72,11 @@ func Command(program string) *cobra.Command {
 		Use: "bench", Short: "race transfers on this machine", Long: long, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd, program) },
 	}
+	cli.SetExits(cmd, []cli.Exit{
+		{Code: "0", Meaning: "all races were run, and no figure of `--gate` has grown"},
+		{Code: "1", Meaning: "a transfer of ours failed, a figure of `--gate` has grown, or a race could not be run"},
+		{Code: "2", Meaning: "the command line could not be understood; nothing was raced"},
+	})
 	f := cmd.Flags()
 	f.StringSliceVar(&o.scenes, "scene", []string{"full", "touched", "changed-1"}, "situations: names, beginnings with a star, or all")
 	f.StringSliceVar(&o.contestants, "contestant", []string{"all"}, "who takes part: names, or all")

@@ -50,6 +50,11 @@ No file is replaced without --force.`,
 		},
 		RunE: func(*cobra.Command, []string) error { return nil }, // never reached
 	}
+	cli.SetExits(cmd, []cli.Exit{
+		{Code: "0", Meaning: "done; `verify`: a transfer takes it"},
+		{Code: "1", Meaning: "refused, or it could not be done; the last line says why"},
+		{Code: "2", Meaning: "the command line could not be understood; nothing was done"},
+	})
 	cmd.AddCommand(initCommand(), issueCommand(), renewCommand(), bundleCommand(), verifyCommand())
 	return cmd
 }

@@ -47,11 +47,14 @@ every setting with its place, the certificates, the port, room, rights.
 
 Give it the options that the server is started with. It reads the option files
 that the server reads, changes nothing, and asks nobody but this host. Run it
-as root or as the server's user: others may not see the keys.
+as root or as the server's user: others may not see the keys.`
 
-Exit status: 0 when a transfer may start (there may be warnings), 3 when it
-would fail or the server would refuse it, 2 for a wrong command line, 1 when
-the check itself could not be done: an option file is missing or unreadable.`
+var exits = []cli.Exit{
+	{Code: "0", Meaning: "a transfer may start; there may be warnings"},
+	{Code: "1", Meaning: "the check itself could not be done: an option file is missing or unreadable"},
+	{Code: "2", Meaning: "the command line could not be understood"},
+	{Code: "3", Meaning: "a transfer would fail, or the server would refuse it"},
+}
 
 // Command returns the command.
 func Command() *cobra.Command { return command(&flags{}) }
@@ -84,6 +87,7 @@ func command(f *flags) *cobra.Command {
 			return nil
 		},
 	}
+	cli.SetExits(cmd, exits)
 	s := cmd.Flags()
 	s.SortFlags = false
 	s.StringVar(&f.defaultsFile, "defaults-file", "", "option file the server reads instead of the default ones")

@@ -72,6 +72,11 @@ func Root(c Config) *cobra.Command {
 	}
 	root.SetOut(c.Out)
 	root.SetErr(c.Err)
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, words []string) {
+		help(cmd, words)
+		writeExits(cmd.OutOrStdout(), cmd)
+	})
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Usage(inWords(err)) })
 	root.Flags().BoolVarP(&version, "version", "V", false, "print the version")
 	root.AddCommand(&cobra.Command{

@@ -10,8 +10,7 @@ import (
 	"trireme/wire/identity"
 )
 
-// Exit codes of receive, send and clone, stable across versions. README.md has the
-// table for people. What the other end found is one code, whatever code it sent.
+// Exit codes of receive, send and clone, stable across versions; exits is the table for people. What the other end found is one code, whatever code it sent.
 const (
 	exitSource    = 3   // the source is in use, or did not hold still
 	exitTarget    = 4   // the target is in use, or is not one to write into
@@ -25,6 +24,21 @@ const (
 	exitTerminate = 143 // stopped by SIGTERM
 	exitHangup    = 129 // stopped by SIGHUP
 )
+
+var exits = []cli.Exit{
+	{Code: "0", Meaning: "done: a copy, a basis (`--live-basis`), or a dry run that found nothing wrong"},
+	{Code: "1", Meaning: "a fault in the program, a certificate or key file of this end that cannot be used, or anything that is not below"},
+	{Code: "2", Meaning: "the command line, the ticket or the option file could not be understood; nothing was done"},
+	{Code: "3", Meaning: "the source is in use, is no datadir, or did not hold still"},
+	{Code: "4", Meaning: "the target is in use or nothing to write into"},
+	{Code: "5", Meaning: "the target has no room"},
+	{Code: "6", Meaning: "no connection, or it was lost; the other end is not the one the ticket is for"},
+	{Code: "7", Meaning: "the ends do not match, a ticket has expired, a certificate is refused, or the data cannot be copied"},
+	{Code: "8", Meaning: "a file could not be read or written"},
+	{Code: "9", Meaning: "nobody came while the ticket was good, or the other end fell silent"},
+	{Code: "10", Meaning: "the other end failed or was stopped"},
+	{Code: "129, 130, 143", Meaning: "stopped by SIGHUP, SIGINT, SIGTERM"},
+}
 
 // codedError is an error with its exit code.
 type codedError struct {

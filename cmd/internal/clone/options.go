@@ -112,6 +112,7 @@ func (o *options) source(cmd *cobra.Command) {
 
 // command completes cmd: its run begins with a transfer and ends it, whatever run does.
 func (o *options) command(program string, cmd *cobra.Command, run func(t *transfer, cmd *cobra.Command, args []string) error) *cobra.Command {
+	cli.SetExits(cmd, exits)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		t, end, err := o.start(cmd, program)
 		if err != nil {

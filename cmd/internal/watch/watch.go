@@ -30,10 +30,15 @@ const lookEvery = 250 * time.Millisecond
 
 const long = `Watch the transfer that runs on the directory DIR of this host, a state transfer of
 a cluster or one by hand, until it ends. DIR may also be the file that --status-file
-or the option status-file names.
+or the option status-file names.`
 
-The exit code is 0 when the transfer ended well, 3 when it failed, 1 when there is
-nothing to watch, 130 when it is stopped itself.`
+var exits = []cli.Exit{
+	{Code: "0", Meaning: "the transfer went well, or `--once` has shown one that runs"},
+	{Code: "1", Meaning: "there is nothing to watch"},
+	{Code: "2", Meaning: "the command line could not be understood"},
+	{Code: "3", Meaning: "the transfer failed"},
+	{Code: "130", Meaning: "stopped itself; the transfer goes on"},
+}
 
 // failure is a watched transfer that failed.
 type failure struct{ text string }
@@ -68,6 +73,7 @@ func Command() *cobra.Command {
 			return follow(ctx, args[0], show.New(c), once, wait)
 		},
 	}
+	cli.SetExits(cmd, exits)
 	f := cmd.Flags()
 	f.StringVar(&progress, "progress", show.Auto, "auto, bar or log")
 	f.BoolVar(&events, "json", false, "print events as JSON on standard output, one on a line")
