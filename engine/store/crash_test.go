@@ -204,6 +204,37 @@ func TestBlockGoes(t *testing.T) {
 	r.check(items)
 }
 
+// TestNoBlockInADirectory: a system tablespace in a directory of its own is not blocked, so nothing is taken away in its place either,
+// where a donor without one leaves what this node has there.
+func TestNoBlockInADirectory(t *testing.T) {
+	const name = "sys/ibdata1"
+	rest := append([]item{d("sys")}, donor(7)[3:]...) // no InnoDB
+	for _, theirs := range [][]item{rest, append(rest[:len(rest):len(rest)], in(tree.RoleInnoDBHome, f(name, noise(7, 20<<10))))} {
+		r := newRig(t, filepath.Join(memDir(t), "data"))
+		r.block, r.layout.SystemFiles = true, []string{name}
+		r.reopen()
+		with := len(theirs) > len(rest)
+		if !with {
+			r.put(f(name+"/mine", noise(1, 10)))
+		}
+		s := r.store()
+		mustOK(t, s.Prepare(t.Context()))
+		place := filepath.Join(r.layout.Data, name)
+		if _, err := os.Lstat(place); (err == nil) == with {
+			t.Errorf("with InnoDB %v, after Prepare: %v", with, err)
+		}
+		mustOK(t, send(t.Context(), s, theirs))
+		_, err := s.Seal(t.Context())
+		mustOK(t, err)
+		mustOK(t, s.Commit(t.Context()))
+		if with {
+			r.check(theirs)
+		} else if _, err := os.Lstat(place + "/mine"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // The first error is the one that counts, whatever fails behind it.
 func TestFirstErrorWins(t *testing.T) {
 	r := newRig(t, filepath.Join(memDir(t), "data"))
