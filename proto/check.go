@@ -23,7 +23,7 @@ func (d *donor) check(w *window, missed int64) (int64, error) {
 	d.unchecked.Store(0)
 	var ws []wish
 	if d.lastLSN != 0 {
-		d.after = w.lsn
+		d.after, d.names = w.lsn, &names{d: d}
 		ws = d.comparing(diff{}, func(r *row) bool { return d.byLSN(r.Class) })
 	}
 	d.tracking = false

@@ -2,7 +2,9 @@ package proto
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -45,6 +47,45 @@ func TestWrongSkipIsFound(t *testing.T) {
 }
 
 var circumstances = regexp.MustCompile(`cold\.ibd at \d+ differs .*: page LSN \d+, checkpoint of the lock \d+, its file was looked through at checkpoint \d+$`)
+
+// TestRenamedAfterTheLockIsCompared: a file that was wrongly skipped and has had another name since the lock is found all the same, and one
+// that was dropped, whose inode may be another's by now, is nobody's business.
+func TestRenamedAfterTheLockIsCompared(t *testing.T) {
+	r, s := liveRig(t, 1)
+	for _, name := range []string{"shop/gone.ibd", "shop/old.ibd"} {
+		s.create(name, 64)
+	}
+	done, told := false, ""
+	r.tweakDonor = func(c *DonorConfig) {
+		c.Passes, c.PageLSN = 2, true
+		c.Note = func(format string, args ...any) {
+			if strings.Contains(format, "%s pass %d") && !done {
+				done = true
+				for _, name := range []string{"shop/gone.ibd", "shop/old.ibd"} {
+					patch(t, r.donor, name, 50*fakePageSize+3000, []byte("no LSN tells of this"))
+				}
+			}
+			if strings.Contains(format, "differs from the joiner's copy") {
+				told += fmt.Sprintf(format, args...)
+			}
+		}
+	}
+	at := func(name string) string { return filepath.Join(r.donor, name) }
+	released := 0
+	r.lock = lockFunc{
+		lock: func(context.Context) (string, error) { s.flush(1); s.checkpoint(); return "at:1", nil },
+		unlock: func() error {
+			if released++; released > 1 {
+				return nil
+			}
+			return errors.Join(os.Remove(at("shop/gone.ibd")), os.Rename(at("shop/old.ibd"), at("shop/new.ibd")))
+		},
+	}
+	sent, _ := r.mustRun()
+	if !done || sent.Locks != 2 || !strings.Contains(told, "shop/old.ibd at") || strings.Contains(told, "gone.ibd") {
+		t.Errorf("%d lock windows, two were due; %s", sent.Locks, told)
+	}
+}
 
 // TestNamesChangeAfterTheLock has tables change their names with each other, again and again, while the copy is compared: a partition that
 // is exchanged for a table. Neither file is written to, so their pages look as old as those of the lock; what differs is

@@ -231,6 +231,7 @@ type donor struct {
 	sharing  bool   // what is read is read for other joiners too
 	parted   bool   // that is over
 	after    uint64 // not 0: the lock is over, and was held at this LSN
+	names    *names // since then
 
 	found     atomic.Int64 // what rechecks found while finding
 	hotUnits  atomic.Int64 // hotUnit that exist

@@ -112,27 +112,32 @@ func (w *worker) file(id uint32) (gentle.File, error) {
 	}
 	w.release()
 	r := &w.d.cat.rows[id]
+	what := "vanished"
 	f, err := w.d.c.Dirs.Handle(r.Role, r.Path, os.O_RDONLY, 0)
-	switch {
-	case err == nil:
-	case gone(err):
-		w.d.unrest(id, "vanished")
-		return nil, nil
-	default:
+	if err != nil && !gone(err) {
 		return nil, failf(CodeIO, "open %s: %w", w.d.c.Dirs.Path(r.Role, r.Path), err)
 	}
 	if w.d.after != 0 {
 		// DDL goes on after the lock: two tables may have changed their names, and change them again before what was found to
-		// differ is judged. Only the file that was there under the lock may be compared.
-		now, _, err := tree.StatFile(f)
-		if err != nil || now.ID != r.ID {
-			f.Close()
+		// differ is judged. Only the file that was there under the lock may be compared, whatever its name is by now.
+		if err == nil {
+			now, _, err := tree.StatFile(f)
 			if err != nil {
+				f.Close()
 				return nil, failf(CodeIO, "stat %s: %w", w.d.c.Dirs.Path(r.Role, r.Path), err)
 			}
-			w.d.unrest(id, "is another file")
-			return nil, nil
+			if now.ID != r.ID {
+				f.Close()
+				f, what = nil, "is another file"
+			}
 		}
+		if f == nil {
+			f = w.d.names.open(r)
+		}
+	}
+	if f == nil {
+		w.d.unrest(id, what)
+		return nil, nil
 	}
 	w.open, w.openID = f, id
 	return f, nil
