@@ -87,9 +87,13 @@ func (r *resolver) encryption() {
 	}
 	r.show("file-key-management-filename", key, r.s.EncryptionKeyFile)
 	// Components of a keyring are configured in files beside the program and the plugins.
-	r.s.BaseDir = r.serverOption("basedir", "").Value
+	if base := r.serverOption("basedir", ""); base.IsSet() {
+		r.s.BaseDir = base.Value
+		r.show("basedir", base, r.s.BaseDir)
+	}
 	if plugins := r.serverOption("plugin-dir", ""); plugins.IsSet() {
 		r.s.PluginDir = r.abs(plugins.Value)
+		r.show("plugin-dir", plugins, r.s.PluginDir)
 	}
 }
 

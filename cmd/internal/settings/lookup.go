@@ -93,6 +93,7 @@ func (r *resolver) present(name string, groups []string) (at Setting) {
 // switched looks up a server option that may be given without a value or through the prefixes
 // skip-, disable- and enable-. An option without a value counts as bare; a negated one as the value 0.
 func (r *resolver) switched(name string) (at Setting, bare bool) {
+	r.asked[name] = true
 	see := func(as, value, origin string, isBare bool) {
 		switch strings.TrimPrefix(as, "loose-") {
 		case name, "enable-" + name:

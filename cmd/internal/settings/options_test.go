@@ -102,6 +102,7 @@ func TestBackupFamily(t *testing.T) {
 		{name: "sst-syslog 1 alone", cnf: "[sst]\nsst-syslog=1\n", get: syslog, want: "true wsrep-sst-joiner"},
 		{name: "sst-syslog never", cnf: "[sst]\nsst-syslog=-1\n[mysqld_safe]\nsyslog\n", get: syslog, want: "false wsrep-sst-joiner"},
 		{name: "sst-syslog 0 follows mysqld_safe", cnf: "[sst]\nsst-syslog=0\n[mysqld_safe]\nsyslog\n", get: syslog, want: "true wsrep-sst-joiner"},
+		{name: "syslog of mysqld_safe switched off", cnf: "[mysqld_safe]\nsyslog=off\n", get: syslog, want: "false wsrep-sst-joiner"},
 		{name: "syslog of mysqld_safe", cnf: "[mysqld_safe]\nsyslog\nsyslog-tag=t\n", in: Input{Role: Donor}, get: syslog, want: "true t-wsrep-sst-donor"},
 		{name: "syslog tag of environment", env: map[string]string{"SST_SYSLOG_TAG": "e"}, get: syslog, want: "false e-wsrep-sst-joiner"},
 		{name: "auto-upgrade on", cnf: pxc + "[sst]\nauto-upgrade=on\n", in: Input{PXC: true}, warn: "auto-upgrade"},

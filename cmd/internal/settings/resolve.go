@@ -24,6 +24,17 @@ type resolver struct {
 // beside an error), and an error joining one *Problem for every rejected value. On error the settings are nil.
 // It reads directory entries but no file content, and does not block otherwise.
 func Resolve(in Input) (*Settings, []string, error) {
+	r := resolve(in)
+	if len(r.problems) > 0 {
+		// What would have come of the channel is not true any more.
+		said := slices.DeleteFunc(r.warnings, func(w string) bool { return slices.Contains(r.promises, w) })
+		return nil, said, errors.Join(r.problems...)
+	}
+	return r.s, r.warnings, nil
+}
+
+// resolve is Resolve up to its judgement.
+func resolve(in Input) *resolver {
 	if in.Method == 0 {
 		in.Method = MethodTrireme
 	}
@@ -56,12 +67,7 @@ func Resolve(in Input) (*Settings, []string, error) {
 	r.timeouts()
 	r.ignored()
 	r.misspelt()
-	if len(r.problems) > 0 {
-		// What would have come of the channel is not true any more.
-		said := slices.DeleteFunc(r.warnings, func(w string) bool { return slices.Contains(r.promises, w) })
-		return nil, said, errors.Join(r.problems...)
-	}
-	return r.s, r.warnings, nil
+	return r
 }
 
 // show adds a row to the table. An unset value is shown with the given default.

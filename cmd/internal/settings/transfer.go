@@ -149,15 +149,18 @@ func (r *resolver) keep() {
 // syslog follows the evident intent: the script overwrote its own option, so that sst-syslog=1 alone did nothing.
 func (r *resolver) syslog() {
 	at := r.lookup("sst-syslog", sstGroup)
+	safe := r.present("syslog", []string{"mysqld_safe"})
+	// It stands without a value as a rule; mysqld_safe knows it in no other form.
+	on, err := parseBool(safe.Value)
+	wanted := safe.IsSet() && (on || err != nil)
 	switch at.Value {
 	case "-1":
 	case "":
-		at = r.present("syslog", []string{"mysqld_safe"})
-		r.s.Syslog = at.IsSet()
+		at, r.s.Syslog = safe, wanted
 	default:
-		if on := r.bool(at, false); on {
+		if r.bool(at, false) {
 			r.s.Syslog = true
-		} else if safe := r.present("syslog", []string{"mysqld_safe"}); safe.IsSet() {
+		} else if wanted {
 			at, r.s.Syslog = safe, true
 		}
 	}
