@@ -6,8 +6,8 @@
 // those of another machine: both ends, and the network between them, share its processors. What a contestant of this program's
 // version cannot do is named and left out. Everything lies in one directory that is removed at the end.
 //
-// Needs root, and a machine of its own: while a scene lasts whose sender may use common congestion controls only, that holds for
-// whoever on this machine has not the right to choose another.
+// Needs root. Nothing of the machine's own settings is changed: links are namespaces, and a sender that may not choose its congestion
+// control is kept from it alone.
 package main
 
 import (

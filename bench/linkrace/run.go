@@ -89,13 +89,6 @@ func play(ctx context.Context, o options, s scene) (all []result, lost map[strin
 			return nil, nil, fmt.Errorf("make data: %w", err)
 		}
 	}
-	if s.modest {
-		restore, err := commonOnly()
-		if err != nil {
-			return nil, nil, err
-		}
-		defer func() { err = errors.Join(err, restore()) }()
-	}
 	for round := range s.rounds {
 		for _, c := range s.in {
 			if lost[c.name] != "" {

@@ -11,7 +11,7 @@ type scene struct {
 	name, about string
 	mb, rounds  int // of data, and transfers by each contestant, unless the command line says otherwise
 	link        *netlab.Config
-	modest      bool          // the sender may use the congestion controls reno and cubic only, as a server's user on most systems
+	modest      bool          // the sender may choose no congestion control but the link's, as a server's user on most systems no better one
 	cut         time.Duration // between two resets of all connections; 0: none
 	in          []contestant
 	targets     []target
@@ -82,7 +82,7 @@ var scenes = []scene{
 		},
 	},
 	{
-		name: "lossy-reno", about: "the same with reno, and no other control to be had than reno and cubic", mb: 72, rounds: 5, modest: true,
+		name: "lossy-reno", about: "the same with reno, and no other control to be had", mb: 72, rounds: 5, modest: true,
 		link: &netlab.Config{Shape: far, Congestion: "reno"},
 		in:   []contestant{one.with(6), many, byQUIC, auto},
 		targets: []target{
@@ -91,7 +91,7 @@ var scenes = []scene{
 		},
 	},
 	{
-		name: "long", about: "200 Mbit/s, 50 ms round trip, no loss, reno, and no other control to be had than reno and cubic", mb: 80, rounds: 5, modest: true, rare: true,
+		name: "long", about: "200 Mbit/s, 50 ms round trip, no loss, reno, and no other control to be had", mb: 80, rounds: 5, modest: true, rare: true,
 		link:    &netlab.Config{Shape: netlab.Shape{Rate: far.Rate, Delay: far.Delay}, Congestion: "reno"},
 		in:      []contestant{one, many, byQUIC, auto},
 		targets: []target{nearBest},
