@@ -97,6 +97,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{[]string{"receive", "--dry-run", "--defaults-file", t.TempDir(), dst}, cli.ExitUsage, "is no regular file; name the option file of this server"},
 		{[]string{"receive", "--defaults-file", "/no/such.cnf", dst}, cli.ExitUsage, "flag --defaults-file: stat /no/such.cnf"},
 		{[]string{"receive", "--expires", "5", dst}, cli.ExitUsage, `flag --expires "5": expected a time such as 90s, 30m or 2h`},
+		{[]string{"receive", "--expires", "999ms", "--listen", "127.0.0.1:0", dst}, cli.ExitUsage, "flag --expires 999ms: a ticket must be good for a second at least"},
 		{[]string{"receive", "--listen", busy.Addr().String(), dst}, exitNetwork, "; choose another address or port with --listen"},
 		{[]string{"send", src}, cli.ExitUsage, "expected DIR TICKET [TICKET...], and 1 of these words are missing"},
 	} {
