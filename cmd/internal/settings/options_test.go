@@ -169,6 +169,7 @@ func TestOwnGroup(t *testing.T) {
 		{name: "unknown flag", in: Input{Flags: map[string]string{"verfy": "tag"}}, bad: "did you mean verify?"},
 		{name: "unknown word", cnf: "[trireme]\ntransport=udp\n", bad: `"udp" is not one of tls, quic, auto`},
 		{name: "pages are not looked at", cnf: "[trireme]\nverify=page\n", bad: `"page" is not one of tag, full`},
+		{name: "more streams than a transfer has", cnf: "[trireme]\nstreams=100\n", get: func(s *Settings) any { return s.Streams }, want: "24", warn: "100 is lowered to 24"},
 		{name: "too many streams", cnf: "[trireme]\nstreams=1000\n", bad: "between 0 and 256"},
 		{name: "lock-max below a written target", cnf: "[trireme]\nlock-target=3\nlock-max=1\n", bad: "below lock-target"},
 		{name: "lock-max below the default target", cnf: "[trireme]\nlock-max=1\n", get: func(s *Settings) any { return s.LockTarget }, want: "1s"},

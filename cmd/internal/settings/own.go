@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"trireme/cmd/internal/mycnf"
+	"trireme/wire"
 )
 
 // Group is the option group that holds our own settings. No server reads it.
@@ -62,7 +63,10 @@ func (r *resolver) own() {
 	}
 
 	at = r.ownValue("streams")
-	s.Streams = r.int(at, 0, 0, maxStreams)
+	if s.Streams = r.int(at, 0, 0, maxStreams); s.Streams > wire.MaxLinks {
+		r.warn(at, "%d is lowered to %d, the most data connections that a transfer has", s.Streams, wire.MaxLinks)
+		s.Streams = wire.MaxLinks
+	}
 	r.show("streams", at, autoOr(s.Streams))
 
 	at = r.ownValue("delta")
