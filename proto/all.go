@@ -50,11 +50,10 @@ func (d *donor) lockedPasses(t *tree.Tree) error {
 	for range d.c.Rounds {
 		d.p.enter(PhaseVerifying)
 		moved := d.takeUnrest()
-		t, err := d.scan()
+		df, err := d.verifyScan()
 		if err != nil {
 			return err
 		}
-		df := d.unstamp(d.cat.update(t, false, true), t)
 		d.count()
 		clock := d.p.clock()
 		if _, err := d.pass(msg.PassVerify, df, d.comparing(df, d.suspect(df, moved))); err != nil {

@@ -40,6 +40,9 @@ type diff struct {
 	touched  []bool // by id
 }
 
+// nothing is what a scan finds that shows all as it was.
+func (c *catalogue) nothing() diff { return diff{touched: make([]bool, len(c.rows))} }
+
 // news is one entry that the joiner must hear of. What it is, the row says when the message is made.
 type news struct {
 	id   uint32

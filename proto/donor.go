@@ -369,6 +369,9 @@ func (d *donor) full(streams int) (Summary, error) {
 	}
 	first := d.cat.update(t, true, false)
 	d.stamp(t)
+	if err := d.judgeDefinitions(t); err != nil {
+		return Summary{}, err
+	}
 	mode := msg.Mode{Key: d.key, ID: d.id}
 	mode.Files, mode.Bytes, mode.Allocated = d.cat.totals()
 	d.count()

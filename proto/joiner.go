@@ -41,8 +41,10 @@ type JoinerConfig struct {
 	// start yet. Its error ends the transfer. nil: nothing to do.
 	BeforeCommit func(ctx context.Context) error
 
-	// Manifest says that Store keeps one (store.Config.Manifest).
-	Manifest bool
+	// Manifest says that Store keeps one (store.Config.Manifest). Definitions is what the header of the one that is there says; zero
+	// without.
+	Manifest    bool
+	Definitions [16]byte
 
 	// Keyring puts the donor's keys of encrypted tables into their place, durably. It is
 	// called at most once, when all has arrived and nothing is final; the content is
@@ -281,7 +283,7 @@ func (j *joiner) hello() (msg.Hello, error) {
 	streams := min(int(peer.Streams), j.c.Streams, wire.MaxLinks)
 	j.agreed = streams
 	own := msg.Hello{Streams: uint16(streams), Software: j.c.Software, Node: j.c.Node,
-		Facts: slices.Concat(j.c.Facts, codecsFact(j.c.Compress), stampsFact(j.c.Manifest))}
+		Facts: slices.Concat(j.c.Facts, codecsFact(j.c.Compress), stampsFacts(j.c.Manifest, j.c.Definitions))}
 	return peer, j.s.tell(msg.TypeHello, own)
 }
 

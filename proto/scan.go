@@ -25,7 +25,7 @@ func (d *donor) firstScan() (lsn uint64, at time.Time, t *tree.Tree, err error) 
 		if d.noBinlogs {
 			own.Entries = slices.Clone(own.Entries) // judge takes some away
 		}
-		t, err = d.judge(&own)
+		t, err = d.refusing(&own)
 		return d.known(d.redoSlots().LSN), time.Now(), t, err
 	}
 	for look := 1; ; look++ {
@@ -53,14 +53,58 @@ var errUnsure = errors.New("proto: not sure yet")
 func (d *donor) scan() (*tree.Tree, error) {
 	t, err := d.c.Dirs.Scan(d.s.ctx)
 	if err != nil {
-		return nil, d.s.cause(Fail(CodeIO, fmt.Errorf("scan the donor's datadir: %w", err)))
-	}
-	if d.c.Quiet != nil && d.c.Unchanged != nil {
-		if err := d.c.Unchanged(t); err != nil {
-			return nil, d.s.cause(Fail(CodeUnstable, err))
-		}
+		return nil, d.scanFailed(err)
 	}
 	return d.judge(t)
+}
+
+func (d *donor) scanFailed(err error) error {
+	return d.s.cause(Fail(CodeIO, fmt.Errorf("scan the donor's datadir: %w", err)))
+}
+
+// verifyScan looks at the tree when all of it has been read, and returns what is not as it was in the catalogue. Of a quiet tree in
+// which nothing has moved since the first look nothing can be news.
+func (d *donor) verifyScan() (diff, error) {
+	if d.c.Quiet == nil {
+		t, err := d.scan()
+		if err != nil {
+			return diff{}, err
+		}
+		return d.unstamp(d.cat.update(t, false, true), t), nil
+	}
+	t, same, err := d.c.Dirs.Again(d.s.ctx, d.c.Quiet)
+	if err != nil {
+		return diff{}, d.scanFailed(err)
+	}
+	if d.c.Unchanged != nil {
+		if err := d.c.Unchanged(t); err != nil {
+			return diff{}, d.s.cause(Fail(CodeUnstable, err))
+		}
+	}
+	if same {
+		return d.cat.nothing(), nil
+	}
+	if t, err = d.judge(t); err != nil {
+		return diff{}, err
+	}
+	return d.unstamp(d.cat.update(t, false, true), t), nil
+}
+
+// refusing is judge for all but the definitions, which judgeDefinitions reads.
+func (d *donor) refusing(t *tree.Tree) (*tree.Tree, error) {
+	if d.noBinlogs {
+		t.Entries = slices.DeleteFunc(t.Entries, func(e tree.Entry) bool { return e.Role == tree.RoleBinlog })
+	}
+	return t, d.refuse(slices.Clone(t.Refusals))
+}
+
+// judgeDefinitions refuses tables of a quiet tree whose engines cannot be copied. It comes when files have their stamps, and before
+// the joiner changes anything.
+func (d *donor) judgeDefinitions(t *tree.Tree) error {
+	if d.c.Quiet == nil {
+		return nil // judge has read them
+	}
+	return d.refuse(tree.CheckEngines(d.s.ctx, d.c.Dirs, d.unjudged(t)))
 }
 
 // judge leaves out of a scan what the joiner does not take, and refuses what cannot be copied.
@@ -68,9 +112,13 @@ func (d *donor) judge(t *tree.Tree) (*tree.Tree, error) {
 	if d.noBinlogs {
 		t.Entries = slices.DeleteFunc(t.Entries, func(e tree.Entry) bool { return e.Role == tree.RoleBinlog })
 	}
-	refusals := append(append([]tree.Refusal(nil), t.Refusals...), tree.CheckEngines(d.s.ctx, d.c.Dirs, t)...)
+	return t, d.refuse(append(append([]tree.Refusal(nil), t.Refusals...), tree.CheckEngines(d.s.ctx, d.c.Dirs, t)...))
+}
+
+// refuse makes an error of refusals that count.
+func (d *donor) refuse(refusals []tree.Refusal) error {
 	if err := d.s.ctx.Err(); err != nil {
-		return nil, d.s.cause(err)
+		return d.s.cause(err)
 	}
 	if d.working.Load() {
 		refusals = slices.DeleteFunc(refusals, func(r tree.Refusal) bool { return r.Unsure })
@@ -79,7 +127,7 @@ func (d *donor) judge(t *tree.Tree) (*tree.Tree, error) {
 	if err != nil && !slices.ContainsFunc(refusals, func(r tree.Refusal) bool { return !r.Unsure }) {
 		err = unsure{err}
 	}
-	return t, err
+	return err
 }
 
 // unsure is a refusal that errUnsure is found in; its text is the refusal's.

@@ -2,6 +2,7 @@ package proto
 
 import (
 	"cmp"
+	"encoding/hex"
 	"slices"
 	"time"
 
@@ -16,6 +17,9 @@ const (
 	stampsV1   = "1"
 )
 
+// FactDefinitions is another one: which table definitions, in which state, the donor of the last transfer had, in hexadecimal digits.
+const FactDefinitions = "definitions"
+
 // stampMargin is how long a donor's file must have rested to have a stamp: D of the skip rule. The clock's jumps are in
 // the stamp itself (tree.Stamp).
 const stampMargin = tree.LongestWrite + tree.Granule
@@ -25,6 +29,7 @@ const stampMargin = tree.LongestWrite + tree.Granule
 type stamps struct {
 	host    tree.Host
 	margin  time.Duration
+	judged  string       // what the joiner states about definitions; "": nothing
 	of      []tree.Stamp // by id: what the joiner was told, or is to be told with the entry's announcement
 	vouched []bool       // by id: the joiner has what that stands for
 }
@@ -42,6 +47,42 @@ func (d *donor) openStamps(joiner []msg.Fact) {
 		return
 	}
 	d.stamps = &stamps{host: host, margin: cmp.Or(d.c.testOnlyMargin, stampMargin)}
+	for _, f := range joiner {
+		if f.Name == FactDefinitions {
+			d.stamps.judged = f.Value
+		}
+	}
+}
+
+// unjudged returns what of t, the scan of the datadir at rest that the catalogue and the stamps are of, must still be judged by its
+// definitions. Definitions that are all as they were in the last transfer were judged by the donor of that; one without a stamp is read.
+func (d *donor) unjudged(t *tree.Tree) *tree.Tree {
+	s := d.stamps
+	if s == nil || s.judged == "" {
+		return t
+	}
+	var known tree.Definitions
+	rest, rows := &tree.Tree{}, d.cat.rows
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		if !e.Definition() {
+			continue
+		}
+		for len(rows) > 0 && rows[0].Before(e) {
+			rows = rows[1:]
+		}
+		if len(rows) == 0 || e.Before(rows[0].Entry) || s.of[rows[0].id] == (tree.Stamp{}) {
+			rest.Entries = append(rest.Entries, *e)
+			continue
+		}
+		known.Add(e.Class, e.Role, e.Path, s.of[rows[0].id])
+	}
+	sum, n := known.Sum()
+	if n == 0 || hex.EncodeToString(sum[:]) != s.judged {
+		return t
+	}
+	d.c.Note("%d table definitions are those of the last transfer, by the joiner's manifest, and are not read", n)
+	return rest
 }
 
 // stamp gives the files that are new in the catalogue their stamps. t is the scan of the datadir at rest, on which all of
@@ -129,12 +170,16 @@ func (d *donor) unread(kind msg.PassKind, ws []wish) []wish {
 	return ws
 }
 
-// stampsFact is the joiner's word that it keeps a manifest.
-func stampsFact(manifest bool) []msg.Fact {
+// stampsFacts are the joiner's word that it keeps a manifest, and what that says about definitions; zero: nothing.
+func stampsFacts(manifest bool, definitions [16]byte) []msg.Fact {
 	if !manifest {
 		return nil
 	}
-	return []msg.Fact{{Name: FactStamps, Value: stampsV1}}
+	facts := []msg.Fact{{Name: FactStamps, Value: stampsV1}}
+	if definitions != [16]byte{} {
+		facts = append(facts, msg.Fact{Name: FactDefinitions, Value: hex.EncodeToString(definitions[:])})
+	}
+	return facts
 }
 
 // vouch hands an entry's stamp to the store and says in h whether this end has what it stands for.

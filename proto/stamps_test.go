@@ -26,6 +26,7 @@ type resting struct {
 	deaf  bool     // the donor is without manifest
 
 	margin time.Duration // how long files must have rested
+	states [16]byte      // what the joiner says of definitions
 }
 
 // newResting fills a donor; its files have rested after two ticks of the clock.
@@ -73,6 +74,7 @@ func (r *resting) prepare(then func()) {
 	r.notes = nil
 	r.tweakDonor = func(c *DonorConfig) { c.Quiet, c.Manifest, c.Passes, c.testOnlyMargin = quiet, !r.deaf, 1, r.margin }
 	r.tweakJoiner = func(c *JoinerConfig) {
+		c.Definitions = r.states
 		c.Note = func(format string, args ...any) { r.notes = append(r.notes, fmt.Sprintf(format, args...)) }
 	}
 }

@@ -65,7 +65,7 @@ func TestStampsUnasked(t *testing.T) {
 
 // TestStampsOnlyAtRest: whatever else is asked of a donor, only a datadir at rest that goes to one joiner with a manifest has stamps.
 func TestStampsOnlyAtRest(t *testing.T) {
-	yes := stampsFact(true)
+	yes := stampsFacts(true, [16]byte{})
 	for name, c := range map[string]struct {
 		change func(c *DonorConfig)
 		joiner []msg.Fact
@@ -73,7 +73,7 @@ func TestStampsOnlyAtRest(t *testing.T) {
 	}{
 		"at rest":         {func(*DonorConfig) {}, yes, true},
 		"off":             {func(c *DonorConfig) { c.Manifest = false }, yes, false},
-		"joiner without":  {func(*DonorConfig) {}, stampsFact(false), false},
+		"joiner without":  {func(*DonorConfig) {}, stampsFacts(false, [16]byte{}), false},
 		"not known quiet": {func(c *DonorConfig) { c.Quiet = nil }, yes, false},
 		"basis":           {func(c *DonorConfig) { c.Basis = true }, yes, false},
 		"server":          {func(c *DonorConfig) { c.Locker = lockFunc{} }, yes, false},

@@ -11,7 +11,7 @@ import (
 // The file begins with magic and version; another version is another layout.
 const (
 	magic   = "trireme\x00"
-	version = 1
+	version = 2
 )
 
 // Limits, checked before anything is taken for granted.
@@ -22,8 +22,8 @@ const (
 	MaxNode = 512
 	MaxPath = tree.MaxPath
 
-	headSize = len(magic) + 2 + 2 + 4 + 16 + 16 + 8 + 2 // before the name
-	rowSize  = 1 + 2 + 2*len(tree.Stamp{})              // without the path
+	headSize = len(magic) + 2 + 2 + 4 + 16 + 16 + 8 + 16 + 2 // before the name
+	rowSize  = 1 + 2 + 2*len(tree.Stamp{})                   // without the path
 	sumSize  = 32
 	// MaxSize follows from the others.
 	MaxSize = int64(headSize+MaxNode+sumSize) + MaxRows*int64(rowSize+MaxPath)
@@ -41,7 +41,9 @@ type Header struct {
 	Rows     uint32
 	Transfer [16]byte
 	Host     tree.Host // of the joiner
-	Node     string    // what the donor called itself, for people
+	// Definitions is what tree.Definitions says of the rows, with the donor's stamps; zero without any definition.
+	Definitions [16]byte
+	Node        string // what the donor called itself, for people
 }
 
 // Row is one file. The path of a Row that a Reader gave is valid until its next call.
@@ -68,6 +70,7 @@ func (h *Header) append(b []byte) []byte {
 	b = append(b, h.Transfer[:]...)
 	b = append(b, h.Host.Boot[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Host.Clock))
+	b = append(b, h.Definitions[:]...)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(h.Node)))
 	return append(b, h.Node...)
 }

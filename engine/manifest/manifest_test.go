@@ -8,11 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/zeebo/blake3"
+
 	"trireme/engine/tree"
 )
 
 func sample(n int) (Header, []Row) {
-	h := Header{Rows: uint32(n), Transfer: [16]byte{1, 2}, Host: tree.Host{Boot: [16]byte{3}, Clock: 1234567890123456789}, Node: "db1"}
+	h := Header{Rows: uint32(n), Transfer: [16]byte{1, 2}, Host: tree.Host{Boot: [16]byte{3}, Clock: 1234567890123456789}, Definitions: [16]byte{4, 5}, Node: "db1"}
 	var rows []Row
 	for i := range n {
 		role := tree.RoleData
@@ -150,4 +152,15 @@ func FuzzManifest(f *testing.F) {
 			t.Fatal("decoding and encoding gives other bytes")
 		}
 	})
+}
+
+// TestLonger: a manifest ends with its last row, whatever its sum is about.
+func TestLonger(t *testing.T) {
+	h, rows := sample(3)
+	b := encode(t, h, rows)
+	b = append(b[:len(b)-sumSize:len(b)-sumSize], "more"...)
+	sum := blake3.Sum256(b)
+	if _, _, err := decode(append(b, sum[:]...)); !errors.Is(err, ErrMalformed) {
+		t.Errorf("rows with something behind them: %v", err)
+	}
 }

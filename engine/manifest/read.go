@@ -16,7 +16,8 @@ import (
 type Reader struct {
 	Header Header
 
-	in   *bufio.Reader
+	from io.Reader
+	in   *bufio.Reader // from from to sum, in large pieces; without the sum at the end
 	sum  *blake3.Hasher
 	left uint32
 	last Row
@@ -31,7 +32,8 @@ func NewReader(r io.Reader, size int64) (*Reader, error) {
 	if size < int64(headSize+sumSize) || size > MaxSize {
 		return nil, malformed("it has %d bytes", size)
 	}
-	m := &Reader{in: bufio.NewReaderSize(io.LimitReader(r, size), bufferSize), sum: blake3.New()}
+	m := &Reader{from: r, sum: blake3.New()}
+	m.in = bufio.NewReaderSize(io.TeeReader(io.LimitReader(r, size-sumSize), m.sum), bufferSize)
 	b := m.take(headSize)
 	if m.err != nil {
 		return nil, m.err
@@ -52,7 +54,8 @@ func NewReader(r io.Reader, size int64) (*Reader, error) {
 	copy(h.Transfer[:], b)
 	copy(h.Host.Boot[:], b[16:])
 	h.Host.Clock = int64(binary.BigEndian.Uint64(b[32:]))
-	node := int(binary.BigEndian.Uint16(b[40:]))
+	copy(h.Definitions[:], b[40:])
+	node := int(binary.BigEndian.Uint16(b[56:]))
 	if node > MaxNode {
 		return nil, malformed("the donor's name has %d bytes", node)
 	}
@@ -76,7 +79,6 @@ func (m *Reader) take(n int) []byte {
 		m.err = err
 		return m.buf[:n]
 	}
-	_, _ = m.sum.Write(m.buf[:n]) // never fails
 	return m.buf[:n]
 }
 
@@ -120,14 +122,21 @@ func (m *Reader) Close() error {
 	if m.err != nil {
 		return m.err
 	}
-	want := m.sum.Sum(nil)
-	if got := m.take(sumSize); m.err == nil && !bytes.Equal(got, want) {
-		m.err = malformed("the sum at its end is not that of its content")
+	if _, err := m.in.ReadByte(); err == nil {
+		m.err = malformed("something follows its end")
+	} else if err != io.EOF {
+		m.err = err
 	}
-	if m.err == nil {
-		if _, err := m.in.ReadByte(); err != io.EOF {
-			m.err = malformed("something follows its end")
-		}
+	if m.err != nil {
+		return m.err
+	}
+	var got [sumSize]byte
+	if _, err := io.ReadFull(m.from, got[:]); errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		m.err = malformed("it is cut off")
+	} else if err != nil {
+		m.err = err
+	} else if !bytes.Equal(got[:], m.sum.Sum(nil)) {
+		m.err = malformed("the sum at its end is not that of its content")
 	}
 	return m.err
 }

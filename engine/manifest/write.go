@@ -12,7 +12,8 @@ const bufferSize = 64 << 10
 
 // Writer writes a manifest. It is used by one goroutine. After an error it gives only that error.
 type Writer struct {
-	out  *bufio.Writer
+	to   io.Writer
+	out  *bufio.Writer // to both to and sum, in large pieces
 	sum  *blake3.Hasher
 	left uint32
 	last Row
@@ -29,13 +30,13 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	if len(h.Node) > MaxNode {
 		h.Node = h.Node[:MaxNode]
 	}
-	m := &Writer{out: bufio.NewWriterSize(w, bufferSize), sum: blake3.New(), left: h.Rows}
+	m := &Writer{to: w, sum: blake3.New(), left: h.Rows}
+	m.out = bufio.NewWriterSize(io.MultiWriter(w, m.sum), bufferSize)
 	return m, m.write(h.append(nil))
 }
 
 func (m *Writer) write(b []byte) error {
 	if m.err == nil {
-		_, _ = m.sum.Write(b) // never fails
 		_, m.err = m.out.Write(b)
 	}
 	return m.err
@@ -66,10 +67,10 @@ func (m *Writer) Close() error {
 		m.err = malformed("%d rows are missing", m.left)
 	}
 	if m.err == nil {
-		_, m.err = m.out.Write(m.sum.Sum(nil))
+		m.err = m.out.Flush()
 	}
 	if m.err == nil {
-		m.err = m.out.Flush()
+		_, m.err = m.to.Write(m.sum.Sum(nil))
 	}
 	return m.err
 }

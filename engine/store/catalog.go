@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,6 +48,7 @@ type entry struct {
 	name   string // path on disk: spec.Path, for keystones with the part suffix
 	size   int64  // length on disk
 	mode   uint32 // permission bits on disk
+	was    int32  // its index in the scan of Prepare, nowhere without
 	class  tree.Class
 	live   bool  // in the catalog
 	onDisk bool  // the file or directory exists
@@ -104,6 +106,7 @@ func (s *Store) Upsert(spec Spec) (have int64, err error) {
 		}
 	}
 	e.mu.Lock()
+	spec.Path = e.spec.Path // the same text, kept once: see basis.path
 	e.spec = spec
 	e.mu.Unlock()
 	if spec.Dir {
@@ -128,14 +131,14 @@ func (s *Store) check(spec Spec) (tree.Class, error) {
 	if !spec.Role.Valid() {
 		return 0, fmt.Errorf("%q has undefined role %d", spec.Path, spec.Role)
 	}
-	if s.cfg.Layout.Dir(spec.Role) == "" {
+	if !s.used[spec.Role] {
 		return 0, fmt.Errorf("%q belongs to role %s, for which this node has no directory; set %s here as on the donor",
 			spec.Path, spec.Role, spec.Role.Option())
 	}
 	if spec.Size < 0 || spec.Size > MaxSize {
 		return 0, fmt.Errorf("%q has %d bytes, at most %d are allowed", spec.Path, spec.Size, int64(MaxSize))
 	}
-	home, class := s.dirs.Classify(spec.Role, spec.Path, spec.Dir)
+	home, class := s.classes.Classify(spec.Role, spec.Path, spec.Dir)
 	switch {
 	case class == tree.Kept:
 		return 0, fmt.Errorf("the donor sends %s, which this node is configured to keep; remove the keep pattern", s.abs(spec.Role, spec.Path))
@@ -144,7 +147,7 @@ func (s *Store) check(spec Spec) (tree.Class, error) {
 	case home != spec.Role:
 		return 0, fmt.Errorf("%q was sent as role %s but belongs to role %s here", spec.Path, spec.Role, home)
 	}
-	if id, ok := s.index.get(spec.Role, spec.Path); ok && id != spec.ID {
+	if id, ok := s.known(spec); ok && id != spec.ID {
 		return 0, fmt.Errorf("%q (%s) is entry %d already", spec.Path, spec.Role, id)
 	}
 	switch e := s.entry(spec.ID); {
@@ -159,6 +162,15 @@ func (s *Store) check(spec Spec) (tree.Class, error) {
 		return 0, fmt.Errorf("%q came before its directory", spec.Path)
 	}
 	return class, nil
+}
+
+// known returns the id of the live entry with the path of spec. What comes after all others in order, as nearly all of a catalog does, is
+// not looked for.
+func (s *Store) known(spec Spec) (id uint32, ok bool) {
+	if s.last.path == "" || cmp.Or(cmp.Compare(s.last.role, spec.Role), strings.Compare(s.last.path, spec.Path)) < 0 {
+		return 0, false
+	}
+	return s.index.get(spec.Role, spec.Path)
 }
 
 // hasParent reports whether the directory of p is in the catalog. Files of one
@@ -229,13 +241,14 @@ func (s *Store) lookup(r tree.Role, p string, dir bool) *entry {
 // claim makes the entry of spec, over the basis where that has the path.
 func (s *Store) claim(spec Spec, class tree.Class) (*entry, error) {
 	k := key{spec.Role, spec.Path}
-	b, found := s.basis[k]
+	b, at, found := s.basis.get(k)
 	if found && b.dir != spec.Dir {
-		if err := s.clear(k, b); err != nil {
+		if err := s.clear(k, b, at); err != nil {
 			return nil, err
 		}
-		found = false
+		b, at, found = basisFile{}, nowhere, false
 	}
+	spec.Path = s.basis.path(at, spec.Path)
 	e := s.entry(spec.ID)
 	if e == nil {
 		e = s.newEntry()
@@ -251,13 +264,19 @@ func (s *Store) claim(spec Spec, class tree.Class) (*entry, error) {
 		e.holes = class.Props().Allocate && b.allocated < b.size
 	}
 	e.mu.Unlock()
-	delete(s.basis, k)
+	e.was = int32(at)
+	if found {
+		s.basis.drop(k, at, spec.ID)
+	}
 	s.mu.Lock()
 	if int(spec.ID) == len(s.entries) {
 		s.entries = append(s.entries, e)
 	}
 	s.mu.Unlock()
 	s.index.put(spec.ID)
+	if cmp.Or(cmp.Compare(s.last.role, spec.Role), strings.Compare(s.last.path, spec.Path)) < 0 {
+		s.last = k
+	}
 	return e, nil
 }
 
@@ -276,7 +295,7 @@ func (s *Store) newEntry() *entry {
 // clear removes a basis file or directory of the wrong kind, unless it is one that this
 // node keeps (R-JOIN-2): a name may be private as a file and a table's as a directory, or
 // the other way round. A directory goes with its content, with the same reservation.
-func (s *Store) clear(k key, b basisFile) error {
+func (s *Store) clear(k key, b basisFile, at int) error {
 	if b.class.Props().Joiner == tree.Keep {
 		return fmt.Errorf("replace %s (%s) by %s of the donor: this node keeps it; move it away", s.abs(k.role, k.path), b.class, kind(!b.dir))
 	}
@@ -285,28 +304,28 @@ func (s *Store) clear(k key, b basisFile) error {
 		if b.class.Props().Keystone {
 			name += tree.PartSuffix
 		}
-		delete(s.basis, k)
+		s.basis.drop(k, at, taken)
 		return s.remove(k.role, name)
 	}
-	var inside []key
-	for o, f := range s.basis {
-		if o.role != k.role || !strings.HasPrefix(o.path, k.path+"/") {
-			continue
-		}
+	err := s.basis.inside(k, func(o key, f basisFile, _ int) error {
 		if f.class.Props().Joiner == tree.Keep {
 			return fmt.Errorf("replace directory %s by the donor's file: this node keeps %s; move it away", s.abs(k.role, k.path), s.abs(o.role, o.path))
 		}
-		inside = append(inside, o)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	for _, e := range s.entries {
 		if e.live && e.spec.Role == k.role && strings.HasPrefix(e.spec.Path, k.path+"/") {
 			return fmt.Errorf("replace directory %s by the donor's file: entry %d, %q, still lies in it", s.abs(k.role, k.path), e.spec.ID, e.spec.Path)
 		}
 	}
-	for _, o := range inside {
-		delete(s.basis, o)
-	}
-	delete(s.basis, k)
+	_ = s.basis.inside(k, func(o key, _ basisFile, at int) error {
+		s.basis.drop(o, at, taken)
+		return nil
+	})
+	s.basis.drop(k, at, taken)
 	return s.removeAll(k.role, k.path)
 }
 
@@ -410,7 +429,7 @@ func (s *Store) drop(e *entry) error {
 	}
 	e.onDisk, e.used = false, nil
 	if e.spec.Dir {
-		s.basis[k] = basisFile{mode: e.mode, dir: true, class: e.class}
+		s.basis.put(k, basisFile{mode: e.mode, dir: true, class: e.class})
 		return nil
 	}
 	return s.remove(e.spec.Role, e.name)

@@ -34,16 +34,20 @@ const (
 
 // ledger is what a Store knows for its manifests. It is guarded by Store.calls.
 type ledger struct {
-	host    tree.Host
-	vouched map[key]tree.Stamp // of the donor, for files that are what they were when they were copied from that
-	theirs  []tree.Stamp       // by id: what the donor says now
-	ours    []tree.Stamp       // by id: how the file lies here; set by Seal and Commit
-	late    []uint32           // files that Seal could not stamp yet
-	sure    []bool             // by id: vouched for
-	at      int64              // what the wall clock showed before Prepare looked
-	moved   bool               // something that is vouched for has changed since
-	devs    map[uint64]tree.FSInfo
+	host   tree.Host
+	told   []told       // by index in Prepare's scan: what the manifest says of it
+	theirs []tree.Stamp // by id: what the donor says now
+	ours   []tree.Stamp // by id: how the file lies here; set by Seal and Commit
+	late   []uint32     // files that Seal could not stamp yet
+	sure   []bool       // by id: vouched for
+	at     int64        // what the wall clock showed before Prepare looked
+	moved  bool         // something that is vouched for has changed since
+	devs   map[uint64]tree.FSInfo
 }
+
+// told is what a manifest says of a file that is what it was when it was copied: the stamp that the donor's had, and its own, which it
+// still has. Zero for others.
+type told struct{ theirs, ours tree.Stamp }
 
 // ManifestNote says in a sentence what came of the manifest that was here, or of writing one; "" when there is nothing to say.
 func (s *Store) ManifestNote() string {
@@ -66,7 +70,7 @@ func (s *Store) openLedger(t *tree.Tree) {
 	s.ledger.read(s, t)
 }
 
-// read fills vouched.
+// read fills told.
 func (l *ledger) read(s *Store, t *tree.Tree) {
 	cut, parts := false, map[key]bool{}
 	for i := range t.Entries {
@@ -114,15 +118,15 @@ func (l *ledger) read(s *Store, t *tree.Tree) {
 	// The clock of the manifest is kept for the next one: steps that were each too small to count must not add up.
 	now := l.host
 	l.host.Clock = r.Header.Host.Clock
-	vouched, bytes := l.walk(r, t, parts)
+	told, files, bytes := l.walk(r, t, parts)
 	if err := r.Close(); err != nil {
 		l.host = now
 		ignore(err)
 		return
 	}
-	l.vouched = vouched
+	l.told = told
 	s.manifestNote = fmt.Sprintf("%s, of transfer %s from %q, lists %d files; %d of them, %s, are as they were then",
-		name, hex.EncodeToString(r.Header.Transfer[:4]), oneLine(r.Header.Node), r.Header.Rows, len(vouched), humanize.IBytes(uint64(bytes)))
+		name, hex.EncodeToString(r.Header.Transfer[:4]), oneLine(r.Header.Node), r.Header.Rows, files, humanize.IBytes(uint64(bytes)))
 }
 
 func asError(v any) error {
@@ -133,8 +137,8 @@ func asError(v any) error {
 }
 
 // walk goes through the manifest and the scan side by side: both are in one order.
-func (l *ledger) walk(r *manifest.Reader, t *tree.Tree, parts map[key]bool) (vouched map[key]tree.Stamp, bytes int64) {
-	vouched = make(map[key]tree.Stamp, min(int(r.Header.Rows), len(t.Entries)))
+func (l *ledger) walk(r *manifest.Reader, t *tree.Tree, parts map[key]bool) (all []told, files int, bytes int64) {
+	all = make([]told, len(t.Entries))
 	row, more := r.Next()
 	for i := range t.Entries {
 		e := &t.Entries[i]
@@ -144,15 +148,16 @@ func (l *ledger) walk(r *manifest.Reader, t *tree.Tree, parts map[key]bool) (vou
 		if !more {
 			break
 		}
-		if row.Role != e.Role || string(row.Path) != e.Path || parts[key{e.Role, e.Path}] {
+		if row.Role != e.Role || string(row.Path) != e.Path || len(parts) > 0 && parts[key{e.Role, e.Path}] {
 			continue
 		}
 		if ours, ok := e.Stamp(&l.host, t.Devs[e.ID.Dev]); ok && ours == row.Ours {
-			vouched[key{e.Role, e.Path}] = row.Theirs
+			all[i] = told{row.Theirs, ours}
+			files++
 			bytes += e.Size
 		}
 	}
-	return vouched, bytes
+	return all, files, bytes
 }
 
 // dropManifest removes the manifest before anything is changed that it speaks of; the caller makes that durable.
@@ -187,8 +192,16 @@ func (s *Store) Vouch(id uint32, stamp tree.Stamp) bool {
 	if stamp == (tree.Stamp{}) || !e.live || e.spec.Dir || !e.onDisk || e.dirty || e.holes || e.size != e.spec.Size {
 		return false
 	}
-	l.sure[id] = l.vouched[key{e.spec.Role, e.spec.Path}] == stamp
+	l.sure[id] = l.toldOf(e.was).theirs == stamp
 	return l.sure[id]
+}
+
+// toldOf is what the manifest says of what lay under an index of Prepare's scan.
+func (l *ledger) toldOf(was int32) told {
+	if was < 0 || int(was) >= len(l.told) {
+		return told{}
+	}
+	return l.told[was]
 }
 
 // untouched says whether every file of the copy is vouched for and nothing about any was changed but the names of keystones. Then
@@ -213,8 +226,8 @@ func (s *Store) sealLedger() {
 	}
 }
 
-// stampOurs notes how c lies here, which the walk over t found as e.
-func (s *Store) stampOurs(c *entry, e *tree.Entry, t *tree.Tree) {
+// stampOurs notes how c lies here, which the walk over t found as e. same says that it is what Prepare found, to the last field.
+func (s *Store) stampOurs(c *entry, e *tree.Entry, t *tree.Tree, same bool) {
 	l, id := s.ledger, int(c.spec.ID)
 	if l == nil || id >= len(l.theirs) || l.theirs[id] == (tree.Stamp{}) {
 		return
@@ -227,7 +240,24 @@ func (s *Store) stampOurs(c *entry, e *tree.Entry, t *tree.Tree) {
 		l.late = append(l.late, c.spec.ID)
 		return
 	}
+	if old := l.toldOf(c.was); same && old.ours != (tree.Stamp{}) {
+		l.ours[id] = old.ours
+		return
+	}
 	l.ours[id], _ = e.Stamp(&l.host, t.Devs[e.ID.Dev])
+}
+
+// strange says that a file which was vouched for has been written to since, by somebody else: then it is not what the donor has.
+func (s *Store) strange(c *entry, e *tree.Entry) error {
+	l, id := s.ledger, int(c.spec.ID)
+	if l == nil || id >= len(l.sure) || !l.sure[id] || c.dirty || c.was < 0 {
+		return nil
+	}
+	if old := &s.basis.scan.Entries[c.was]; old.ID == e.ID && old.Size == e.Size && old.Mtime == e.Mtime {
+		return nil // what gives a file another name, mode or owner moves the time of change alone
+	}
+	return fmt.Errorf("%s was the copy of the last transfer when this one began, and has been written to since: something else writes into the directory",
+		s.abs(c.spec.Role, c.name))
 }
 
 // stampLate notes how those files lie here that had not rested or that Commit has renamed.
@@ -317,13 +347,21 @@ func (s *Store) fillManifest(f *os.File, rows []uint32) error {
 	if id, err := hex.DecodeString(s.cfg.TransferID); err == nil {
 		copy(h.Transfer[:], id)
 	}
+	var definitions tree.Definitions
+	for _, id := range rows {
+		e := s.entries[id]
+		definitions.Add(e.class, e.spec.Role, e.spec.Path, l.theirs[id])
+	}
+	h.Definitions, _ = definitions.Sum()
 	w, err := manifest.NewWriter(f, h)
 	if err != nil {
 		return err
 	}
+	var path []byte
 	for _, id := range rows {
 		spec := &s.entries[id].spec
-		if err := w.Add(manifest.Row{Role: spec.Role, Path: []byte(spec.Path), Theirs: l.theirs[id], Ours: l.ours[id]}); err != nil {
+		path = append(path[:0], spec.Path...)
+		if err := w.Add(manifest.Row{Role: spec.Role, Path: path, Theirs: l.theirs[id], Ours: l.ours[id]}); err != nil {
 			return err
 		}
 	}

@@ -12,14 +12,6 @@ import (
 	"trireme/engine/tree"
 )
 
-// basisFile is what Prepare found under one name and the catalog has not claimed.
-type basisFile struct {
-	size, allocated int64
-	mode            uint32
-	dir             bool
-	class           tree.Class
-}
-
 // Prepare turns the directories from an old state into a mere basis (consistency 7.3,
 // steps 1 and 2). It refuses while the server may still want the old state; nothing
 // has been changed then. Afterwards no server can start on these directories until
@@ -39,6 +31,7 @@ func (s *Store) Prepare(ctx context.Context) error {
 		return s.fail(fmt.Errorf("make the configured directories: %w", err))
 	}
 	s.compareRoles()
+	s.classes = s.dirs.Classifier()
 	t, err := s.dirs.Scan(ctx)
 	if err != nil {
 		return fmt.Errorf("scan the joiner's directories: %w", err)
@@ -52,9 +45,7 @@ func (s *Store) Prepare(ctx context.Context) error {
 	if err := s.watchFilesystems(t); err != nil {
 		return err
 	}
-	if len(s.basis) == 0 {
-		s.basis = make(map[key]basisFile, len(t.Entries))
-	}
+	s.basis = newBasis(t)
 	s.index.expect(min(len(t.Entries), s.cfg.MaxEntries)) // mostly the donor has what is here
 	s.openLedger(t)
 	if err := s.mark(t); err != nil {
@@ -80,7 +71,8 @@ func (s *Store) Prepare(ctx context.Context) error {
 // replacing it by a file would undo what an administrator arranged, and hiding it
 // would follow it.
 func (s *Store) refuseLinks(t *tree.Tree) error {
-	for _, e := range t.Entries {
+	for i := range t.Entries {
+		e := &t.Entries[i]
 		if e.Class != tree.Special {
 			continue
 		}
@@ -230,23 +222,27 @@ func oneLine(s string) string {
 // nothing, and the part of the cut-off transfer is the better basis.
 func (s *Store) hideKeystones(t *tree.Tree) error {
 	parts := map[key]bool{}
-	for _, e := range t.Entries {
+	for i := range t.Entries {
+		e := &t.Entries[i]
 		if e.Part {
 			parts[key{e.Role, e.Path}] = true
 		}
 	}
-	var shown []tree.Entry
+	var shown []int
 	devs := devices{}
-	for _, e := range t.Entries {
+	for i := range t.Entries {
+		e := &t.Entries[i]
 		if e.Dir || e.Part || !e.Class.Props().Keystone {
 			continue
 		}
 		devs.add(e.Class, e.ID.Dev)
-		shown = append(shown, e)
+		shown = append(shown, i)
 	}
-	slices.SortStableFunc(shown, func(a, b tree.Entry) int { return int(waveOf(b.Class) - waveOf(a.Class)) })
-	for i, e := range shown {
-		if i > 0 && devs.apart() && waveOf(shown[i-1].Class) != waveOf(e.Class) {
+	wave := func(i int) int { return int(waveOf(t.Entries[i].Class)) }
+	slices.SortStableFunc(shown, func(a, b int) int { return wave(b) - wave(a) })
+	for i, at := range shown {
+		e := &t.Entries[at]
+		if i > 0 && devs.apart() && wave(shown[i-1]) != wave(at) {
 			if err := s.syncDirs(); err != nil {
 				return err
 			}
@@ -256,7 +252,7 @@ func (s *Store) hideKeystones(t *tree.Tree) error {
 			err = s.remove(e.Role, e.Path)
 		} else {
 			err = s.rename(e.Role, e.Path, e.Path+tree.PartSuffix)
-			s.keep(e)
+			s.basis.keep(at)
 		}
 		if err != nil {
 			return err
@@ -265,18 +261,14 @@ func (s *Store) hideKeystones(t *tree.Tree) error {
 	return s.syncDirs()
 }
 
-// keep remembers e as basis.
-func (s *Store) keep(e tree.Entry) {
-	s.basis[key{e.Role, e.Path}] = basisFile{size: e.Size, allocated: e.Allocated, mode: e.Mode, dir: e.Dir, class: e.Class}
-}
-
 // removeStale removes what must be gone before commit in any case (R-JOIN-4) and
 // remembers the rest as basis. It runs after hideKeystones, so that a server which
 // starts after a crash right here cannot find its keystones without, say, the DDL log
 // that belongs to them.
 func (s *Store) removeStale(t *tree.Tree) error {
 	var gone key // the last directory that was removed as a whole
-	for _, e := range t.Entries {
+	for i := range t.Entries {
+		e := &t.Entries[i]
 		if gone.path != "" && e.Role == gone.role && strings.HasPrefix(e.Path, gone.path+"/") {
 			continue
 		}
@@ -286,17 +278,17 @@ func (s *Store) removeStale(t *tree.Tree) error {
 			// Not a basis for the file whose place it has; see block.
 		case props.Keystone && !e.Dir:
 			if e.Part {
-				s.keep(e)
+				s.basis.keep(i)
 			}
 		case props.Joiner == tree.Remove:
 			if e.Dir {
 				gone = key{e.Role, e.Path}
 			}
-			if err := s.discard(e); err != nil {
+			if err := s.discard(*e); err != nil {
 				return err
 			}
 		default:
-			s.keep(e)
+			s.basis.keep(i)
 		}
 	}
 	return nil

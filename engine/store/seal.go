@@ -48,8 +48,11 @@ func (s *Store) settle(ctx context.Context) error {
 // settleFile costs no system call for a file that is as it should be.
 func (s *Store) settleFile(e *entry) error {
 	e.mu.Lock()
-	right := e.onDisk && e.size == e.spec.Size && !e.holes
+	right, moded := e.onDisk && e.size == e.spec.Size && !e.holes, e.mode == e.spec.Mode
 	e.mu.Unlock()
+	if right && moded {
+		return nil
+	}
 	if !right {
 		f, err := s.files.acquire(e)
 		if err != nil {
@@ -123,7 +126,7 @@ func (s *Store) Seal(ctx context.Context) (Summary, error) {
 		return Summary{}, err
 	}
 	sum.Entries, sum.Written = sum.Files+sum.Dirs, s.written.Load()
-	clear(s.basis)
+	s.basis.forget()
 	s.state = stateSealed
 	return sum, nil
 }
@@ -151,8 +154,12 @@ func (s *Store) survey(ctx context.Context) (*survey, error) {
 	v := &survey{seen: make([]bool, len(s.entries))}
 	var unfit []*entry
 	s.sealLedger()
-	err := s.dirs.Walk(ctx, func(t *tree.Tree, e *tree.Entry) error {
-		c := s.lookup(e.Role, e.Path, e.Dir)
+	err := s.dirs.WalkAgain(ctx, s.basis.scan, func(t *tree.Tree, e *tree.Entry, was int) error {
+		c := s.claimant(was)
+		same := c != nil
+		if !same {
+			c = s.lookup(e.Role, e.Path, e.Dir)
+		}
 		if c == nil || c.keystone() != e.Part {
 			x := *e
 			x.Path = strings.Clone(x.Path) // not with all the others' beside it
@@ -166,7 +173,10 @@ func (s *Store) survey(ctx context.Context) (*survey, error) {
 		if v.wrong == nil {
 			v.wrong = s.same(c, e)
 		}
-		s.stampOurs(c, e, t)
+		if v.wrong == nil && !same {
+			v.wrong = s.strange(c, e)
+		}
+		s.stampOurs(c, e, t, same)
 		return nil
 	})
 	if err != nil {
@@ -178,6 +188,17 @@ func (s *Store) survey(ctx context.Context) (*survey, error) {
 		}
 	}
 	return v, nil
+}
+
+// claimant is the live entry that has claimed what lay under an index of Prepare's scan; nil without.
+func (s *Store) claimant(was int) *entry {
+	if was < 0 || s.basis.of[was] >= unclaimed {
+		return nil
+	}
+	if e := s.entry(s.basis.of[was]); e.live && int(e.was) == was {
+		return e
+	}
+	return nil
 }
 
 // unfit says that a file lacks permissions that it should have had when it was made. Others than those are somebody's doing.

@@ -84,13 +84,17 @@ type Store struct {
 	cfg   Config
 	dirs  *tree.Dirs
 	canon [tree.RoleBinlog + 1]tree.Role // the first role whose directory is that of the index
+	used  [tree.RoleBinlog + 1]bool      // the configured layout has a directory for the role
 	gate  gate                           // nil outside tests
 
 	// calls serialises everything that changes the catalog or the state.
 	calls sync.Mutex
 	state state
-	basis map[key]basisFile // what lies on disk and is not claimed by the catalog
-	index index             // live entries
+	basis basis
+	index index // live entries
+	last  key   // of all entries that were ever live, the last in order
+	// classes classifies what catalogs hold; made by Prepare.
+	classes *tree.Classifier
 	// parent is what hasParent found last, and parentOf for which role.
 	parent       *entry
 	parentOf     tree.Role
@@ -136,7 +140,7 @@ func Open(c Config) *Store {
 	}
 	s := &Store{
 		cfg: c, dirs: c.Dirs, state: stateOpen,
-		basis: map[key]basisFile{}, umask: processUmask(), changed: map[key]struct{}{},
+		umask: processUmask(), changed: map[key]struct{}{},
 	}
 	s.index.init(func(id uint32) *Spec { return &s.entries[id].spec })
 	s.files.init(s, c.MaxOpen)
@@ -154,7 +158,7 @@ type key struct {
 func (s *Store) compareRoles() {
 	l := s.dirs.Layout()
 	for _, r := range tree.Roles {
-		s.canon[r] = r
+		s.canon[r], s.used[r] = r, s.cfg.Layout.Dir(r) != ""
 		for _, q := range tree.Roles {
 			if q < r && l.Dir(q) != "" && l.Dir(q) == l.Dir(r) {
 				s.canon[r] = q

@@ -28,6 +28,22 @@ type rules struct {
 	lastClass Class // 0: nothing is remembered
 }
 
+// Classifier answers as Dirs.Classify does, faster for files that come by the thousand out of one directory. It is used by one goroutine
+// at a time, and knows the directories that were there when it was made.
+type Classifier struct{ rules rules }
+
+// Classifier makes one.
+func (d *Dirs) Classifier() *Classifier {
+	c := &Classifier{*d.rules}
+	c.rules.alone = true
+	return c
+}
+
+// Classify is Dirs.Classify.
+func (c *Classifier) Classify(dir Role, rel string, isDir bool) (Role, Class) {
+	return c.rules.classify(dir, rel, isDir)
+}
+
 func bit(r Role) uint8 { return 1 << r }
 
 // newRules compares directories as resolved, after symbolic links, and remembers them as configured, for messages and
@@ -302,7 +318,7 @@ func (c *rules) inDatabase(db, rest string, isDir bool) Class {
 		return Stale
 	case strings.HasPrefix(base, ".nfs"), strings.HasPrefix(base, ".fuse_hidden"), c.l.isRelay(base):
 		return Private
-	case keyExt[strings.ToLower(path.Ext(base))]:
+	case isKey(path.Ext(base)):
 		return Private // a directory of certificates below the datadir looks like a database
 	case strings.HasPrefix(base, "#sql-temptable"), strings.HasPrefix(base, "#sql_"):
 		return Temp

@@ -27,6 +27,7 @@ type engineSeen struct {
 	engine string
 	err    string
 	none   bool // the file is not there, or was not looked at
+	old    bool // an earlier look had read it
 }
 
 // frmRead is how much of a table definition is read at first; it holds the engine's name in all but very wide tables.
@@ -47,27 +48,43 @@ func CheckEngines(ctx context.Context, d *Dirs, t *Tree) []Refusal {
 	var tables []*Entry
 	for i := range t.Entries {
 		e := &t.Entries[i]
-		if !e.Dir && e.Role == RoleData && e.Class.Props().Send != Never && strings.HasSuffix(e.Path, ".frm") {
+		if e.Definition() {
 			tables = append(tables, e)
 		}
 	}
 	said := make([]engineSeen, len(tables))
 	d.readEngines(ctx, tables, said)
 	var out []Refusal
-	next := make(map[FileID]engineSeen, len(tables))
+	fresh := 0
 	for i, e := range tables {
 		if said[i].none {
 			continue
 		}
-		if said[i].err == "" {
-			next[e.ID] = said[i]
+		if said[i].err == "" && !said[i].old {
+			fresh++
 		}
 		if r, bad := said[i].refusal(d, e); bad {
 			out = append(out, r)
 		}
 	}
-	d.engines = next
+	d.rememberEngines(tables, said, fresh)
 	return out
+}
+
+// rememberEngines keeps what the tables said, fresh of them for the first time, and nothing of others. The second look at a datadir
+// at rest has nothing to write down.
+func (d *Dirs) rememberEngines(tables []*Entry, said []engineSeen, fresh int) {
+	if fresh == 0 && len(d.engines) == len(tables) {
+		return
+	}
+	next := make(map[FileID]engineSeen, len(tables))
+	for i, e := range tables {
+		if said[i].err == "" && !said[i].none {
+			said[i].old = true
+			next[e.ID] = said[i]
+		}
+	}
+	d.engines = next
 }
 
 // readers is how many definitions are read at the same time at most: a datadir may have 100 000 of them on a disk that answers
@@ -116,7 +133,7 @@ func readEngine(d *Dirs, e *Entry, buf []byte) (engineSeen, error) {
 		return seen, err
 	}
 	defer f.Close()
-	n, err := f.ReadAt(buf, 0)
+	n, err := f.ReadAt(buf[:min(int64(len(buf)), max(f.Size(), 1))], 0) // asking for more than there is asks twice
 	if err == io.EOF {
 		err = nil
 	}
@@ -142,6 +159,9 @@ func (seen engineSeen) refusal(d *Dirs, e *Entry) (Refusal, bool) {
 	if e.Class == Debris && seen.engine == "" {
 		return Refusal{}, false // half-written by a crashed statement; no table stands behind it
 	}
+	if seen.err == "" && copyable[strings.ToLower(seen.engine)] {
+		return Refusal{}, false
+	}
 	r := Refusal{Path: d.Path(e.Role, e.Path)}
 	table := strings.TrimSuffix(path.Base(e.Path), ".frm")
 	switch {
@@ -149,8 +169,6 @@ func (seen engineSeen) refusal(d *Dirs, e *Entry) (Refusal, bool) {
 		r.What = "the storage engine of table " + table + " cannot be told: " + seen.err
 		r.Hint = "drop or repair the table, or move the file away"
 		r.Unsure = true
-	case copyable[strings.ToLower(seen.engine)]:
-		return r, false
 	default:
 		r.What = "table " + table + " uses the storage engine " + seen.engine + ", which cannot be copied as files"
 		r.Hint = "ALTER TABLE … ENGINE=InnoDB, or use a method made for that engine"

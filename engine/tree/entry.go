@@ -34,7 +34,10 @@ type Entry struct {
 	// Mtime and Ctime are nanoseconds since 1970.
 	Mtime, Ctime int64
 	// Mode holds permission bits only.
-	Mode  uint32
+	Mode uint32
+	// UID and GID are to whom it belongs.
+	UID, GID uint32
+
 	Role  Role
 	Class Class
 	Dir   bool
@@ -142,6 +145,8 @@ type Tree struct {
 	// FS maps each role that is in use to the file system of its directory, Devs every device met on the way.
 	FS   map[Role]FSInfo
 	Devs map[uint64]FSInfo
+
+	clock int64 // Host.Clock at that time
 }
 
 // FSOf returns the file system on which e lies. That is not always the one of its role's directory: a database may be a

@@ -70,7 +70,20 @@ var reservedDirs = set(
 )
 
 // keyExt are the endings of keys and certificates: they belong to this node wherever in the datadir they lie.
-var keyExt = set(".pem", ".key", ".crt", ".p12", ".pfx")
+var keyExt = [...]string{".pem", ".key", ".crt", ".p12", ".pfx"}
+
+// isKey says whether an ending is one of them, however it is written.
+func isKey(ext string) bool {
+	if len(ext) != len(keyExt[0]) {
+		return false
+	}
+	for _, k := range keyExt {
+		if strings.EqualFold(ext, k) {
+			return true
+		}
+	}
+	return false
+}
 
 func set(names ...string) map[string]bool {
 	m := make(map[string]bool, len(names))

@@ -30,12 +30,17 @@ type scanner struct {
 	steps int
 	links map[string]bool
 	index []string                // binary logs in the order of the index on disk
-	ahead [maxDepth + 1][]statted // memory for walk, by depth
+	ahead [maxDepth + 1][]statted // memory for visitAll, by depth
 	found [RoleBinlog + 1][]Entry // by role, in the order in which they were met
-	paths arena
+	names arena
 
-	each  func(*Tree, *Entry) error // Walk's; nil: everything goes into found
-	ended error                     // what it returned
+	then  *Tree                  // what an earlier look found; nil: this is the first
+	paths [maxDepth + 1][]string // memory for revisit, by depth
+	was   [maxDepth + 1][]int    // the same
+
+	each  func(t *Tree, e *Entry, was int) error // Walk's; nil: everything goes into found
+	ended error                                  // what it returned
+	one   Entry                                  // what it gets: that of a caller would be garbage each time
 }
 
 // Scan lists everything in the directories of the layout. Files that vanish while it walks are left out silently, since
@@ -46,13 +51,17 @@ type scanner struct {
 // What cannot be transferred is returned in Tree.Refusals, not as an error, so that a caller can show all of it at once.
 func (d *Dirs) Scan(ctx context.Context) (*Tree, error) {
 	s := &scanner{ctx: ctx, d: d}
+	return s.scan()
+}
+
+func (s *scanner) scan() (*Tree, error) {
 	if err := s.all(); err != nil {
 		return nil, err
 	}
 	t := s.tree
 	t.Entries = s.inOrder()
 	s.chooseBinlogs(t.Entries)
-	d.expect.Store(int64(len(t.Entries)) + int64(len(t.Entries)/64))
+	s.d.expect.Store(int64(len(t.Entries)) + int64(len(t.Entries)/64))
 	slices.SortFunc(t.Refusals, func(a, b Refusal) int { return strings.Compare(a.Path, b.Path) })
 	t.Warnings = s.notes.lines()
 	return t, nil
@@ -62,14 +71,18 @@ func (d *Dirs) Scan(ctx context.Context) (*Tree, error) {
 // is made while the walk is under way. t tells when the walk began, and of the file systems met so far. f may change the entry, must not keep it, and calls no method of d that Close waits
 // for. Its error ends the walk.
 func (d *Dirs) Walk(ctx context.Context, f func(t *Tree, e *Entry) error) error {
-	s := &scanner{ctx: ctx, d: d, each: f}
+	s := &scanner{ctx: ctx, d: d, each: func(t *Tree, e *Entry, _ int) error { return f(t, e) }}
+	return s.walkAll()
+}
+
+func (s *scanner) walkAll() error {
 	if err := s.all(); err != nil {
 		return err
 	}
 	rest := s.inOrder()
 	s.chooseBinlogs(rest)
 	for i := range rest {
-		if err := f(s.tree, &rest[i]); err != nil {
+		if err := s.each(s.tree, &rest[i], -1); err != nil {
 			return err
 		}
 	}
@@ -87,7 +100,11 @@ func (s *scanner) all() error {
 	rules := *d.rules
 	rules.alone = true
 	s.rules, s.links = &rules, map[string]bool{}
-	s.tree = &Tree{At: time.Now().UnixNano(), FS: map[Role]FSInfo{}, Devs: map[uint64]FSInfo{}}
+	clock, err := clockOffset()
+	if err != nil {
+		return fmt.Errorf("the clocks cannot be read: %w", err)
+	}
+	s.tree = &Tree{At: time.Now().UnixNano(), clock: clock, FS: map[Role]FSInfo{}, Devs: map[uint64]FSInfo{}}
 	if s.each == nil {
 		s.found[RoleData] = make([]Entry, 0, d.expect.Load())
 	}
@@ -188,7 +205,7 @@ func (s *scanner) walk(fd int, r Role, prefix string, depth int) error {
 	if depth > maxDepth {
 		return s.d.fail("scan", r, prefix, fmt.Errorf("directories are nested more than %d deep", maxDepth))
 	}
-	paths, err := readNames(fd, prefix, &s.paths)
+	paths, err := readNames(fd, prefix, &s.names)
 	if err != nil && (prefix == "" || err != unix.ENOENT) { // a database that was dropped meanwhile is not an error
 		return s.d.fail("read directory", r, prefix, err)
 	}
@@ -196,26 +213,52 @@ func (s *scanner) walk(fd int, r Role, prefix string, depth int) error {
 	for len(paths) > 0 {
 		part := paths[:min(statBlock, len(paths))]
 		paths = paths[len(part):]
-		var ahead []statted
-		if r == RoleData {
-			if ahead = statAll(s.ahead[depth], fd, part, len(prefix)); ahead != nil {
-				s.ahead[depth] = ahead
-			}
+		if err := s.visitAll(fd, r, prefix, depth, part, nil); err != nil {
+			return err
 		}
-		for i, rel := range part {
-			if s.steps++; s.steps%checkEvery == 0 && s.ctx.Err() != nil {
-				return context.Cause(s.ctx)
-			}
-			if s.ended != nil {
-				return s.ended
-			}
-			var st *statted
-			if ahead != nil {
-				st = &ahead[i]
-			}
-			if err := s.visit(fd, r, rel, rel[len(prefix):], depth, st); err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+// below walks the open directory that is listed as e.
+func (s *scanner) below(fd int, r Role, e *Entry, depth int) error {
+	if first, end, ok := s.believed(r, e); ok && depth <= maxDepth {
+		return s.revisit(fd, r, e.Path+"/", depth, first, end)
+	}
+	return s.walk(fd, r, e.Path+"/", depth)
+}
+
+// visitAll looks at names of the directory fd, at most statBlock, given as paths that begin with prefix. was are their indices in
+// then, nil when they are not known from there.
+func (s *scanner) visitAll(fd int, r Role, prefix string, depth int, paths []string, was []int) error {
+	var ahead []statted
+	if r == RoleData {
+		if ahead = statAll(s.ahead[depth], fd, paths, len(prefix)); ahead != nil {
+			s.ahead[depth] = ahead
+		}
+	}
+	var one statted
+	for i, rel := range paths {
+		if s.steps++; s.steps%checkEvery == 0 && s.ctx.Err() != nil {
+			return context.Cause(s.ctx)
+		}
+		if s.ended != nil {
+			return s.ended
+		}
+		name := rel[len(prefix):]
+		var st *statted
+		switch {
+		case ahead != nil:
+			st = &ahead[i]
+		case was != nil:
+			st = &one
+			st.err = st.st.at(fd, name)
+		}
+		if was != nil && st.err == nil && s.unchanged(was[i], &st.st) {
+			continue
+		}
+		if err := s.visit(fd, r, rel, name, depth, st); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -286,7 +329,7 @@ func (s *scanner) visit(dir int, r Role, rel, name string, depth int, known *sta
 	if _, err := s.device(sub, st.dev()); err != nil {
 		return s.d.fail("statfs", r, rel, err)
 	}
-	return s.walk(sub, r, rel+"/", depth+1)
+	return s.below(sub, r, &e, depth+1)
 }
 
 func descend(class Class) bool { return class == Database || class == Directory || class == RedoDir }
@@ -337,7 +380,7 @@ func (s *scanner) link(dir int, r Role, name string, st *stat) error {
 	if _, err := s.device(fd, real.dev()); err != nil {
 		return s.d.fail("statfs", r, name, err)
 	}
-	return s.walk(fd, r, name+"/", 1)
+	return s.below(fd, r, &e, 1)
 }
 
 // systemBelow lists the directories in the names of system tablespace files under the role of these files. In the
@@ -352,7 +395,7 @@ func (s *scanner) systemBelow() error {
 			return err
 		}
 		if e.Class = Directory; e.Dir {
-			s.list(e)
+			s.list(e, -1)
 		}
 	}
 	return nil
@@ -364,15 +407,24 @@ func (s *scanner) add(e Entry, st *stat) {
 			!s.tree.Devs[e.ID.Dev].Trusted || e.Role == RoleData && strings.HasPrefix(e.Path, "mysql/")
 	}
 	s.judge(&e, st)
-	s.list(e)
+	s.list(e, -1)
 }
 
-// list takes note of an entry. Which binary logs count is known only when all have been seen.
-func (s *scanner) list(e Entry) {
+// firstEntries is for how many entries memory is taken at first.
+const firstEntries = 256
+
+// list takes note of an entry, which is that numbered was of then if that is not negative. Which binary logs count is known only
+// when all have been seen.
+func (s *scanner) list(e Entry, was int) {
 	if s.each == nil || e.Class == Binlog {
-		s.found[e.Role] = append(s.found[e.Role], e)
+		list := s.found[e.Role]
+		if len(list) == cap(list) {
+			list = slices.Grow(list, max(firstEntries, len(list))) // append's own steps leave five times as much garbage
+		}
+		s.found[e.Role] = append(list, e)
 	} else if s.ended == nil {
-		s.ended = s.each(s.tree, &e)
+		s.one = e
+		s.ended = s.each(s.tree, &s.one, was)
 	}
 }
 

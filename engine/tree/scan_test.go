@@ -99,7 +99,7 @@ func TestScanOneDirectory(t *testing.T) {
 		t.Error("binary logging is off and has a file system")
 	}
 	for _, e := range tr.Entries {
-		if e.Dir == (e.Size != 0) && e.Path != MarkerName || e.ID.Ino == 0 || e.Ctime == 0 || e.Mode == 0 {
+		if e.Dir == (e.Size != 0) && e.Path != MarkerName || e.ID.Ino == 0 || e.Ctime == 0 || e.Mode == 0 || int(e.UID) != os.Geteuid() || int(e.GID) != os.Getegid() {
 			t.Errorf("incomplete entry %+v", e)
 		}
 		if e.Suspect == e.Dir {

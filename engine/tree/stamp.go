@@ -40,12 +40,17 @@ func ThisHost() (Host, error) {
 	if n, err := hex.Decode(h.Boot[:], []byte(strings.ReplaceAll(strings.TrimSpace(string(text)), "-", ""))); err != nil || n != len(h.Boot) {
 		return Host{}, fmt.Errorf("which boot this is cannot be told: %s holds no UUID", bootIDFile)
 	}
-	var real, boot unix.Timespec
-	if err := errors.Join(unix.ClockGettime(unix.CLOCK_REALTIME, &real), unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot)); err != nil {
+	if h.Clock, err = clockOffset(); err != nil {
 		return Host{}, fmt.Errorf("the clocks cannot be read: %w", err)
 	}
-	h.Clock = real.Nano() - boot.Nano()
 	return h, nil
+}
+
+// clockOffset is the wall clock less the time since boot, in ns.
+func clockOffset() (int64, error) {
+	var real, boot unix.Timespec
+	err := errors.Join(unix.ClockGettime(unix.CLOCK_REALTIME, &real), unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot))
+	return real.Nano() - boot.Nano(), err
 }
 
 const (
@@ -68,16 +73,15 @@ const stampContext = "trireme 2026 file stamp\x00"
 // time of birth (R-COPY-5), files with times in whole seconds, mounts that the kernel cannot tell from the next (before
 // Linux 6.8). Whether the file has rested long enough is the caller's business: see Rested.
 func (e *Entry) Stamp(h *Host, fs FSInfo) (Stamp, bool) {
-	const second = int64(time.Second)
 	switch {
 	case e.Dir, e.Irregular, e.Part, e.Direct, e.ID.Birth == 0:
 		return Stamp{}, false
 	case !fs.Trusted, fs.Mount == 0, fs.Dev != e.ID.Dev:
 		return Stamp{}, false
-	case e.Ctime%second == 0 && e.Mtime%second == 0:
+	case e.coarse():
 		return Stamp{}, false
 	}
-	var b [len(stampContext) + len(h.Boot) + 10*8]byte
+	var b [len(stampContext) + len(h.Boot) + 11*8]byte
 	p := append(b[:0], stampContext...)
 	p = append(p, h.Boot[:]...)
 	step := h.Clock / int64(clockGrain)
@@ -87,8 +91,18 @@ func (e *Entry) Stamp(h *Host, fs FSInfo) (Stamp, bool) {
 	} {
 		p = binary.BigEndian.AppendUint64(p, n)
 	}
+	if isDefinition(e.Role, e.Path) {
+		rules := judgement()
+		p = append(p, rules[:]...)
+	}
 	sum := blake3.Sum256(p)
 	return Stamp(sum[:len(Stamp{})]), true
+}
+
+// coarse says that the times of e look as if they were kept in seconds, as in the small inodes of old file systems.
+func (e *Entry) coarse() bool {
+	const second = int64(time.Second)
+	return e.Ctime%second == 0 && e.Mtime%second == 0
 }
 
 // Rested says whether e has not changed for longer than d before the wall clock showed at (ns): a write that was under way

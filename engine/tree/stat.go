@@ -133,6 +133,8 @@ func (s *stat) entry() Entry {
 		Dir:       s.isDir(),
 		Irregular: !s.isDir() && !s.isFile(),
 		Mode:      uint32(s.x.Mode) & 0o777,
+		UID:       s.x.Uid,
+		GID:       s.x.Gid,
 		ID:        FileID{Dev: s.dev(), Ino: s.x.Ino},
 		Direct:    s.direct(),
 		Mtime:     nanos(s.x.Mtime),

@@ -32,7 +32,7 @@ func TestRace(t *testing.T) {
 	dir := t.TempDir()
 	results := filepath.Join(dir, "r.json")
 	code, out, errs := bench(t, "--scene", "full,files,changed-1,sparse", "--contestant", "trireme,rsync",
-		"--size", "6MiB", "--files", "60", "--rounds", "1", "--dir", dir, "--results", results, "--html", filepath.Join(dir, "r.html"), "--gate-write", filepath.Join(dir, "gate.json"))
+		"--size", "6MiB", "--files", "400", "--rounds", "1", "--dir", dir, "--results", results, "--html", filepath.Join(dir, "r.html"), "--gate-write", filepath.Join(dir, "gate.json"))
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s%s", code, out, errs)
 	}
@@ -72,6 +72,15 @@ func TestRace(t *testing.T) {
 		if s.Fresh && !strings.Contains(s.Name, "sparse") && (run.Said.Wire < s.Source.Allocated || float64(run.Loopback) < 0.9*float64(run.Said.Wire)) {
 			t.Errorf("%s: %d bytes on the wire by its own count, %d by the device's, of %d", s.Name, run.Said.Wire, run.Loopback, s.Source.Allocated)
 		}
+		if many := s.Name == "files"; many != (run.Files != nil) {
+			t.Errorf("%s: files by processor seconds: %v", s.Name, run.Files)
+		} else if many {
+			for end, n := range run.Files {
+				if want := float64(s.Source.Files) / run.OwnEnds[end]; n <= 0 || n != want {
+					t.Errorf("%v: %g files for each processor second, want %g", meter.End(end), n, want)
+				}
+			}
+		}
 		if s.Name == "changed-1" && (s.Differs == 0 || run.Said.Sent != s.Differs) {
 			t.Errorf("%d bytes differ, %d were sent", s.Differs, run.Said.Sent)
 		}
@@ -82,7 +91,7 @@ func TestRace(t *testing.T) {
 	if s := rep.Scenes[0]; s.Find("trireme").Against != kindTLS || s.Ratio(s.Find("trireme")) <= 0 {
 		t.Errorf("compared with %q", s.Find("trireme").Against)
 	}
-	for _, want := range []string{"changed-1: 1 % of the old copy's pages changed", "(pipe-tls)", "of ceiling"} {
+	for _, want := range []string{"changed-1: 1 % of the old copy's pages changed", "(pipe-tls)", "of ceiling", "files/CPU-s donor"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the table lacks %q:\n%s", want, out)
 		}
@@ -91,7 +100,7 @@ func TestRace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"</html>", "<svg", "rsync", rep.Machine.Kernel} {
+	for _, want := range []string{"</html>", "<svg", "rsync", "processor time at the joiner", rep.Machine.Kernel} {
 		if !bytes.Contains(page, []byte(want)) {
 			t.Errorf("the page lacks %q", want)
 		}

@@ -143,6 +143,9 @@ func (r *runner) scene(ctx context.Context, s *scene, o *options, param float64)
 				continue
 			}
 			out.Differs = differs
+			if out.ManyFiles() {
+				run.Files = &[2]float64{out.FilesAt(&run, meter.Donor), out.FilesAt(&run, meter.Joiner)}
+			}
 			by.result.Runs = append(by.result.Runs, run)
 			r.say("  round %d  %-16s %7.3f s  %6.0f MB/s  %5.2f CPU-s/GB (own %.2f)", round+1, by.result.Name, run.Wall,
 				float64(out.Source.Bytes)/1e6/run.Wall, run.Machine/(float64(out.Source.Bytes)/1e9), run.Own/(float64(out.Source.Bytes)/1e9))

@@ -71,7 +71,8 @@ func (o *options) clone(t *transfer, srcDir, dstDir string) (err error) {
 	if err != nil {
 		return err
 	}
-	src, err := openSource(t.ctx, srcLay, o.basis)
+	definitions := definitionsIn(&dstLay, to.Manifest)
+	src, err := openSource(t.ctx, srcLay, o.basis, definitions != [16]byte{} && from.Manifest == "auto" && !o.basis && !o.dryRun)
 	if err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ func (o *options) clone(t *transfer, srcDir, dstDir string) (err error) {
 	}
 	var p proto.Progress
 	return t.follow(&p, to, whose, func() (proto.Summary, error) {
-		return o.both(t, bothEnds{from: from, to: to, src: src, tg: tg, whose: whose}, &p)
+		return o.both(t, bothEnds{from: from, to: to, src: src, tg: tg, whose: whose, definitions: definitions}, &p)
 	})
 }
 
@@ -121,6 +122,8 @@ type bothEnds struct {
 	src      *source
 	tg       *target
 	whose    owner
+
+	definitions [16]byte // definitionsIn the target
 }
 
 // both runs donor and joiner. Nothing leaves the host, so encryption would only cost time: the loopback device is read by root
@@ -152,6 +155,7 @@ func (o *options) both(t *transfer, b bothEnds, p *proto.Progress) (proto.Summar
 			},
 			BeforeCommit: func(ctx context.Context) error { return b.whose.give(ctx, dirs) },
 			Manifest:     b.to.Manifest == "auto",
+			Definitions:  b.definitions,
 			Software:     t.program, Node: t.node, Facts: facts(b.to, nil), Compress: ends.Compression(b.to), FirstContact: firstContact,
 			Note: func(format string, args ...any) { t.detail("target: "+format, args...) },
 		})

@@ -104,7 +104,16 @@ func (o owner) give(ctx context.Context, dirs *tree.Dirs) error {
 	if !o.needed() {
 		return nil
 	}
-	t, err := dirs.Scan(ctx)
+	var others []tree.Entry
+	err := dirs.Walk(ctx, func(_ *tree.Tree, e *tree.Entry) error {
+		// What belongs to o already, as most of an old copy does, is left alone: giving it again would open it, and move its time of change.
+		if (e.Class.Props().Joiner == tree.Mirror || e.Class == tree.Marker) && !o.has(e) {
+			other := *e
+			other.Path = strings.Clone(e.Path) // not with all the others' beside it
+			others = append(others, other)
+		}
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("list the files to be given to user %d: %w", o.uid, err)
 	}
@@ -115,11 +124,8 @@ func (o owner) give(ctx context.Context, dirs *tree.Dirs) error {
 			}
 		}
 	}
-	for i := range t.Entries {
-		e := &t.Entries[i]
-		if e.Class.Props().Joiner != tree.Mirror && e.Class != tree.Marker || o.has(dirs, e) {
-			continue
-		}
+	for i := range others {
+		e := &others[i]
 		var err error
 		switch {
 		case e.Dir:
@@ -136,20 +142,8 @@ func (o owner) give(ctx context.Context, dirs *tree.Dirs) error {
 	return nil
 }
 
-// has says whether e belongs to o already, as most files of an old copy do: giving it again would open it, and move its
-// time of change.
-func (o owner) has(dirs *tree.Dirs, e *tree.Entry) bool {
-	name := e.Path
-	if e.Part {
-		name += tree.PartSuffix
-	}
-	info, err := os.Lstat(dirs.Path(e.Role, name))
-	if err != nil {
-		return false
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(st.Uid) == o.uid && int(st.Gid) == o.gid
-}
+// has says whether e belongs to o.
+func (o owner) has(e *tree.Entry) bool { return int(e.UID) == o.uid && int(e.GID) == o.gid }
 
 // giveOne gives away what was just opened, and closes it.
 func (o owner) giveOne(f *os.File, err error) error {

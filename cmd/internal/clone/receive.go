@@ -101,7 +101,8 @@ func (o *receiveOptions) run(t *transfer, dir string) (err error) {
 		t.note("a transfer could begin; nothing was changed")
 		return nil
 	}
-	ln, tk, err := o.open(t, set, host, port)
+	definitions := definitionsIn(&lay, set.Manifest)
+	ln, tk, err := o.open(t, set, host, port, definitions != [16]byte{})
 	if err != nil {
 		return err
 	}
@@ -120,6 +121,7 @@ func (o *receiveOptions) run(t *transfer, dir string) (err error) {
 			},
 			BeforeCommit: func(ctx context.Context) error { return whose.give(ctx, dirs) },
 			Manifest:     set.Manifest == "auto",
+			Definitions:  definitions,
 			Software:     t.program, Node: t.node, Facts: facts(set, nil), Streams: max(set.Streams, set.MaxStreams),
 			Compress: ends.Compression(set), FirstContact: time.Until(tk.expires), Progress: &p, Note: t.detail, Trouble: t.note,
 			Reconnect: set.Reconnect, ReconnectFrom: set.ReconnectFrom,
@@ -146,8 +148,8 @@ func (o *options) chooseOwner(dirs ...string) (owner, error) {
 	return whose, nil
 }
 
-// open listens and makes the ticket.
-func (o *receiveOptions) open(t *transfer, set *settings.Settings, host, port string) (*wire.Listener, ticket, error) {
+// open listens and makes the ticket. known says that the target knows table definitions.
+func (o *receiveOptions) open(t *transfer, set *settings.Settings, host, port string, known bool) (*wire.Listener, ticket, error) {
 	name, public, others, err := advertised(host, o.advertise)
 	if err != nil {
 		return nil, ticket{}, err
@@ -173,6 +175,9 @@ func (o *receiveOptions) open(t *transfer, set *settings.Settings, host, port st
 	}
 	if o.keepIdentity {
 		tk.capabilities = append(tk.capabilities, capIdentity)
+	}
+	if known {
+		tk.capabilities = append(tk.capabilities, capKnown)
 	}
 	ch.Nonce = tk.bound().Nonce
 	ch.OnStranger = func(remote string, err error) {

@@ -123,7 +123,7 @@ func (o *options) send(t *transfer, dir string, words []string) (err error) {
 			return err
 		}
 	}
-	src, err := openSource(t.ctx, lay, o.basis)
+	src, err := openSource(t.ctx, lay, o.basis, len(tks) == 1 && tks[0].can(capKnown) && set.Manifest == "auto" && !o.basis && !o.dryRun)
 	if err != nil {
 		return err
 	}

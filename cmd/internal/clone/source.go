@@ -28,8 +28,9 @@ type source struct {
 const notQuiet = "; stop it, or give a snapshot of the datadir, or make a basis now with --live-basis and the exact copy later, when it is stopped"
 
 // openSource looks at everything that can be wrong with the source before the other end is called, so that a ticket is
-// not used up for nothing.
-func openSource(ctx context.Context, lay tree.Layout, basis bool) (*source, error) {
+// not used up for nothing. known says that the other end may know the table definitions from the last transfer: package proto
+// reads those that it does not, and before that end has changed anything.
+func openSource(ctx context.Context, lay tree.Layout, basis, known bool) (*source, error) {
 	if info, err := os.Stat(lay.Data); err != nil {
 		return nil, coded(exitSource, fmt.Errorf("open the source: %w", err))
 	} else if !info.IsDir() {
@@ -60,7 +61,7 @@ func openSource(ctx context.Context, lay tree.Layout, basis bool) (*source, erro
 	if s.tree, err = s.dirs.Scan(ctx); err != nil {
 		return nil, errors.Join(withCode(fmt.Errorf("scan the source: %w", err)), s.close())
 	}
-	if err := s.refusals(ctx); err != nil {
+	if err := s.refusals(ctx, known); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	if err := s.startable(basis); err != nil {
@@ -130,11 +131,15 @@ func (s *source) whole() error {
 	return nil
 }
 
-// refusals says what of the source cannot be copied.
-func (s *source) refusals(ctx context.Context) error {
+// refusals says what of the source cannot be copied, but for what only the definitions tell if they are known.
+func (s *source) refusals(ctx context.Context, known bool) error {
 	const shown = 5
 	var lines []string
-	for _, r := range append(append([]tree.Refusal(nil), s.tree.Refusals...), tree.CheckEngines(ctx, s.dirs, s.tree)...) {
+	all := slices.Clone(s.tree.Refusals)
+	if !known {
+		all = append(all, tree.CheckEngines(ctx, s.dirs, s.tree)...)
+	}
+	for _, r := range all {
 		if r.Unsure {
 			continue // package proto looks again
 		}

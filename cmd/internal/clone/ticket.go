@@ -33,6 +33,7 @@ const (
 	capPin      = "pin"      // whoever has the ticket may send
 	capCert     = "cert"     // the sender must show a certificate as well
 	capIdentity = "identity" // the server's identity moves along
+	capKnown    = "known"    // the receiver knows table definitions from an earlier transfer
 )
 
 func (t ticket) String() string {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"trireme/cmd/internal/bench/meter"
 	"trireme/cmd/internal/bench/result"
 )
 
@@ -133,7 +134,7 @@ func (p *page) scene(s *result.Scene) error {
 	}
 	p.raw("</table>\n")
 	unit, amount := "MB/s", float64(s.Source.Bytes)/1e6
-	if files(s) {
+	if s.ManyFiles() {
 		unit, amount = "files/s", float64(s.Source.Files)
 	}
 	speed, err := bars(s, "speed, "+unit+": median (smallest-largest)", func(r *result.Result) result.Spread {
@@ -147,6 +148,16 @@ func (p *page) scene(s *result.Scene) error {
 		return err
 	}
 	plots := []plot{speed, cpu}
+	if s.ManyFiles() {
+		for _, e := range []meter.End{meter.Donor, meter.Joiner} {
+			by, err := bars(s, "files for each second of its own processor time at the "+e.String()+": median (smallest-largest)",
+				func(r *result.Result) result.Spread { return r.FilesBy(s, e) }, 0)
+			if err != nil {
+				return err
+			}
+			plots = append(plots, by)
+		}
+	}
 	for i := range s.Results {
 		if r := &s.Results[i]; r.Ours && s.Fresh {
 			c, err := curve(r.Name+": data written by the joining end, MB/s over seconds, by phase", r)

@@ -201,7 +201,7 @@ func scalePlots(group []*result.Scene) ([]plot, error) {
 	for _, s := range group {
 		xs = append(xs, strconv.FormatFloat(s.Param, 'f', -1, 64))
 	}
-	perFile := files(group[0])
+	perFile := group[0].ManyFiles()
 	var plots []plot
 	for _, what := range []struct {
 		title, unit string

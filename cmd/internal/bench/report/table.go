@@ -10,9 +10,6 @@ import (
 	"trireme/cmd/internal/bench/result"
 )
 
-// manySmall is the mean size below which files are counted and not bytes.
-const manySmall = 64 << 10
-
 // Table writes every scene as a table.
 func Table(w io.Writer, r *result.Report) error {
 	m := &r.Machine
@@ -34,15 +31,12 @@ func Table(w io.Writer, r *result.Report) error {
 
 // columns of a table, the same in the terminal and on the page.
 func columns(s *result.Scene) []string {
-	rate := "MB/s"
-	if files(s) {
-		rate = "files/s"
+	head := []string{"", "s (min-max)", "MB/s", "CPU s/GB", "own"}
+	if s.ManyFiles() {
+		head[2] = "files/s"
+		head = append(head, "files/CPU-s donor", "joiner")
 	}
-	return []string{"", "s (min-max)", rate, "CPU s/GB", "own", "RSS donor", "RSS joiner", "wire", "of size", "allocated", "of ceiling"}
-}
-
-func files(s *result.Scene) bool {
-	return s.Source.Files > 0 && s.Source.Bytes/int64(s.Source.Files) < manySmall
+	return append(head, "RSS donor", "RSS joiner", "wire", "of size", "allocated", "of ceiling")
 }
 
 // cells of one result.
@@ -52,7 +46,7 @@ func cells(s *result.Scene, r *result.Result) []string {
 	}
 	w := r.Wall()
 	rate := fmt.Sprintf("%.0f", float64(s.Source.Bytes)/1e6/w.Median)
-	if files(s) {
+	if s.ManyFiles() {
 		rate = fmt.Sprintf("%.0f", float64(s.Source.Files)/w.Median)
 	}
 	mib := func(e meter.End) string {
@@ -75,10 +69,20 @@ func cells(s *result.Scene, r *result.Result) []string {
 	if r.Ceiling {
 		name = "(" + name + ")"
 	}
-	return []string{
+	row := []string{
 		name, fmt.Sprintf("%.3f (%.3f-%.3f)", w.Median, w.Min, w.Max), rate, fmt.Sprintf("%.2f", r.CPU(s).Median), fmt.Sprintf("%.2f", r.OwnCPU(s).Median),
-		mib(meter.Donor), mib(meter.Joiner), wire, share, fmt.Sprintf("%.0f %%", 100*alloc/float64(max(s.Source.Allocated, 1))), ratio,
 	}
+	if s.ManyFiles() {
+		row = append(row, perCPU(r.FilesBy(s, meter.Donor)), perCPU(r.FilesBy(s, meter.Joiner)))
+	}
+	return append(row, mib(meter.Donor), mib(meter.Joiner), wire, share, fmt.Sprintf("%.0f %%", 100*alloc/float64(max(s.Source.Allocated, 1))), ratio)
+}
+
+func perCPU(s result.Spread) string {
+	if s.Max == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f (%.0f-%.0f)", s.Median, s.Min, s.Max)
 }
 
 func firstLine(s string) string {

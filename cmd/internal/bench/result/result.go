@@ -58,6 +58,30 @@ type Run struct {
 	meter.Usage
 	Said   peer.Own      `json:"said"`
 	Target datadir.Facts `json:"target"`
+	// Files is, in a scene of many files, how many of them each end dealt with in a second of its own processor time: donor, joiner. Zero
+	// for an end that a program does not have.
+	Files *[2]float64 `json:"files_per_own_cpu_second_by_end,omitempty"`
+}
+
+// manySmall is the mean size below which files are counted and not bytes.
+const manySmall = 64 << 10
+
+// ManyFiles says that the scene is about files more than about bytes.
+func (s *Scene) ManyFiles() bool {
+	return s.Source.Files > 0 && s.Source.Bytes/int64(s.Source.Files) < manySmall
+}
+
+// FilesAt returns Run.Files of an end, from the run's figures.
+func (s *Scene) FilesAt(u *Run, e meter.End) float64 {
+	if u.OwnEnds[e] <= 0 {
+		return 0
+	}
+	return float64(s.Source.Files) / u.OwnEnds[e]
+}
+
+// FilesBy is the spread of FilesAt.
+func (r *Result) FilesBy(s *Scene, e meter.End) Spread {
+	return r.Of(func(u *Run) float64 { return s.FilesAt(u, e) })
 }
 
 // Wire is what went from end to end: what the program counted itself, or the loopback device's share of one hop.
