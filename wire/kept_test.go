@@ -14,7 +14,7 @@ func TestKept(t *testing.T) {
 	type sent struct{ head, body []byte }
 	var want []sent
 	unit := make([]byte, 1<<20)
-	for range 20000 {
+	for range modelSteps {
 		head, n := make([]byte, rng.IntN(100)), rng.IntN(1<<rng.IntN(21))
 		body := make([]byte, n)
 		for i := 0; i < n; i += 97 {

@@ -182,7 +182,7 @@ func TestLinkCutAnywhere(t *testing.T) {
 
 // TestLinkCutAgain cuts every connection, the later ones often before they are attached.
 func TestLinkCutAgain(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(modelSeeds) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, 99))

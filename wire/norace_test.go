@@ -3,3 +3,8 @@
 package wire
 
 const raceEnabled = false
+
+const (
+	modelSeeds = 12
+	modelSteps = 20000
+)

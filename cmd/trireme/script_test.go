@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Values[receiving{}] = new(receiver)
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each line otherwise; the program waits for its goroutines
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
