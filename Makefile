@@ -89,13 +89,9 @@ demo: deps build ## a real cluster: node 2 joins through trireme over mutual TLS
 	@build/demo -bin build/trireme
 
 .PHONY: test
-test: deps build lint ## everything that a change must pass
-	@# The integration tests wait more than they work, for nodes that come, go and time out. The others take what they leave.
-	@$(MAKE) --no-print-directory -j2 -Otarget integration beside
-
-.PHONY: beside
-beside:
-	@nice -n 10 $(MAKE) --no-print-directory race fuzz-short
+test: deps build lint race ## everything that a change must pass
+	@# The integration tests wait more than they work: for nodes that come, go and time out.
+	@$(MAKE) --no-print-directory -j2 -Otarget fuzz-short integration
 
 .PHONY: lint
 lint: ## go vet, gofmt and staticcheck, integration tests included
@@ -106,10 +102,10 @@ lint: ## go vet, gofmt and staticcheck, integration tests included
 	$(GO) tool staticcheck -tags integration ./...
 
 # A program under the race detector sleeps for a second at its end, for the sake of goroutines that nobody waits for; there are none
-# here. What go vet finds is a matter of lint. Most packages wait now and then, so more of them run than there are processors.
+# here. What go vet finds is a matter of lint.
 .PHONY: race
 race: ## unit tests under the race detector, in random order
-	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 $(GO) test -race -vet=off -shuffle=on -p 3 -timeout 20m ./...
+	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 $(GO) test -race -vet=off -shuffle=on -timeout 20m ./...
 	@# What skips or does less there.
 	tests=$$(awk '/^func Test/ { sub(/\(.*/, "", $$2); name = $$2 } /$(SMALLER)/ && name { print name } /^}/ { name = "" }' proto/*_test.go wire/*_test.go | sort -u | paste -sd'|'); \
 	$(GO) test -vet=off -shuffle=on -run "^($$tests)\$$" ./proto ./wire
