@@ -54,7 +54,12 @@ func TestConcurrentApply(t *testing.T) {
 				if _, _, err := s.Digests(ctx, h[w], uint32(j.id), 0, 100, nil, nil, buf); err != nil {
 					t.Error(err)
 				}
-				if n := countOpen(t, dir); n > 3 {
+				// A listing is not of one moment: a file that is closed and one that is opened meanwhile both get counted.
+				n := countOpen(t, dir)
+				for again := 0; n > 3 && again < 5; again++ {
+					n = min(n, countOpen(t, dir))
+				}
+				if n > 3 {
 					t.Errorf("%d files open, 3 are allowed", n)
 				}
 			}
