@@ -90,12 +90,12 @@ func (d *donor) verifyScan() (diff, error) {
 	return d.unstamp(d.cat.update(t, false, true), t), nil
 }
 
-// refusing is judge for all but the definitions, which judgeDefinitions reads.
-func (d *donor) refusing(t *tree.Tree) (*tree.Tree, error) {
+// refusing leaves out of a scan what the joiner does not take, and refuses what cannot be copied: what the scan has found, and more.
+func (d *donor) refusing(t *tree.Tree, more ...tree.Refusal) (*tree.Tree, error) {
 	if d.noBinlogs {
 		t.Entries = slices.DeleteFunc(t.Entries, func(e tree.Entry) bool { return e.Role == tree.RoleBinlog })
 	}
-	return t, d.refuse(slices.Clone(t.Refusals))
+	return t, d.refuse(slices.Concat(t.Refusals, more))
 }
 
 // judgeDefinitions refuses tables of a quiet tree whose engines cannot be copied. It comes when files have their stamps, and before
@@ -107,12 +107,9 @@ func (d *donor) judgeDefinitions(t *tree.Tree) error {
 	return d.refuse(tree.CheckEngines(d.s.ctx, d.c.Dirs, d.unjudged(t)))
 }
 
-// judge leaves out of a scan what the joiner does not take, and refuses what cannot be copied.
+// judge is refusing with the definitions read at once; judgeDefinitions does it later.
 func (d *donor) judge(t *tree.Tree) (*tree.Tree, error) {
-	if d.noBinlogs {
-		t.Entries = slices.DeleteFunc(t.Entries, func(e tree.Entry) bool { return e.Role == tree.RoleBinlog })
-	}
-	return t, d.refuse(append(append([]tree.Refusal(nil), t.Refusals...), tree.CheckEngines(d.s.ctx, d.c.Dirs, t)...))
+	return d.refusing(t, tree.CheckEngines(d.s.ctx, d.c.Dirs, t)...)
 }
 
 // refuse makes an error of refusals that count.
