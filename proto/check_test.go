@@ -148,7 +148,7 @@ func TestNamesChangeAfterTheLock(t *testing.T) {
 	}
 }
 
-// TestEmptyPageThatIsNotEmpty damages the joiner's copy of a page that was never written, in a file that the server goes on writing after
+// TestEmptyPageThatIsNotEmpty fills a page that was never written, without an LSN, in a file that the server goes on writing after
 // the lock. The page has no LSN to tell that it is old; that zeroes were sent for it does.
 func TestEmptyPageThatIsNotEmpty(t *testing.T) {
 	r, s := liveRig(t, 3)
@@ -159,7 +159,7 @@ func TestEmptyPageThatIsNotEmpty(t *testing.T) {
 		c.Note = func(format string, _ ...any) {
 			if strings.Contains(format, "%s pass %d") && !done {
 				done = true
-				patch(t, r.joiner, name, no*fakePageSize+77, []byte("not from the donor"))
+				patch(t, r.donor, name, no*fakePageSize+77, []byte("no LSN tells of this"))
 			}
 		}
 	}
@@ -176,5 +176,43 @@ func TestEmptyPageThatIsNotEmpty(t *testing.T) {
 	sent, _ := r.mustRun()
 	if !done || sent.Locks != 2 {
 		t.Errorf("%d lock windows, two were due", sent.Locks)
+	}
+}
+
+// TestNotedGroupsAreNotReadBack: what the joiner wrote group by group it need not read for the comparison after the lock, and with
+// verify=full it reads everything, so that damage to its own copy is found and mended.
+func TestNotedGroupsAreNotReadBack(t *testing.T) {
+	for _, full := range []bool{false, true} {
+		t.Run(fmt.Sprintf("full=%v", full), func(t *testing.T) {
+			r, s := liveRig(t, 8)
+			r.tweakDonor = func(c *DonorConfig) { c.Passes, c.PageLSN, c.VerifyAll = 2, true, full }
+			r.lock = lockFunc{
+				lock: func(context.Context) (string, error) {
+					s.flush(1)
+					s.checkpoint()
+					if full {
+						patch(t, r.joiner, "shop/cold.ibd", 50*fakePageSize+3000, []byte("not from the donor"))
+					}
+					return "at:1", nil
+				},
+				unlock: func() error { return nil },
+			}
+			sent, got := r.mustRun()
+			read := func(s Summary) (n int64) {
+				for _, p := range s.Passes {
+					if p.Kind == "verify" {
+						n += p.Read
+					}
+				}
+				return n
+			}
+			st, err := os.Stat(filepath.Join(r.donor, "shop/cold.ibd"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if read(sent) < st.Size() || full != (read(got) >= st.Size()) {
+				t.Errorf("the donor read %d bytes after the lock, the joiner %d; one table has %d", read(sent), read(got), st.Size())
+			}
+		})
 	}
 }

@@ -10,9 +10,9 @@ import (
 	"trireme/engine/block"
 )
 
-// wrongAtJoiner lets each copy of the first n windows that are kept to their end be wrong in a page that no LSN tells of. The first
+// wrongCopies lets each copy of the first n windows that are kept to their end be wrong in a page that no LSN tells of. The first
 // two windows overrun their time and are given back before that, whatever is in the copy. windows counts all of them.
-func wrongAtJoiner(t *testing.T, n int) (r *rig, windows *int) {
+func wrongCopies(t *testing.T, n int) (r *rig, windows *int) {
 	r, s := liveRig(t, 14)
 	windows = new(int)
 	r.tweakDonor = func(c *DonorConfig) { c.Passes, c.PageLSN, c.LockMax = 2, true, time.Nanosecond }
@@ -26,7 +26,7 @@ func wrongAtJoiner(t *testing.T, n int) (r *rig, windows *int) {
 		unlock: func() error {
 			if kept := *windows - (lockTries - 1); kept >= 1 && kept <= n {
 				// Each time in another unit: what was found is still on its way to the joiner.
-				patch(t, r.joiner, "shop/cold.ibd", int64(kept-1)*block.Unit+10*fakePageSize+3000, []byte("not from the donor"))
+				patch(t, r.donor, "shop/cold.ibd", int64(kept-1)*block.Unit+10*fakePageSize+3000, []byte("no LSN tells of this"))
 			}
 			return nil
 		},
@@ -37,7 +37,7 @@ func wrongAtJoiner(t *testing.T, n int) (r *rig, windows *int) {
 // TestGivenBackWindowsAreNoWrongOnes lets windows be given back before one after which the copy is found wrong: that is the first
 // such window and not the last that may be, so the lock is asked for again.
 func TestGivenBackWindowsAreNoWrongOnes(t *testing.T) {
-	r, windows := wrongAtJoiner(t, lockTries-1)
+	r, windows := wrongCopies(t, lockTries-1)
 	sent, got := r.mustRun()
 	if want := 2*lockTries - 1; *windows != want || sent.Locks != want || got.State != fmt.Sprintf("at:%d", want) {
 		t.Errorf("%d windows, the donor counted %d, joiner at %s; %d were due", *windows, sent.Locks, got.State, want)
@@ -46,7 +46,7 @@ func TestGivenBackWindowsAreNoWrongOnes(t *testing.T) {
 
 // TestWrongCopyIsGivenUp has the copy found wrong after every window that was kept.
 func TestWrongCopyIsGivenUp(t *testing.T) {
-	r, windows := wrongAtJoiner(t, 1<<30)
+	r, windows := wrongCopies(t, 1<<30)
 	_, _, derr, jerr := r.run()
 	if CodeOf(derr) != CodeUnstable || CodeOf(jerr) != CodeUnstable {
 		t.Errorf("donor: %v; joiner: %v", derr, jerr)

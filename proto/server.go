@@ -27,9 +27,12 @@ type server struct {
 	segs   []msg.Segment
 	groups []block.Digest
 	leaves []block.Digest
-	starts []int // where each group's leaves begin in leaves
+	starts []int         // where each group's leaves begin in leaves
+	where  []msg.Segment // each group alone
 	asked  []uint16
 	list   []block.Digest
+
+	scratch []block.Digest
 }
 
 // serve handles one data link until the session ends.
@@ -106,7 +109,12 @@ func (v *server) chunk(body []byte) error {
 	for _, r := range c.Runs {
 		v.blocks = append(v.blocks, block.Run{Len: r.Len, Zero: r.Zero})
 	}
-	if err := v.j.store.Apply(c.ID, c.Offset, v.blocks, content); err != nil {
+	if c.Note {
+		v.scratch, err = v.j.store.ApplyNoted(v.hash, c.ID, c.Offset, v.blocks, content, v.scratch)
+	} else {
+		err = v.j.store.Apply(c.ID, c.Offset, v.blocks, content)
+	}
+	if err != nil {
 		return Fail(CodeIO, fmt.Errorf("write what the donor sent: %w", err))
 	}
 	n := int64(len(content))
@@ -118,27 +126,31 @@ func (v *server) chunk(body []byte) error {
 	return nil
 }
 
-// compare hashes the asked ranges of the joiner's files and answers with their
-// group digests; the leaves are kept for the Ask that may follow.
+// compare answers with the group digests of the asked ranges of the joiner's files: as they were noted, or of what is
+// read now. Then the leaves are kept for the Ask that may follow.
 func (v *server) compare(body []byte) error {
 	c, err := msg.ParseCompare(v.segs, body)
 	if err != nil {
 		return err
 	}
 	v.segs = c.Segments
-	v.groups, v.leaves, v.starts = v.groups[:0], v.leaves[:0], v.starts[:0]
+	v.groups, v.leaves, v.starts, v.where = v.groups[:0], v.leaves[:0], v.starts[:0], v.where[:0]
 	for _, s := range v.segs {
 		for off, end := s.Offset, s.Offset+int64(s.Length); off < end; off += msg.GroupSize {
 			n := min(msg.GroupSize, end-off)
+			v.where = append(v.where, msg.Segment{ID: s.ID, Offset: off, Length: uint32(n)})
 			v.starts = append(v.starts, len(v.leaves))
-			v.groups, v.leaves, err = v.j.store.Digests(v.j.s.ctx, v.hash, s.ID, off, n, v.groups, v.leaves, v.unit)
+			if dg, ok := v.j.store.Noted(s.ID, off, n); ok {
+				v.groups = append(v.groups, dg)
+			} else {
+				v.groups, v.leaves, err = v.digests(v.where[len(v.where)-1], v.groups, v.leaves)
+			}
 			if err != nil {
-				return v.j.s.cause(Fail(CodeIO, fmt.Errorf("hash the joiner's copy: %w", err)))
+				return err
 			}
 			if len(v.groups) != len(v.starts) {
 				panic("proto: internal error: a group has not one digest")
 			}
-			v.j.p.read.Add(n)
 			v.j.p.done.Add(n)
 		}
 	}
@@ -146,7 +158,18 @@ func (v *server) compare(body []byte) error {
 	return v.reply(msg.TypeGroups, msg.Digests{List: v.groups})
 }
 
-// ask answers with the leaves of some groups of the preceding Compare.
+// digests reads a group of the joiner's own and appends its digests.
+func (v *server) digests(g msg.Segment, groups, leaves []block.Digest) (gs, ls []block.Digest, err error) {
+	groups, leaves, err = v.j.store.Digests(v.j.s.ctx, v.hash, g.ID, g.Offset, int64(g.Length), groups, leaves, v.unit)
+	if err != nil {
+		return groups, leaves, v.j.s.cause(Fail(CodeIO, fmt.Errorf("hash the joiner's copy: %w", err)))
+	}
+	v.j.p.read.Add(int64(g.Length))
+	return groups, leaves, nil
+}
+
+// ask answers with the leaves of some groups of the preceding Compare. Those of a group whose digest was noted are
+// read only now.
 func (v *server) ask(body []byte) error {
 	var err error
 	if v.asked, err = msg.ParseAsk(v.asked, body, len(v.groups)); err != nil {
@@ -154,7 +177,13 @@ func (v *server) ask(body []byte) error {
 	}
 	v.list = v.list[:0]
 	for _, g := range v.asked {
-		v.list = append(v.list, v.leaves[v.starts[g]:v.starts[g+1]]...)
+		if leaves := v.leaves[v.starts[g]:v.starts[g+1]]; len(leaves) > 0 {
+			v.list = append(v.list, leaves...)
+			continue
+		}
+		if v.scratch, v.list, err = v.digests(v.where[g], v.scratch[:0], v.list); err != nil {
+			return err
+		}
 	}
 	return v.reply(msg.TypeLeaves, msg.Digests{List: v.list})
 }

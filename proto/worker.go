@@ -280,7 +280,7 @@ func (w *worker) chunk(id uint32, off int64, p []byte) error {
 		at += run.Len
 	}
 	payload := p[:content]
-	c := msg.Chunk{ID: id, Offset: off, Tag: block.Tag(tagSeed(id, off), payload), Runs: w.runs}
+	c := msg.Chunk{ID: id, Note: w.checkedLater(r, off, at), Offset: off, Tag: block.Tag(tagSeed(id, off), payload), Runs: w.runs}
 	w.head = c.AppendHead(w.head[:0])
 	if err := w.ship(id, raw, payload); err != nil {
 		if unit := int(off / block.Unit); unit < len(r.marks.known) {
@@ -300,6 +300,12 @@ func (w *worker) ship(id uint32, raw bool, content []byte) error {
 		return w.spool.put(w, id, raw, content)
 	}
 	return w.transmit(id, raw, w.head, content, &w.unit)
+}
+
+// checkedLater says whether n bytes at off are a group that is going to be compared after the lock, for which the joiner
+// need not read them back if it notes their digest now.
+func (w *worker) checkedLater(r *row, off int64, n int) bool {
+	return w.d.tracking && !w.d.c.VerifyAll && w.d.byLSN(r.Class) && off%block.Unit == 0 && int64(n) == min(block.Unit, r.Size-off)
 }
 
 // grain is how finely zeroes are looked for: by file system block where the file

@@ -123,16 +123,47 @@ type zeroUnit struct {
 
 // Zeroes is Digest of a unit of zeroes, which is computed once for each size of leaves.
 func (h *Hasher) Zeroes(leaf int, groups, leaves []Digest) (g, l []Digest) {
+	z := h.zeroUnit(leaf)
+	return append(groups, z.group), append(leaves, z.leaves...)
+}
+
+func (h *Hasher) zeroUnit(leaf int) *zeroUnit {
 	for i := range h.zeroes {
 		if z := &h.zeroes[i]; z.leaf == leaf {
-			return append(groups, z.group), append(leaves, z.leaves...)
+			return z
 		}
 	}
 	group, all := h.Digest(leaf, make([]byte, Unit), nil, nil)
 	h.zeroes = append(h.zeroes, zeroUnit{leaf: leaf, group: group[0], leaves: all})
-	return append(groups, group[0]), append(leaves, all...)
+	return &h.zeroes[len(h.zeroes)-1]
 }
 
 // Tag is a cheap 64-bit checksum of p (XXH3). It finds bytes that we ourselves
 // mixed up on the way; it stops no adversary. Safe for concurrent use.
 func Tag(seed uint64, p []byte) uint64 { return xxh3.HashSeed(p, seed) }
+
+// Runs is the group digest of a group that comes as runs: payload holds the bytes of those that are data. leaves is scratch, which
+// is returned for the next call. ok is false where a run begins inside a leaf: then only whoever has the bytes in one piece can tell.
+func (h *Hasher) Runs(leaf int, runs []Run, payload []byte, leaves []Digest) (group Digest, scratch []Digest, ok bool) {
+	leaves = leaves[:0]
+	n := 0
+	for _, r := range runs {
+		if n%leaf != 0 {
+			return Digest{}, leaves, false
+		}
+		n += r.Len
+		if !r.Zero {
+			leaves = h.Leaves(leaves, leaf, payload[:r.Len])
+			payload = payload[r.Len:]
+			continue
+		}
+		whole := r.Len / leaf
+		if whole > 0 {
+			leaves = append(leaves, h.zeroUnit(leaf).leaves[:whole]...)
+		}
+		if rest := r.Len % leaf; rest > 0 {
+			leaves = h.Leaves(leaves, leaf, make([]byte, rest))
+		}
+	}
+	return h.Group(leaves, n), leaves, true
+}

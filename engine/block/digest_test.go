@@ -240,3 +240,33 @@ func BenchmarkTag(b *testing.B) {
 		})
 	}
 }
+
+// TestRunsIsDigestOfTheWhole takes groups apart into runs and compares with the digest of the group in one piece.
+func TestRunsIsDigestOfTheWhole(t *testing.T) {
+	h := NewHasher(Key{5})
+	var scratch []Digest
+	for _, n := range []int{1, 100, LeafPage, LeafPage + 1, 3 * LeafPage, 7*LeafPage + 4096, Unit - 5, Unit} {
+		for i, zero := range [][2]int{{0, 0}, {0, LeafPage}, {LeafPage, 3 * LeafPage}, {2 * LeafPage, Unit}, {0, Unit}, {4096, 8192}, {LeafPage, LeafPage + 4096}} {
+			p := noise(uint64(i+1), n)
+			clear(p[min(zero[0], n):min(zero[1], n)])
+			want, _ := h.Digest(LeafPage, p, nil, nil)
+			for _, grain := range []int{Sector, LeafPage} {
+				runs := SplitZero(nil, p, grain)
+				payload, at, inside := []byte(nil), 0, false
+				for _, r := range runs {
+					inside = inside || at%LeafPage != 0
+					if !r.Zero {
+						payload = append(payload, p[at:at+r.Len]...)
+					}
+					at += r.Len
+				}
+				var got Digest
+				var ok bool
+				got, scratch, ok = h.Runs(LeafPage, runs, payload, scratch)
+				if ok == inside || ok && got != want[0] {
+					t.Errorf("%d bytes, zeroes %v, by %d: %x, %v; want %x, %v", n, zero, grain, got, ok, want[0], !inside)
+				}
+			}
+		}
+	}
+}

@@ -57,6 +57,7 @@ func (s *Store) Apply(id uint32, off int64, runs []block.Run, payload []byte) er
 		return fmt.Errorf("apply to %s at %d: runs of %d bytes with %d of data, payload of %d, do not fit a file of %d bytes",
 			s.abs(at.role, at.name), off, total, data, len(payload), size)
 	}
+	s.notes.touch(id, off, total)
 	// A small new file that comes whole needs no length of its own first.
 	whole := off == 0 && total == size && data == len(payload) && len(runs) == 1 && !runs[0].Zero && e.size == 0
 	if (!whole || e.class.Props().Allocate) && e.size != size {

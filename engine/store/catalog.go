@@ -424,6 +424,7 @@ func (s *Store) drop(e *entry) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.live = false
+	s.notes.cut(e.spec.ID, 0)
 	if !e.onDisk {
 		return nil
 	}

@@ -28,6 +28,9 @@ func (s *Store) resize(e *entry, f *tree.Handle) error {
 	at, from, to := e.place(), e.size, e.spec.Size
 	must := e.class.Props().Allocate
 	e.dirty = true
+	if from != to {
+		s.notes.cut(e.spec.ID, min(from, to))
+	}
 	switch {
 	case from < to && (must || !e.spec.Sparse && to-from >= preallocate && !s.inMemory.Load()):
 		err := s.fallocate(at, f, opAllocate, 0, from, to-from)

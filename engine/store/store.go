@@ -116,6 +116,7 @@ type Store struct {
 	spare   []entry // for new ones
 
 	files files
+	notes notes
 
 	changedMu sync.Mutex
 	changed   map[key]struct{} // directories whose entries changed since their last fsync
@@ -144,6 +145,7 @@ func Open(c Config) *Store {
 	}
 	s.index.init(func(id uint32) *Spec { return &s.entries[id].spec })
 	s.files.init(s, c.MaxOpen)
+	s.notes.init()
 	return s
 }
 

@@ -16,7 +16,7 @@ type Run struct {
 //
 //	u32 id
 //	u8 codec      | 0 none, 1 zstd, 2 s2 (only what the joiner's Hello named)
-//	u8 reserved
+//	u8 flags      | 1 the donor is going to compare the group that this is (SPEC.md section 5)
 //	u16 runs
 //	u64 offset
 //	u64 tag       | xxh3 of the content bytes, seeded with id and offset (SPEC.md)
@@ -28,6 +28,7 @@ type Run struct {
 type Chunk struct {
 	ID      uint32
 	Codec   pack.Codec
+	Note    bool // its digest is going to be asked for
 	Offset  int64
 	Tag     uint64
 	Runs    []Run
@@ -37,6 +38,7 @@ type Chunk struct {
 const (
 	chunkFixed = 24
 	codecAt    = 4
+	noteFlag   = 1
 	zeroBit    = 1 << 31
 )
 
@@ -50,7 +52,11 @@ func (c Chunk) HeadLen() int { return chunkFixed + 4*len(c.Runs) }
 // lies in its buffer.
 func (c Chunk) AppendHead(b []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, c.ID)
-	b = append(b, byte(c.Codec), 0)
+	flags := byte(0)
+	if c.Note {
+		flags |= noteFlag
+	}
+	b = append(b, byte(c.Codec), flags)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(c.Runs)))
 	b = binary.BigEndian.AppendUint64(b, uint64(c.Offset))
 	b = binary.BigEndian.AppendUint64(b, c.Tag)
@@ -98,7 +104,11 @@ func ParseChunk(dst []Run, body []byte) (Chunk, error) {
 	if r.err == nil && !c.Codec.Known() {
 		r.fail("unknown %v", c.Codec)
 	}
-	r.zero(1)
+	flags := r.u8()
+	if r.err == nil && flags&^noteFlag != 0 {
+		r.fail("unknown flags %#x", flags)
+	}
+	c.Note = flags&noteFlag != 0
 	n := int(r.u16())
 	if r.err == nil && (n == 0 || n > MaxRuns) {
 		r.fail("%d runs", n)

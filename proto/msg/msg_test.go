@@ -95,6 +95,7 @@ func samples() []sample {
 		{"flush", TypeFlush, Flush{Token: 1 << 60}, flush(TypeFlush), 0},
 		{"flushed", TypeFlushed, Flush{Token: 3}, flush(TypeFlushed), 0},
 		{"chunk", TypeChunk, Chunk{ID: 5, Offset: 1 << 30, Tag: 77, Runs: []Run{{4096, false}, {8192, true}, {1, false}}, Payload: bytes.Repeat([]byte{7}, 4097)}, chunk, 0},
+		{"chunk-note", TypeChunk, Chunk{ID: 5, Note: true, Offset: 1 << 20, Tag: 78, Runs: []Run{{1, false}}, Payload: []byte{7}}, chunk, 0},
 		{"chunk-zero", TypeChunk, Chunk{ID: 5, Offset: MaxSize - MaxPayload, Runs: []Run{{MaxPayload, true}}, Payload: []byte{}}, chunk, 0},
 		{"chunk-full", TypeChunk, Chunk{Runs: []Run{{MaxPayload, false}}, Payload: make([]byte, MaxPayload)}, chunk, 0},
 		{"chunk-zstd", TypeChunk, chunkOf(pack.Zstd), chunk, len(chunkOf(pack.Zstd).Payload)},
@@ -294,7 +295,7 @@ func TestRefusals(t *testing.T) {
 			return err
 		}},
 		{"keyring of 4 GiB", func() error { _, err := ParseKeyring([]byte{255, 255, 255, 255, 1}); return err }},
-		{"chunk reserved", func() error { _, err := ParseChunk(nil, mutate(chunk, 5, 1)); return err }},
+		{"chunk flags", func() error { _, err := ParseChunk(nil, mutate(chunk, 5, 2)); return err }},
 		{"no runs", func() error { _, err := ParseChunk(nil, Chunk{}.Append(nil)); return err }},
 		{"empty run", func() error { _, err := ParseChunk(nil, Chunk{Runs: []Run{{0, true}}}.Append(nil)); return err }},
 		{"two zero runs", func() error {

@@ -1,0 +1,137 @@
+package store
+
+import (
+	"testing"
+
+	"trireme/engine/block"
+)
+
+// TestNoted writes groups whose digests are noted, touches them in every way there is, and compares what is still noted with what
+// is read: a note that outlives its group would let a wrong copy pass.
+func TestNoted(t *testing.T) {
+	const size = 3*block.Unit + 5000
+	data := noise(3, size)
+	clear(data[block.Unit+block.LeafPage : block.Unit+3*block.LeafPage])
+	spec := f("db/t.ibd", data)
+	for _, c := range []struct {
+		name  string
+		touch func(s *Store) error
+		lost  []int64 // groups of which nothing may be noted
+	}{
+		{"nothing", func(*Store) error { return nil }, nil},
+		{"a page", func(s *Store) error {
+			return s.Apply(1, block.Unit+4096, []block.Run{{Len: 4096}}, noise(4, 4096))
+		}, []int64{1}},
+		{"across a border", func(s *Store) error {
+			return s.Apply(1, 2*block.Unit-1, []block.Run{{Len: 2}}, noise(4, 2))
+		}, []int64{1, 2}},
+		{"zeroes", func(s *Store) error {
+			return s.Apply(1, 3*block.Unit, []block.Run{{Len: 4096, Zero: true}}, nil)
+		}, []int64{3}},
+		{"cut inside a group and made longer again", func(s *Store) error {
+			return resized(s, spec, 2*block.Unit+9, size)
+		}, []int64{0, 2, 3}},
+		{"cut at a border", func(s *Store) error { return resized(s, spec, 2*block.Unit) }, []int64{0}},
+		{"made longer", func(s *Store) error { return resized(s, spec, 5*block.Unit) }, []int64{0, 3, 4}},
+		{"gone and come back", func(s *Store) error {
+			if err := s.Remove(1); err != nil {
+				return err
+			}
+			return resized(s, spec, size)
+		}, []int64{0, 1, 2, 3}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, s := one(t, t.TempDir(), spec, nil)
+			h := block.NewHasher(block.Key{1})
+			mustOK(t, noteAll(s, h, data))
+			for off := int64(0); off < size; off += block.Unit {
+				if _, ok := s.Noted(1, off, min(block.Unit, size-off)); !ok {
+					t.Fatalf("nothing was noted at %d", off)
+				}
+			}
+			mustOK(t, c.touch(s))
+			mustOK(t, s.EndPass(t.Context()))
+			lost := map[int64]bool{}
+			for _, g := range c.lost {
+				lost[g] = true
+			}
+			now := s.entry(1).size
+			for off := int64(0); off < now; off += block.Unit {
+				n := min(block.Unit, now-off)
+				noted, ok := s.Noted(1, off, n)
+				if ok == lost[off/block.Unit] {
+					t.Errorf("group %d is noted: %v", off/block.Unit, ok)
+				}
+				read, _, err := s.Digests(t.Context(), h, 1, off, n, nil, nil, make([]byte, block.Unit))
+				mustOK(t, err)
+				if ok && noted != read[0] {
+					t.Errorf("group %d: noted %x, read %x", off/block.Unit, noted, read[0])
+				}
+			}
+		})
+	}
+}
+
+// resized gives the file the sizes one after another, as catalogues and passes do. Each time its first byte is written.
+func resized(s *Store, it item, sizes ...int64) error {
+	for _, n := range sizes {
+		sp := it.spec(1)
+		sp.Size = n
+		if _, err := s.Upsert(sp); err != nil {
+			return err
+		}
+		if n > 0 {
+			if err := s.Apply(1, 0, []block.Run{{Len: 1, Zero: true}}, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// noteAll writes the file, group after group.
+func noteAll(s *Store, h *block.Hasher, data []byte) error {
+	for off := 0; off < len(data); off += block.Unit {
+		p := data[off:min(off+block.Unit, len(data))]
+		runs := block.SplitZero(nil, p, block.LeafPage)
+		var payload []byte
+		at := 0
+		for _, r := range runs {
+			if !r.Zero {
+				payload = append(payload, p[at:at+r.Len]...)
+			}
+			at += r.Len
+		}
+		if _, err := s.ApplyNoted(h, 1, int64(off), runs, payload, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestNotesAreBounded has a donor announce a file of which no memory could hold the notes.
+func TestNotesAreBounded(t *testing.T) {
+	it := f("db/t.ibd", nil)
+	it.sparse = true
+	_, s := one(t, t.TempDir(), it, nil)
+	h := block.NewHasher(block.Key{1})
+	for _, c := range []struct {
+		size  int64
+		noted bool
+	}{{(maxNotes + 1) * block.Unit, false}, {maxNotes * block.Unit, true}} {
+		sp := it.spec(1)
+		sp.Size = c.size
+		_, err := s.Upsert(sp)
+		mustOK(t, err)
+		off := c.size - block.Unit
+		_, err = s.ApplyNoted(h, 1, off, []block.Run{{Len: block.Unit}}, noise(1, block.Unit), nil)
+		mustOK(t, err)
+		if _, ok := s.Noted(1, off, block.Unit); ok != c.noted {
+			t.Errorf("a file of %d bytes: noted %v", c.size, ok)
+		}
+	}
+	mustOK(t, s.Remove(1))
+	if s.notes.room != maxNotes || len(s.notes.of) != 0 {
+		t.Errorf("room for %d notes and %d files after the last one was forgotten", s.notes.room, len(s.notes.of))
+	}
+}
