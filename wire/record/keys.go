@@ -82,6 +82,10 @@ type half struct {
 
 // half makes the keys of a direction of its traffic secret (section 7.3).
 func (s suite) half(secret []byte) (half, error) {
+	// HKDF takes anything, and both ends would agree on what is made of nothing.
+	if want := s.hash().Size(); len(secret) != want {
+		return half{}, fmt.Errorf("record: internal error: traffic secret of %d bytes, wanted %d", len(secret), want)
+	}
 	key, err := s.expand(secret, "key", s.key)
 	if err != nil {
 		return half{}, err

@@ -126,6 +126,18 @@ func TestWornOut(t *testing.T) {
 	}
 }
 
+// A secret that never came, or only in part, makes no key: both ends would agree on one that everybody knows.
+func TestNoSecret(t *testing.T) {
+	for id, want := range map[uint16]int{tls.TLS_AES_128_GCM_SHA256: 32, tls.TLS_AES_256_GCM_SHA384: 48} {
+		s, _ := suiteOf(tls.ConnectionState{Version: tls.VersionTLS13, CipherSuite: id})
+		for _, n := range []int{0, want - 1, want, want + 1} {
+			if h, err := s.half(make([]byte, n)); (err == nil) != (n == want) || err != nil && h.aead != nil {
+				t.Errorf("%s, secret of %d bytes: %v", tls.CipherSuiteName(id), n, err)
+			}
+		}
+	}
+}
+
 // Only the two secrets are kept, and not for long.
 func TestSecrets(t *testing.T) {
 	var s secrets
