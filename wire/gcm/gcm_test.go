@@ -2,11 +2,17 @@ package gcm
 
 import (
 	"bytes"
+	"context"
 	"crypto/cipher"
+	"crypto/fips140"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 )
 
 // pair is the same key twice: as crypto/cipher has it, and wide. The tests need no processor that can: there they compare the same with itself, and say so.
@@ -20,13 +26,35 @@ func pair(t testing.TB, key []byte) (std, ours cipher.AEAD) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if can && fmt.Sprintf("%T", ours) == fmt.Sprintf("%T", std) {
+	switch same := fmt.Sprintf("%T", ours) == fmt.Sprintf("%T", std); {
+	case can && !fips140.Enabled() && same:
 		t.Fatal("this processor can, and is not trusted")
-	}
-	if !can {
-		t.Log("this processor has no VAES: crypto/cipher is compared with itself")
+	case same:
+		t.Log("this processor has no VAES, or may not use it: crypto/cipher is compared with itself")
 	}
 	return std, ours
+}
+
+const offEnv = "GCM_TEST_OFF"
+
+// What is switched off, or has to be validated code, is crypto/cipher's alone.
+func TestOff(t *testing.T) {
+	if os.Getenv(offEnv) != "" {
+		if std, ours := pair(t, random(16, 1)); fmt.Sprintf("%T", ours) != fmt.Sprintf("%T", std) {
+			t.Errorf("%T in place of %T", ours, std)
+		}
+		return
+	}
+	for _, debug := range []string{"fips140=on", "cpu.avx2=off", "cpu.aes=off", "cpu.pclmulqdq=off", "cpu.all=off"} {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestOff$", "-test.v")
+		cmd.Env = append(os.Environ(), "GODEBUG="+debug, offEnv+"=1")
+		out, err := cmd.CombinedOutput()
+		cancel()
+		if err != nil || !strings.Contains(string(out), "--- PASS: TestOff") {
+			t.Errorf("GODEBUG=%s: %v\n%s", debug, err, out)
+		}
+	}
 }
 
 func random(n int, seed byte) []byte {
@@ -35,8 +63,9 @@ func random(n int, seed byte) []byte {
 	return p
 }
 
-// sizes are those around every boundary, and some between.
+// sizes are those around every boundary, and some between. The longest needs the third byte of the counter.
 func sizes() (all []int) {
+	all = append(all, 1<<20+chunkSize)
 	for n := 0; n <= 20000; n += 997 {
 		all = append(all, n)
 	}
@@ -133,6 +162,9 @@ func TestOverlap(t *testing.T) {
 	panics("sealed one byte further", func() { ours.Seal(buf[1:1], nonce, buf[:narrowest], nil) })
 	panics("sealed one byte before", func() { ours.Seal(buf[:0], nonce, buf[1:1+narrowest], nil) })
 	panics("sealed over the header", func() { ours.Seal(buf[:0], nonce, sealed[:narrowest], buf[narrowest:][:5]) })
+	// No byte in common is fine, however near, as the header of a record is.
+	ours.Seal(buf[narrowest+5:][:0], nonce, buf[:narrowest], buf[narrowest:][:5])
+	ours.Seal(buf[:0], nonce, buf[narrowest+tagSize:][:narrowest], buf[2*narrowest:][:5])
 	copy(buf[1:], sealed)
 	panics("opened one byte before", func() { ours.Open(buf[:0], nonce, buf[1:1+len(sealed)], nil) })
 	panics("opened over the header", func() { ours.Open(buf[:0], nonce, sealed, buf[narrowest-1:][:1]) })

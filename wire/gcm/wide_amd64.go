@@ -10,10 +10,11 @@ import (
 	"unsafe"
 
 	"github.com/klauspost/cpuid/v2" // tells VAES and VPCLMULQDQ without AVX-512, which golang.org/x/sys/cpu does not
+	"golang.org/x/sys/cpu"          // heeds GODEBUG=cpu.avx2=off, as the runtime and crypto/cipher do
 )
 
-// can says whether this processor has the instructions of wide_amd64.s.
-var can = cpuid.CPU.Supports(cpuid.AVX2, cpuid.AESNI, cpuid.VAES, cpuid.CLMUL, cpuid.VPCLMULQDQ)
+// can says whether this processor has the instructions of wide_amd64.s, the kernel keeps their registers, and nobody switched them off.
+var can = cpu.X86.HasAVX2 && cpu.X86.HasAES && cpu.X86.HasPCLMULQDQ && cpuid.CPU.Supports(cpuid.VAES, cpuid.VPCLMULQDQ)
 
 const (
 	// passSize is what ctr and ghash take by turns, so that the second one finds it in the first-level cache. A multiple of chunkSize.

@@ -58,18 +58,15 @@ type suite struct {
 	key  int // bytes
 }
 
+var suites = map[uint16]suite{
+	tls.TLS_AES_128_GCM_SHA256: {sha256.New, 16},
+	tls.TLS_AES_256_GCM_SHA384: {sha512.New384, 32},
+}
+
 // suiteOf returns false for connections that are not ours to protect.
 func suiteOf(state tls.ConnectionState) (suite, bool) {
-	if state.Version != tls.VersionTLS13 || fips140.Enabled() {
-		return suite{}, false
-	}
-	switch state.CipherSuite {
-	case tls.TLS_AES_128_GCM_SHA256:
-		return suite{sha256.New, 16}, true
-	case tls.TLS_AES_256_GCM_SHA384:
-		return suite{sha512.New384, 32}, true
-	}
-	return suite{}, false
+	s, ok := suites[state.CipherSuite]
+	return s, ok && state.Version == tls.VersionTLS13 && !fips140.Enabled()
 }
 
 // half protects one direction.
@@ -82,6 +79,10 @@ type half struct {
 
 // half makes the keys of a direction of its traffic secret (section 7.3).
 func (s suite) half(secret []byte) (half, error) {
+	// HKDF takes anything, and both ends would agree on what is made of nothing.
+	if want := s.hash().Size(); len(secret) != want {
+		return half{}, fmt.Errorf("record: internal error: traffic secret of %d bytes, wanted %d", len(secret), want)
+	}
 	key, err := s.expand(secret, "key", s.key)
 	if err != nil {
 		return half{}, err

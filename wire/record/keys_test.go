@@ -36,15 +36,11 @@ type traced struct {
 func TestTraces(t *testing.T) {
 	for name, tr := range map[string]traced{"client": trace.client, "server": trace.server} {
 		t.Run(name, func(t *testing.T) {
-			s, ok := suiteOf(tls.ConnectionState{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256})
-			if !ok {
-				t.Fatal("TLS_AES_128_GCM_SHA256 is not ours")
-			}
 			content := make([]byte, 50)
 			for i := range content {
 				content[i] = byte(i)
 			}
-			h, err := s.half(unhex(t, tr.secret))
+			h, err := suites[tls.TLS_AES_128_GCM_SHA256].half(unhex(t, tr.secret))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -123,6 +119,17 @@ func TestWornOut(t *testing.T) {
 	}
 	if err := c.Close(); err != nil || len(below.out) > 0 {
 		t.Errorf("close: %v; sent % x", err, below.out)
+	}
+}
+
+// A secret that never came, or only in part, makes no key: both ends would agree on one that everybody knows.
+func TestNoSecret(t *testing.T) {
+	for id, want := range map[uint16]int{tls.TLS_AES_128_GCM_SHA256: 32, tls.TLS_AES_256_GCM_SHA384: 48} {
+		for _, n := range []int{0, want - 1, want, want + 1} {
+			if h, err := suites[id].half(make([]byte, n)); (err == nil) != (n == want) || err != nil && h.aead != nil {
+				t.Errorf("%s, secret of %d bytes: %v", tls.CipherSuiteName(id), n, err)
+			}
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -147,8 +148,8 @@ func rig(t testing.TB, in []byte) (*Conn, *script) {
 // testHalf makes keys from a number.
 func testHalf(t testing.TB, n byte) half {
 	t.Helper()
-	s, _ := suiteOf(tls.ConnectionState{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_256_GCM_SHA384})
-	h, err := s.half([]byte{n})
+	s := suites[tls.TLS_AES_256_GCM_SHA384]
+	h, err := s.half(bytes.Repeat([]byte{n}, s.hash().Size()))
 	if err != nil {
 		t.Fatal(err)
 	}

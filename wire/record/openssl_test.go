@@ -23,6 +23,7 @@ var accepting = regexp.MustCompile(`^ACCEPT (\S+)`)
 // OpenSSL at the other end, as client and as server, with every suite of TLS 1.3: those that are ours and one that is not. As a server
 // it sends session tickets.
 func TestOpenSSL(t *testing.T) {
+	oursOnly(t)
 	if _, err := exec.LookPath("openssl"); err != nil {
 		t.Skip("the openssl program is not installed; it is the peer of this test")
 	}
