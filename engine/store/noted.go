@@ -1,13 +1,17 @@
 package store
 
 import (
+	"slices"
 	"sync"
 
 	"trireme/engine/block"
 )
 
-// maxNotes bounds what is remembered to 16 MiB, the digests of a TiB. What is beyond is read again.
+// maxNotes bounds what is remembered to 16 MiB, the digests of a TiB in large files. What is beyond is read again.
 const maxNotes = 1 << 20
+
+// fileNote is what a file takes beside its digests, in digests: its place in the map, and what the allocator adds.
+const fileNote = 6
 
 // notes are the digests of groups as they were written: a donor that compares them later need not wait until
 // they have been read back. A group's digest is forgotten by whatever touches the group.
@@ -23,14 +27,20 @@ func (x *notes) init() { x.of, x.room = map[uint32][]block.Digest{}, maxNotes }
 func (x *notes) set(id uint32, group, size int64, dg block.Digest) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	l := x.of[id]
+	l, ok := x.of[id]
 	if group >= int64(len(l)) {
-		more := (size+block.Unit-1)/block.Unit - int64(len(l))
+		groups := (size + block.Unit - 1) / block.Unit
+		more := groups - int64(len(l))
+		if !ok {
+			more += fileNote
+		}
 		if more > int64(x.room) {
 			return
 		}
 		x.room -= int(more)
-		l = append(l, make([]block.Digest, more)...)
+		longer := make([]block.Digest, groups) // not by append, which takes more than was counted
+		copy(longer, l)
+		l = longer
 		x.of[id] = l
 	}
 	l[group] = dg
@@ -60,15 +70,16 @@ func (x *notes) touch(id uint32, off, n int64) {
 func (x *notes) cut(id uint32, n int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	l, ok := x.of[id]
-	if keep := n / block.Unit; keep < int64(len(l)) {
-		x.room += len(l) - int(keep)
-		clear(l[keep:])
-		x.of[id] = l[:keep]
-		ok = keep > 0
-	}
-	if !ok {
+	l := x.of[id]
+	keep := n / block.Unit
+	switch {
+	case keep >= int64(len(l)):
+	case keep == 0:
+		x.room += len(l) + fileNote
 		delete(x.of, id)
+	default:
+		x.room += len(l) - int(keep)
+		x.of[id] = slices.Clone(l[:keep]) // a part of l would keep all of it
 	}
 }
 

@@ -109,29 +109,52 @@ func noteAll(s *Store, h *block.Hasher, data []byte) error {
 	return nil
 }
 
-// TestNotesAreBounded has a donor announce a file of which no memory could hold the notes.
+// TestNotesAreBounded has a donor announce a file of which no memory could hold the notes, one that just fits, and make that short.
 func TestNotesAreBounded(t *testing.T) {
 	it := f("db/t.ibd", nil)
 	it.sparse = true
 	_, s := one(t, t.TempDir(), it, nil)
 	h := block.NewHasher(block.Key{1})
+	const most = (maxNotes - fileNote) * block.Unit
 	for _, c := range []struct {
-		size  int64
-		noted bool
-	}{{(maxNotes + 1) * block.Unit, false}, {maxNotes * block.Unit, true}} {
+		size, off int64
+		noted     bool
+	}{
+		{most + block.Unit, most, false},
+		{most, most - block.Unit, true},
+		{block.Unit, 0, true},
+		{2 * block.Unit, block.Unit, true},
+	} {
 		sp := it.spec(1)
 		sp.Size = c.size
 		_, err := s.Upsert(sp)
 		mustOK(t, err)
-		off := c.size - block.Unit
-		_, err = s.ApplyNoted(h, 1, off, []block.Run{{Len: block.Unit}}, noise(1, block.Unit), nil)
+		_, err = s.ApplyNoted(h, 1, c.off, []block.Run{{Len: block.Unit}}, noise(1, block.Unit), nil)
 		mustOK(t, err)
-		if _, ok := s.Noted(1, off, block.Unit); ok != c.noted {
+		if _, ok := s.Noted(1, c.off, block.Unit); ok != c.noted {
 			t.Errorf("a file of %d bytes: noted %v", c.size, ok)
+		}
+		mustOK(t, s.Apply(1, 0, []block.Run{{Len: block.Unit}}, noise(2, block.Unit)))
+		_, err = s.ApplyNoted(h, 1, 0, []block.Run{{Len: block.Unit}}, noise(1, block.Unit), nil)
+		mustOK(t, err)
+		if held, counted := cap(s.notes.of[1]), maxNotes-s.notes.room; held > counted {
+			t.Errorf("a file of %d bytes: %d digests are held and %d are counted", c.size, held, counted)
 		}
 	}
 	mustOK(t, s.Remove(1))
 	if s.notes.room != maxNotes || len(s.notes.of) != 0 {
 		t.Errorf("room for %d notes and %d files after the last one was forgotten", s.notes.room, len(s.notes.of))
+	}
+}
+
+// TestManyFilesWithNotes: a file's place in the list is memory as well, and is counted.
+func TestManyFilesWithNotes(t *testing.T) {
+	var x notes
+	x.init()
+	for id := range uint32(maxNotes) {
+		x.set(id, 0, 1, block.Digest{1})
+	}
+	if n := len(x.of); n == 0 || n > maxNotes/(1+fileNote) || x.room < 0 {
+		t.Errorf("%d files with notes, room for %d more digests", n, x.room)
 	}
 }
