@@ -15,7 +15,8 @@
 // dictionary) has its real name; such files live under name plus ".sstpart". After
 // Commit every file has exactly the donor's path, size and mode, everything is on
 // stable storage, and marker and journal are gone. Files that belong to this node
-// are never touched. Nothing a peer says reaches outside the configured directories
+// are never touched, nor is a file through one of its other names: one with hard links is no basis, and a directory under two names
+// is refused. Nothing a peer says reaches outside the configured directories
 // or sets more than permission bits. The first input/output error is final: every
 // later call returns it, because a second fsync after a failed one proves nothing.
 //

@@ -39,7 +39,7 @@ func (s *Store) Prepare(ctx context.Context) error {
 	if err := s.refuseLinks(t); err != nil {
 		return err
 	}
-	if err := refuse(t); err != nil {
+	if err := refuse(append(s.aliases(t), t.Refusals...)); err != nil {
 		return err
 	}
 	if err := s.watchFilesystems(t); err != nil {
@@ -98,9 +98,9 @@ func (e *RefusedError) Error() string {
 
 // refuse stops before anything is changed for data that would stay where they are and
 // that the new server would take for its own (R-META-3).
-func refuse(t *tree.Tree) error {
+func refuse(all []tree.Refusal) error {
 	var found []tree.Refusal
-	for _, r := range t.Refusals {
+	for _, r := range all {
 		if r.Joiner {
 			found = append(found, r)
 		}
@@ -248,7 +248,7 @@ func (s *Store) hideKeystones(t *tree.Tree) error {
 			}
 		}
 		var err error
-		if parts[key{e.Role, e.Path}] {
+		if parts[key{e.Role, e.Path}] || e.Linked {
 			err = s.remove(e.Role, e.Path)
 		} else {
 			err = s.rename(e.Role, e.Path, e.Path+tree.PartSuffix)
@@ -262,7 +262,8 @@ func (s *Store) hideKeystones(t *tree.Tree) error {
 }
 
 // removeStale removes what must be gone before commit in any case (R-JOIN-4) and
-// remembers the rest as basis. It runs after hideKeystones, so that a server which
+// remembers the rest as basis, but for files with several names: what the copy writes into one would stand
+// under all of them, be they others of the copy or a backup's. It runs after hideKeystones, so that a server which
 // starts after a crash right here cannot find its keystones without, say, the DDL log
 // that belongs to them.
 func (s *Store) removeStale(t *tree.Tree) error {
@@ -276,11 +277,9 @@ func (s *Store) removeStale(t *tree.Tree) error {
 		switch {
 		case e.Dir && e.Class == tree.Marker:
 			// Not a basis for the file whose place it has; see block.
-		case props.Keystone && !e.Dir:
-			if e.Part {
-				s.basis.keep(i)
-			}
-		case props.Joiner == tree.Remove:
+		case props.Keystone && !e.Part && !e.Dir:
+			// hideKeystones has dealt with it.
+		case props.Joiner == tree.Remove, props.Joiner == tree.Mirror && e.Linked:
 			if e.Dir {
 				gone = key{e.Role, e.Path}
 			}

@@ -51,6 +51,8 @@ type Entry struct {
 	Suspect bool
 	// Direct says that the file is mapped without a page cache in between (DAX).
 	Direct bool
+	// Linked says that the file has other names, here or elsewhere: what is written into it is written there too.
+	Linked bool
 }
 
 // Sent reports whether a donor sends the entry at all, under the lock or before.

@@ -137,6 +137,7 @@ func (s *stat) entry() Entry {
 		GID:       s.x.Gid,
 		ID:        FileID{Dev: s.dev(), Ino: s.x.Ino},
 		Direct:    s.direct(),
+		Linked:    s.isFile() && s.links() > 1,
 		Mtime:     nanos(s.x.Mtime),
 		Ctime:     nanos(s.x.Ctime),
 	}
