@@ -86,12 +86,16 @@ func compareTrees(ctx context.Context, src *source, tg *target) (planned, error)
 		if e.Dir {
 			continue
 		}
-		if !ok || old.Dir {
+		if !ok || old.Dir || old.Linked { // the last is replaced, see package store
 			holes, err := holesOf(src.dirs, e)
 			if err != nil {
 				return w, err
 			}
-			w.added++
+			if old.Linked {
+				w.changed++
+			} else {
+				w.added++
+			}
 			w.holes += holes
 			w.send += e.Size - holes
 			continue
