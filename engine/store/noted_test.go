@@ -1,9 +1,12 @@
 package store
 
 import (
+	"math/rand/v2"
+	"os"
 	"testing"
 
 	"trireme/engine/block"
+	"trireme/engine/tree"
 )
 
 // TestNoted writes groups whose digests are noted, touches them in every way there is, and compares what is still noted with what
@@ -157,4 +160,67 @@ func TestManyFilesWithNotes(t *testing.T) {
 	if n := len(x.of); n == 0 || n > maxNotes/(1+fileNote) || x.room < 0 {
 		t.Errorf("%d files with notes, room for %d more digests", n, x.room)
 	}
+}
+
+// FuzzNoted plays random writes and changes of length, and compares whatever is noted with what is read.
+func FuzzNoted(f *testing.F) {
+	for seed := range uint64(6) {
+		f.Add(seed, seed%2 == 0)
+	}
+	base := memDir(f)
+	f.Fuzz(func(t *testing.T, seed uint64, sparse bool) {
+		rnd := rand.New(rand.NewPCG(seed, 5))
+		dir, err := os.MkdirTemp(base, "")
+		mustOK(t, err)
+		defer os.RemoveAll(dir)
+		it := item{role: tree.RoleData, path: "db/t.ibd", mode: 0o600, sparse: sparse, data: make([]byte, 1+rnd.IntN(3*block.Unit))}
+		_, s := one(t, dir, it, noise(seed, rnd.IntN(2*block.Unit)))
+		h, buf := block.NewHasher(block.Key{7}), make([]byte, block.Unit)
+		sp := it.spec(1)
+		size, noted := sp.Size, 0
+		for range 24 {
+			switch rnd.IntN(6) {
+			case 0:
+				size = 1 + rnd.Int64N(3*block.Unit)
+				if rnd.IntN(2) == 0 {
+					size = max(1, size/block.LeafPage) * block.LeafPage
+				}
+				sp.Size = size
+				_, err := s.Upsert(sp)
+				mustOK(t, err)
+			case 1:
+				mustOK(t, s.EndPass(t.Context()))
+			case 2:
+				off := rnd.Int64N(size)
+				n := int(min(1+rnd.Int64N(2*block.LeafPage), size-off))
+				mustOK(t, s.Apply(1, off, []block.Run{{Len: n}}, noise(rnd.Uint64(), n)))
+			default:
+				off := rnd.Int64N(size)
+				off -= off % block.Unit
+				p := noise(rnd.Uint64(), int(min(block.Unit, size-off)))
+				for range rnd.IntN(3) {
+					from := rnd.IntN(len(p))
+					clear(p[from : from+rnd.IntN(len(p)-from+1)])
+				}
+				runs := block.SplitZero(nil, p, []int{block.Sector, block.LeafPage}[rnd.IntN(2)])
+				_, err := s.ApplyNoted(h, 1, off, runs, payload(p, runs), nil)
+				mustOK(t, err)
+			}
+			now := s.entry(1).size
+			for off := int64(0); off < now; off += block.Unit {
+				n := min(block.Unit, now-off)
+				dg, ok := s.Noted(1, off, n)
+				if !ok {
+					continue
+				}
+				noted++
+				if read, _, err := s.Digests(t.Context(), h, 1, off, n, nil, nil, buf); err != nil || read[0] != dg {
+					t.Fatalf("seed %d: %d bytes at %d are noted as %x, read as %x: %v", seed, n, off, dg, read, err)
+				}
+			}
+		}
+		if noted == 0 && seed < 6 {
+			t.Error("nothing was noted")
+		}
+	})
 }
