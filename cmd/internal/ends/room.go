@@ -64,7 +64,8 @@ func Room(l tree.Layout, donor int64) error {
 		"%s has no room: the donor's files take %d MiB, %d MiB are free and %d MiB are in the old copy; nothing was changed", l.Data, donor>>20, free>>20, have>>20))
 }
 
-// occupied adds up what lies below dir, on its file system.
+// occupied adds up what lies below dir, on its file system, but for files with other names: these are replaced, and the space that
+// they take stays taken.
 func occupied(dir string) (int64, error) {
 	var sum int64
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
@@ -84,7 +85,7 @@ func occupied(dir string) (int64, error) {
 		if err != nil {
 			return fmt.Errorf("add up the old copy: %w", err)
 		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink == 1 {
 			sum += st.Blocks * 512
 		}
 		return nil
