@@ -102,10 +102,10 @@ lint: ## go vet, gofmt and staticcheck, integration tests included
 	$(GO) tool staticcheck -tags integration ./...
 
 # A program under the race detector sleeps for a second at its end, for the sake of goroutines that nobody waits for; there are none
-# here. What go vet finds is a matter of lint.
+# here. What go vet finds is a matter of lint. The packages that take longest go first, or one of them would run alone in the end.
 .PHONY: race
 race: ## unit tests under the race detector, in random order
-	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 $(GO) test -race -vet=off -shuffle=on -timeout 20m ./...
+	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 $(GO) test -race -vet=off -shuffle=on -timeout 20m ./proto ./cmd/trireme ./...
 	@# What skips or does less there.
 	tests=$$(awk '/^func Test/ { sub(/\(.*/, "", $$2); name = $$2 } /$(SMALLER)/ && name { print name } /^}/ { name = "" }' proto/*_test.go wire/*_test.go | sort -u | paste -sd'|'); \
 	$(GO) test -vet=off -shuffle=on -run "^($$tests)\$$" ./proto ./wire
@@ -126,7 +126,8 @@ FUZZ = mkdir -p build; \
 
 .PHONY: fuzz-short
 fuzz-short: ## every fuzz target, 200 executions each
-	@rm -rf build/fuzz-short; $(call FUZZ,200x,build/fuzz-short)
+	@# Beside the integration tests it takes what they leave.
+	@renice -n 10 -p $$$$ >/dev/null 2>&1 || true; rm -rf build/fuzz-short; $(call FUZZ,200x,build/fuzz-short)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for $(FUZZTIME); what it finds interesting stays in build/fuzz

@@ -156,7 +156,7 @@ func sameCommit(ctx context.Context, a, b *Node) error {
 func CheckTables(ctx context.Context, n *Node) error {
 	cmd := n.cluster.command(ctx, program("mariadb-check"), "--defaults-file="+n.OptionFile(), "--all-databases", "--extended",
 		"--skip-write-binlog", "--default-character-set=utf8mb4")
-	out, err := cmd.CombinedOutput()
+	out, err := output(cmd)
 	if err != nil {
 		return fmt.Errorf("check tables of node %d: %w:\n%s", n.index, err, tail(string(out), tailLines))
 	}
@@ -228,7 +228,7 @@ func offlineCheck(ctx context.Context, tool, suffix, datadir string, args ...str
 		cmd := exec.CommandContext(ctx, path, append(slices.Clone(args), file)...)
 		cmd.Dir = datadir
 		cmd.Env = append(os.Environ(), "LC_ALL=C")
-		if out, err := cmd.CombinedOutput(); err != nil {
+		if out, err := output(cmd); err != nil {
 			return fmt.Errorf("%s %s: %w: %s", tool, file, err, bytes.TrimSpace(out))
 		}
 		return nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -253,7 +254,7 @@ func (c *Cluster) path() string {
 }
 
 // command prepares a program that runs as the servers' user, in a process group of its own, with the servers' environment. It
-// dies with us, and its whole group dies with the context.
+// dies with us, and its whole group dies with the context. It must be started and waited for by onThread.
 func (c *Cluster) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = c.dir
@@ -265,6 +266,23 @@ func (c *Cluster) command(ctx context.Context, name string, args ...string) *exe
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
 	return cmd
+}
+
+// onThread calls f on a thread that is f's alone as long as it takes. A child dies with the thread that started it, not with the
+// process, and threads do end: those of goroutines that change their network namespace, for one.
+func onThread(f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return f()
+}
+
+// output is the CombinedOutput of a command.
+func output(cmd *exec.Cmd) (out []byte, err error) {
+	err = onThread(func() error {
+		out, err = cmd.CombinedOutput()
+		return err
+	})
+	return out, err
 }
 
 // Destroy ends every process of the cluster without mercy, waits for them and removes the directory. It may be called twice,

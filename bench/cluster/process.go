@@ -53,7 +53,7 @@ func (n *Node) Init(ctx context.Context) error {
 	cmd := n.cluster.command(ctx, program("mariadb-install-db"), "--defaults-file="+n.OptionFile(),
 		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-log-error", "--wsrep-on=OFF",
 		"--basedir=/usr", "--datadir="+n.Datadir())
-	if out, err := cmd.CombinedOutput(); err != nil {
+	if out, err := output(cmd); err != nil {
 		return fmt.Errorf("initialise datadir of node %d: %w; mariadb-install-db said:\n%s", n.index, err, tail(string(out), tailLines))
 	}
 	return nil
@@ -131,18 +131,26 @@ func (n *Node) Start(ctx context.Context, bootstrap bool, args ...string) error 
 	if c.gone {
 		return fmt.Errorf("start node %d: %w", n.index, errDestroyed)
 	}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start node %d: %w", n.index, err)
-	}
 	p := &process{cmd: cmd, done: make(chan struct{})}
-	c.procs[p] = true
+	started := make(chan error, 1)
 	c.wg.Go(func() {
-		p.err = cmd.Wait()
+		p.err = onThread(func() error {
+			err := cmd.Start()
+			started <- err
+			if err != nil {
+				return err
+			}
+			return cmd.Wait()
+		})
 		c.mu.Lock()
 		delete(c.procs, p)
 		c.mu.Unlock()
 		close(p.done)
 	})
+	if err := <-started; err != nil {
+		return fmt.Errorf("start node %d: %w", n.index, err)
+	}
+	c.procs[p] = true
 	n.mu.Lock()
 	n.proc = p
 	n.mu.Unlock()

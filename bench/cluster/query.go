@@ -145,7 +145,7 @@ func (n *Node) Client(ctx context.Context, script io.Reader, args ...string) (st
 	argv := append([]string{"--defaults-file=" + n.OptionFile(), "--batch", "--default-character-set=utf8mb4"}, args...)
 	cmd := n.cluster.command(ctx, program("mariadb"), argv...)
 	cmd.Stdin = script
-	out, err := cmd.CombinedOutput()
+	out, err := output(cmd)
 	if err != nil {
 		return "", fmt.Errorf("run client on node %d: %w; it said:\n%s", n.index, err, tail(string(out), tailLines))
 	}

@@ -59,7 +59,7 @@ func (n *Node) Recover(ctx context.Context) (uuid string, seqno int64, err error
 	}
 	defer os.RemoveAll(filepath.Dir(datadir))
 	cmd := n.cluster.command(ctx, program("mariadbd"), "--defaults-file="+optionFile, "--wsrep-recover", "--disable-log-error")
-	out, err := cmd.CombinedOutput()
+	out, err := output(cmd)
 	if err != nil {
 		return "", 0, fmt.Errorf("recover position of node %d: %w; the server said:\n%s", n.index, err, tail(string(out), tailLines))
 	}
@@ -101,7 +101,7 @@ func (n *Node) GaleraRecovery(ctx context.Context) (argument string, err error) 
 	// The script keeps the server's words in a file of mktemp in /tmp; it runs as the server's user, so nothing else is shared.
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := cmd.Run(); err != nil {
+	if err := onThread(cmd.Run); err != nil {
 		return "", fmt.Errorf("run galera_recovery on node %d: %w; it said:\n%s", n.index, err, tail(said.String(), tailLines))
 	}
 	return strings.TrimSpace(out.String()), nil

@@ -2,11 +2,15 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -231,5 +235,48 @@ func TestWrapper(t *testing.T) {
 	}
 	if err := WrapMethod(dir, filepath.Join(dir, "wsrep_sst_m"), Hook{}); err == nil {
 		t.Error("a wrapper replaced its own program")
+	}
+}
+
+// TestChildrenKeepTheirThread lets threads end, as goroutines do that have changed their network namespace, until one of them could
+// have been any. The child of onThread is still there.
+func TestChildrenKeepTheirThread(t *testing.T) {
+	cmd := new(Cluster).command(t.Context(), "sleep", "60")
+	started, over := make(chan error, 1), make(chan struct{})
+	var child, others sync.WaitGroup
+	var ended error
+	child.Go(func() {
+		ended = onThread(func() error {
+			err := cmd.Start()
+			started <- err
+			if err != nil {
+				return err
+			}
+			<-over
+			_ = cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended, which shows below
+			return cmd.Wait()
+		})
+	})
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		var all sync.WaitGroup
+		const threads = 20
+		all.Add(threads)
+		for range threads {
+			others.Go(func() {
+				runtime.LockOSThread() // never unlocked: the thread ends
+				all.Done()
+				all.Wait()
+			})
+		}
+		others.Wait()
+	}
+	close(over)
+	child.Wait()
+	var exit *exec.ExitError
+	if !errors.As(ended, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
+		t.Errorf("the child ended by itself: %v", ended)
 	}
 }

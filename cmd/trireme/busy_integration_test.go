@@ -41,7 +41,7 @@ func TestRedoResized(t *testing.T) {
 	l := r.startLoad(t, ctx, 12)
 	uuid := r.uuid(t, ctx)
 	r.holding(t, "flush tables", "continue", uuid)
-	must(t, n.Start(ctx, false))
+	r.start(t, ctx, n)
 	r.held(t, ctx, "flush tables")
 	must(t, resize(ctx, was+16<<20))
 	until(t, ctx, "the redo log has its new size", func() bool { return size() == was+16<<20 })
@@ -128,7 +128,7 @@ func TestLockRefusedByServer(t *testing.T) {
 			r.clearRecords(t)
 			r.holding(t, "flush tables")
 			words := since(r.one)
-			must(t, n.Start(ctx, false))
+			r.start(t, ctx, n)
 			r.held(t, ctx, "flush tables")
 			end := run(t, c.kind, c.statement)
 			r.release(t)
@@ -157,7 +157,7 @@ func TestLockRefusedByServer(t *testing.T) {
 	r.fresh(t, n)
 	r.holding(t, "flush tables", uuid)
 	words := since(r.one)
-	must(t, n.Start(ctx, false))
+	r.start(t, ctx, n)
 	r.held(t, ctx, "flush tables")
 	end := run(t, "select", "SELECT SLEEP(1), v FROM slow.t")
 	r.release(t)
@@ -197,7 +197,7 @@ func TestGeneralLogTable(t *testing.T) {
 	l := r.startLoad(t, ctx, 29)
 	uuid := r.uuid(t, ctx)
 	r.holding(t, "continue", uuid)
-	must(t, n.Start(ctx, false))
+	r.start(t, ctx, n)
 	r.held(t, ctx, "continue")
 	began, before := time.Now(), asked.Load()
 	r.held(t, ctx, uuid)
@@ -221,8 +221,9 @@ func TestGeneralLogTable(t *testing.T) {
 	l.check(t, ctx, r, n)
 }
 
-// TestOtherWritersGoOn is T-32: clients write on another node than the donor. Its lock, held for two seconds here, must not stop them:
-// a donor takes part in no flow control (consistency 9), and nothing that we do changes that.
+// TestOtherWritersGoOn is T-32: clients write on another node than the donor. Its lock must not stop them: a donor takes part in no flow
+// control (consistency 9), and nothing that we do changes that. A node that does would stop them when some thirty of their
+// transactions (gcs.fc_limit) wait for it.
 func TestOtherWritersGoOn(t *testing.T) {
 	ctx, r := sharedRig(t)
 	n, writers := r.two, r.three
@@ -245,20 +246,15 @@ func TestOtherWritersGoOn(t *testing.T) {
 	}
 	uuid := r.uuid(t, ctx)
 	r.holding(t, "continue", uuid)
-	must(t, n.Start(ctx, false))
+	r.start(t, ctx, n)
 	said(t, ctx, r.one, "about to copy")
 	ns, sent := paused()
 	r.held(t, ctx, "continue")
 	began, before := time.Now(), l.w.Load().Commits
-	until(t, ctx, "two seconds under the lock", func() bool { return time.Since(began) > 2*time.Second })
-	commits := l.w.Load().Commits - before
+	const many = 300
+	until(t, ctx, "writers of another node go on under the donor's lock", func() bool { return l.w.Load().Commits > before+many })
 	nsAfter, sentAfter := paused()
-	t.Logf("%d commits on the other node in %.1f s of the donor's lock; paused for %d ns, the donor sent %d flow control messages", commits, time.Since(began).Seconds(), nsAfter-ns, sentAfter-sent)
-	// On a busy machine a message that stops writers for a moment is seen now and then; a donor whose lock counted would stop them
-	// for two seconds.
-	if commits == 0 || nsAfter-ns > int64(time.Second) {
-		t.Errorf("the donor holds up writers of another node: %d commits, paused for %d ns, %d messages", commits, nsAfter-ns, sentAfter-sent)
-	}
+	t.Logf("%d commits on the other node in %.1f s of the donor's lock; paused for %d ns, the donor sent %d flow control messages", many, time.Since(began).Seconds(), nsAfter-ns, sentAfter-sent)
 	r.held(t, ctx, uuid)
 	r.release(t)
 	must(t, n.WaitSynced(ctx))

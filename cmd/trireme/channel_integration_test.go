@@ -78,7 +78,7 @@ const day = 24 * time.Hour
 
 // TestChannel lets one cluster join by every kind of channel, and refuse by every kind of mistake (design 4, sst-options 2).
 func TestChannel(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	r := newPair(t, cluster.Config{})
 	r.boot()
 	p := newPapers(r)

@@ -16,7 +16,7 @@ import (
 // TestJoinOnCloningFileSystems joins under load with both datadirs on XFS and on btrfs, where the donor clones what it has to look at
 // and reads the clones after the lock (consistency 2.7). While its "continue" is held back, both trees are equal; all oracles hold.
 func TestJoinOnCloningFileSystems(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	for _, kind := range image.Kinds {
 		t.Run(kind, func(t *testing.T) {
 			times := repeats(t, 1)
@@ -59,7 +59,7 @@ func joinOfClones(t *testing.T, ctx context.Context, r *joinRig, i int) {
 	uuid := r.uuid(t, ctx)
 	r.holding(t, "continue", uuid)
 	words := since(r.one)
-	must(t, n.Start(ctx, false))
+	r.start(t, ctx, n)
 	r.held(t, ctx, "continue")
 	r.held(t, ctx, uuid)
 	lockedTrees(t, ctx, r, n)

@@ -99,28 +99,29 @@ func writing(pid int) bool {
 // the datadir that looks most like a good one.
 func TestJoinerKilledBeforeCommit(t *testing.T) {
 	ctx, r := sharedRig(t)
-	r.fresh(t, r.two)
 	fifo := filepath.Join(r.records, "stderr")
-	p := newLogPipe(t, fifo)
-	defer os.Remove(fifo)
-	defer p.close()
 	script := fmt.Sprintf("#!/bin/bash\ncase \" $* \" in *' joiner '*) exec 2>'%s' ;; esac\nexec -a wsrep_sst_trireme '%s' \"$@\"\n", fifo, r.program)
-	must(t, os.WriteFile(filepath.Join(r.c.BinDir(), "wsrep_sst_trireme"), []byte(script), 0o755))
-	donor := since(r.one)
-	must(t, r.two.Start(ctx, false))
-	pid := processOf(t, ctx, r.two)
-	if !slowMotion(t, ctx, pid, longInstant, func() bool { return p.says("locked pass") }) {
-		t.Fatal("the joiner's program ended before its verify round")
-	}
-	if p.says("verify pass") {
-		t.Fatal("the verify round is over already; the test was too slow to stop the program in it")
-	}
+	var p *logPipe
+	var donor func() []string
+	var pid int
+	defer os.Remove(fifo)
+	r.inTime(t, ctx, func() bool {
+		r.fresh(t, r.two)
+		_ = os.Remove(fifo) // of a try before
+		p = newLogPipe(t, fifo)
+		t.Cleanup(p.close)
+		must(t, os.WriteFile(filepath.Join(r.c.BinDir(), "wsrep_sst_trireme"), []byte(script), 0o755))
+		donor = since(r.one)
+		r.start(t, ctx, r.two)
+		pid = processOf(t, ctx, r.two)
+		return slowMotion(t, ctx, pid, longInstant, func() bool { return p.says("locked pass") && !p.says("verify pass") })
+	})
 	// The next line is that of the verify round, the one behind it announces the commit.
 	const oneLine = 170
 	p.clog(t, oneLine)
 	must(t, syscall.Kill(pid, syscall.SIGCONT))
-	until(t, ctx, "the donor is released", func() bool { return says(donor(), "server released") })
-	until(t, ctx, "the joiner stands before its commit", func() bool { return writing(pid) })
+	whileUp(t, ctx, r.two, "the donor is released", func() bool { return says(donor(), "server released") })
+	whileUp(t, ctx, r.two, "the joiner stands before its commit", func() bool { return writing(pid) })
 	r.whole(t, ctx)
 	r.two.KillAll()
 	idle(t, ctx, r.two)

@@ -33,42 +33,40 @@ func TestJoinerKilled(t *testing.T) {
 	ctx, r := sharedRig(t)
 	at := func(rel string) string { return filepath.Join(r.two.Datadir(), rel) }
 	exists := func(rel string) bool { _, err := os.Lstat(at(rel)); return err == nil }
-	logged := func(text string) func() bool { return func() bool { return says(r.two.ScriptLog(), text) } }
-	half := func() bool {
+	half := func([]string) bool {
 		size, _, _, err := cluster.Usage(r.two.Datadir())
 		return err == nil && size > 100<<20 && !says(r.two.ScriptLog(), "locked pass")
+	}
+	verifying := func([]string) bool {
+		log := r.two.ScriptLog()
+		return says(log, "locked pass") && !says(log, "verify pass")
 	}
 	commit := func() bool { return exists("ibdata1") || exists("undo001") || exists("aria_log_control") }
 	points := []struct {
 		name   string
-		over   bool        // over an old datadir, otherwise over an empty one
-		so     func() bool // nil: at once
-		then   func() bool // looked for in small steps from there; nil: nothing
+		over   bool                      // over an old datadir, otherwise over an empty one
+		so     func(donor []string) bool // nil: at once
+		then   func() bool               // looked for in small steps from there; nil: nothing
 		victim victim
 		after  bool // keystones may have their names, as the copy is complete
 	}{
 		{"prepared", true, nil, nil, theProgram, false},
 		{"prepared", false, nil, nil, theServer, false},
 		{"in the copy", false, half, nil, everything, false},
-		{"at the end of the copy, over an old datadir", true, logged("locked pass"), nil, everything, false},
-		{"in the verify round", false, logged("locked pass"), nil, theServer, false},
-		{"in the verify round", true, logged("locked pass"), nil, theProgram, false},
-		{"in the commit", true, logged("locked pass"), commit, everything, true},
+		{"at the end of the copy, over an old datadir", true, verifying, nil, everything, false},
+		{"in the verify round", false, verifying, nil, theServer, false},
+		{"in the verify round", true, verifying, nil, theProgram, false},
+		{"in the commit", true, verifying, commit, everything, true},
 	}
 	for _, p := range points {
 		if !t.Run(p.name+" "+[]string{"program", "server", "everything"}[p.victim], func(t *testing.T) {
-			if p.over && exists("ibdata1") {
-				r.over(t, r.two)
-			} else {
-				r.fresh(t, r.two)
-			}
-			donor := since(r.one)
-			var pid int
-			if p.so == nil {
-				pid = r.inFlight(t, ctx)
-			} else {
-				pid = r.inFlight(t, ctx, p.so)
-			}
+			pid, donor := r.inFlight(t, ctx, func() {
+				if p.over && exists("ibdata1") {
+					r.over(t, r.two)
+				} else {
+					r.fresh(t, r.two)
+				}
+			}, p.so)
 			if p.then != nil && !slowMotion(t, ctx, pid, shortInstant, p.then) {
 				t.Log("the program was faster than this test and ended before the point")
 			}
@@ -145,7 +143,7 @@ func TestJoinerKilledWaiting(t *testing.T) {
 	must(t, n.Stop(ctx))
 	before := marks(t, n.Datadir())
 	r.holding(t, "ready")
-	must(t, n.Start(ctx, false))
+	r.start(t, ctx, n)
 	r.held(t, ctx, "ready")
 	kill(n.Scripts()...)
 	down(t, ctx, n)
@@ -167,7 +165,7 @@ func TestJoinerKilledComplete(t *testing.T) {
 	defer flushed.stop()
 	uuid := r.uuid(t, ctx)
 	r.holding(t, uuid)
-	must(t, n.Start(ctx, false))
+	r.start(t, ctx, n)
 	r.held(t, ctx, uuid)
 	ended(t, ctx, n)
 	n.KillAll()
@@ -202,7 +200,7 @@ func killedAnywhere(t *testing.T, r *joinRig, i int) {
 	r.fresh(t, r.two)
 	// The transfer takes less than a second here; the delay is the fault that is injected, not a wait for something.
 	delay := time.Duration((i-1)*7919%1000) * time.Millisecond
-	must(t, r.two.Start(ctx, false))
+	r.start(t, ctx, r.two)
 	said(t, ctx, r.two, "about to receive")
 	<-time.After(delay)
 	r.two.KillAll()

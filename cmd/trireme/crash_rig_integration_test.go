@@ -20,7 +20,7 @@ import (
 func processOf(t *testing.T, ctx context.Context, n *cluster.Node) int {
 	t.Helper()
 	found := 0
-	until(t, ctx, "the transfer program runs", func() bool {
+	whileUp(t, ctx, n, "the transfer program runs", func() bool {
 		for _, pid := range n.Scripts() {
 			if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil && strings.HasSuffix(exe, "trireme") {
 				found = pid
@@ -42,7 +42,9 @@ const (
 func slowMotion(t *testing.T, ctx context.Context, pid int, instant time.Duration, so func() bool) bool {
 	t.Helper()
 	for {
-		must(t, syscall.Kill(pid, syscall.SIGSTOP))
+		if syscall.Kill(pid, syscall.SIGSTOP) != nil {
+			return false
+		}
 		for state := ""; state != "T"; {
 			if state = stateOf(pid); state == "" || state == "Z" || state == "X" {
 				return false
@@ -112,24 +114,39 @@ func keystones(t *testing.T, n *cluster.Node) []string {
 	return found
 }
 
-// inFlight brings node 2 into a transfer and stops its program as soon as something is so; the donor is then locked or about to be.
-// It returns the program's process.
-func (r *joinRig) inFlight(t *testing.T, ctx context.Context, so ...func() bool) int {
+// inTime sets a scene up, once more where its moment was missed because others had the processors then.
+func (r *joinRig) inTime(t *testing.T, ctx context.Context, scene func() bool) {
 	t.Helper()
-	r.holding(t, "flush tables")
-	must(t, r.two.Start(ctx, false))
-	r.held(t, ctx, "flush tables")
-	pid := processOf(t, ctx, r.two)
-	locked := since(r.one)
-	must(t, syscall.Kill(pid, syscall.SIGSTOP))
-	r.release(t)
-	until(t, ctx, "the donor is locked", func() bool { return says(locked(), "locked after") })
-	for _, so := range so {
-		if !slowMotion(t, ctx, pid, longInstant, so) {
-			t.Fatal("the joiner's program ended before the point was reached")
+	const most = 5
+	for try := 1; !scene(); try++ {
+		if try == most {
+			t.Fatalf("the joiner's program was never stopped in time, %d times", try)
 		}
+		t.Logf("the joiner's program was not stopped in time, try %d", try)
+		r.two.KillAll()
+		idle(t, ctx, r.one)
+		must(t, r.one.WaitSynced(ctx))
+		r.heal(t, ctx)
 	}
-	return pid
+}
+
+// inFlight brings node 2, which prepare makes ready, into a transfer and stops its program as soon as something is so (nil: at once);
+// the donor is then locked or about to be. It returns the program's process and what the donor says of the transfer.
+func (r *joinRig) inFlight(t *testing.T, ctx context.Context, prepare func(), so func(donor []string) bool) (pid int, donor func() []string) {
+	t.Helper()
+	r.inTime(t, ctx, func() bool {
+		prepare()
+		r.holding(t, "flush tables")
+		donor = since(r.one)
+		r.start(t, ctx, r.two)
+		r.held(t, ctx, "flush tables")
+		pid = processOf(t, ctx, r.two)
+		must(t, syscall.Kill(pid, syscall.SIGSTOP))
+		r.release(t)
+		whileUp(t, ctx, r.two, "the donor is locked", func() bool { return says(donor(), "locked after") })
+		return so == nil || slowMotion(t, ctx, pid, longInstant, func() bool { return so(donor()) })
+	})
+	return pid, donor
 }
 
 // reason is the first error line of a transfer program.
@@ -152,7 +169,7 @@ func (r *joinRig) heal(t *testing.T, ctx context.Context) {
 	t.Helper()
 	r.release(t)
 	must(t, r.c.InstallMethod("trireme", binary))
-	must(t, r.two.Restart(ctx, false))
+	asks(t, ctx, r.two, r.one, func() error { return r.two.Restart(ctx, false) })
 	must(t, r.two.WaitSynced(ctx))
 	r.exact(t, ctx, r.two)
 	must(t, r.two.Stop(ctx))

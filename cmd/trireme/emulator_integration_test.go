@@ -87,7 +87,7 @@ type outcome struct {
 
 // TestEmulator holds the emulator of MariaDB 10.11 against the server that it emulates.
 func TestEmulator(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	r := newPair(t, cluster.Config{})
 	r.boot()
 	r.two.Set("mysqld", "wsrep-sst-method", "scripted")
@@ -131,7 +131,7 @@ func (r *pair) exchange(joiner, donor string) outcome {
 	r.must(os.WriteFile(program, fmt.Appendf(nil, scripted, shared, joiner, donor), 0o700))
 	r.must(r.c.InstallMethod("scripted", program))
 	mark := len(r.one.ErrorLog())
-	r.must(r.two.Start(r.ctx, false))
+	r.start()
 	synced := r.two.WaitSynced(r.ctx) == nil
 	if synced {
 		r.must(cluster.EqualNodes(r.ctx, r.one, r.two))

@@ -100,7 +100,7 @@ CREATE TABLE words (id INT PRIMARY KEY, t VARCHAR(200)) ENGINE=Aria; INSERT INTO
 // TestCloneByHand goes the way of somebody who moves a server: a basis while it works, refusals, a connection that is cut, a
 // receiver that is killed, and at last a server that starts on the copy and holds the same.
 func TestCloneByHand(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	p := newPair(t, cluster.Config{})
 	p.boot()
 	p.exec(p.one, handData)

@@ -21,7 +21,7 @@ const (
 // TestDelta changes one page in a hundred of a table of 1 GiB while a node is away. Its next full transfer puts at most 1.3 % of the
 // table's size on the wire, everything included: the redo log, undo pages, other tables, both directions, encryption.
 func TestDelta(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	ctx, cancel := context.WithTimeoutCause(context.Background(), testLimit, fmt.Errorf("the test took longer than %v", testLimit))
 	t.Cleanup(cancel)
 	r := newJoinRig(t, ctx, cluster.Config{Dir: cluster.RoomyDir(6 << 30), Nodes: 2, Method: "trireme", Provider: quickEviction})

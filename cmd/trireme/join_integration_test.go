@@ -69,7 +69,7 @@ func recovered(t *testing.T, ctx context.Context, n *cluster.Node) string {
 // ended waits until the program at a node has ended, where its last line is held back: it removes its lock file at the very end.
 func ended(t *testing.T, ctx context.Context, n *cluster.Node) {
 	t.Helper()
-	until(t, ctx, "the transfer program has ended", func() bool {
+	whileUp(t, ctx, n, "the transfer program has ended", func() bool {
 		_, err := os.Stat(filepath.Join(n.Datadir(), "wsrep_sst.pid"))
 		return os.IsNotExist(err)
 	})
@@ -114,7 +114,7 @@ func TestJoin(t *testing.T) {
 			flushed := watchFlushed(r.one)
 			defer flushed.stop()
 			r.holding(t, "continue", uuid)
-			must(t, n.Start(ctx, false))
+			r.start(t, ctx, n)
 			// The donor's program has said "continue", so the joiner goes on to its end, but the donor's server has not heard it and
 			// is locked; nor has the joiner's server heard where it is.
 			r.held(t, ctx, "continue")
@@ -220,7 +220,7 @@ func TestLeftovers(t *testing.T) {
 	// The program is not started before the provider has opened its files; what it makes then must stay as well.
 	uuid := r.uuid(t, ctx)
 	r.holding(t, uuid)
-	must(t, n.Start(ctx, false))
+	r.start(t, ctx, n)
 	said(t, ctx, n, "joiner listens")
 	if info, err := os.Stat(at("gvwstate.dat")); err == nil {
 		provider["gvwstate.dat"] = info

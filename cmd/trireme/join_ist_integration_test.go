@@ -61,7 +61,7 @@ func TestIST(t *testing.T) {
 	uuid := r.uuid(t, ctx)
 	donorSays := since(r.one)
 	r.holding(t, uuid)
-	must(t, n.Start(ctx, false))
+	r.start(t, ctx, n)
 	// The joiner's program has done all it does; its server, which opens its files only after the last line, has not read it.
 	r.held(t, ctx, uuid)
 	ended(t, ctx, n)

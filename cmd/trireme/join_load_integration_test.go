@@ -125,7 +125,7 @@ func joinDuringLoad(t *testing.T, r *joinRig, i int) {
 		lines = []string{"continue", uuid}
 	}
 	r.holding(t, lines...)
-	must(t, n.Start(ctx, false))
+	r.start(t, ctx, n)
 	for _, line := range lines {
 		r.held(t, ctx, line)
 	}

@@ -25,12 +25,13 @@ type joinRig struct {
 	c                *cluster.Cluster
 	one, two, three  *cluster.Node
 	program, records string
+	joiner           *cluster.Node  // the node of the last start
 	hold             string         // beginning of the wrappers' files, see holding
 	skip             map[string]int // by line: how many such lines of one call holding lets pass first
 }
 
 // testLimit bounds one test; a hang shows as an error with the end of an error log, not as the death of the whole run.
-const testLimit = 3 * time.Minute
+const testLimit = 5 * time.Minute
 
 // pollEvery is the distance of two looks at a log or a directory.
 const pollEvery = 5 * time.Millisecond
@@ -38,11 +39,11 @@ const pollEvery = 5 * time.Millisecond
 // idleRigs holds the shared rig while no test uses it.
 var idleRigs = make(chan *joinRig, 1)
 
-// sharedRig makes the test one of those that run in parallel and returns a rig for its time, in the base state, whatever the test
+// sharedRig puts the test into the lane of the rig and returns it for its time, in the base state, whatever the test
 // before left: node 1 synced, nodes 2 and 3 down (their old datadirs may be there), the program installed without a wrapper.
 func sharedRig(t *testing.T) (context.Context, *joinRig) {
 	t.Helper()
-	t.Parallel()
+	onRig.take(t)
 	ctx, cancel := context.WithTimeoutCause(context.Background(), testLimit, fmt.Errorf("the test took longer than %v", testLimit))
 	t.Cleanup(cancel)
 	var r *joinRig
@@ -63,6 +64,7 @@ func sharedRig(t *testing.T) (context.Context, *joinRig) {
 				const most = 8
 				log := n.ScriptLog()
 				t.Logf("the transfer program of node %d said last:\n    %s", i+1, strings.Join(log[max(0, len(log)-most):], "\n    "))
+				t.Logf("the server of node %d, which runs: %v, said last:\n%s", i+1, n.Running(), lastLines(n.ErrorLog(), 5*tailLines))
 			}
 		}
 	})
@@ -213,10 +215,19 @@ func (r *joinRig) holding(t *testing.T, lines ...string) {
 // at is the file of the wrapper that holds back such lines.
 func (r *joinRig) at(line string) string { return r.hold + "." + strings.Fields(line)[0] }
 
-// held waits until such a line waits.
+// held waits until such a line waits, of a transfer to the node that was started last.
 func (r *joinRig) held(t *testing.T, ctx context.Context, line string) {
 	t.Helper()
-	must(t, cluster.Held(ctx, r.at(line)))
+	held(t, ctx, r.joiner, r.at(line))
+}
+
+// held waits until a line of a transfer to a node is held back at path.
+func held(t *testing.T, ctx context.Context, joiner *cluster.Node, path string) {
+	t.Helper()
+	whileUp(t, ctx, joiner, "a line is held back at "+path, func() bool {
+		_, err := os.Stat(path + ".reached")
+		return err == nil
+	})
 }
 
 // release lets every line go.
@@ -241,10 +252,17 @@ func (r *joinRig) uuid(t *testing.T, ctx context.Context) string {
 func (r *joinRig) fresh(t *testing.T, n *cluster.Node) { t.Helper(); must(t, n.Wipe()) }
 func (r *joinRig) over(t *testing.T, n *cluster.Node)  { t.Helper(); must(t, n.ForceFullSST()) }
 
+// start starts a node that joins.
+func (r *joinRig) start(t *testing.T, ctx context.Context, n *cluster.Node) {
+	t.Helper()
+	r.joiner = n
+	asks(t, ctx, n, r.one, func() error { return n.Start(ctx, false) })
+}
+
 // join starts a node and waits until it is synced.
 func (r *joinRig) join(t *testing.T, ctx context.Context, n *cluster.Node) {
 	t.Helper()
-	must(t, n.Start(ctx, false))
+	r.start(t, ctx, n)
 	must(t, n.WaitSynced(ctx))
 }
 
@@ -276,22 +294,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// until polls for a condition.
-func until(t *testing.T, ctx context.Context, what string, ok func() bool) {
-	t.Helper()
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("wait until %s: %v", what, context.Cause(ctx))
-		case <-time.After(pollEvery):
-		}
-	}
-}
-
 // said waits until the transfer program of a node has written text to the error log of the node's present run.
 func said(t *testing.T, ctx context.Context, n *cluster.Node, text string) {
 	t.Helper()
-	until(t, ctx, fmt.Sprintf("the transfer program says %q", text), func() bool { return says(n.ScriptLog(), text) })
+	whileUp(t, ctx, n, fmt.Sprintf("the transfer program says %q", text), func() bool { return says(n.ScriptLog(), text) })
 }
 
 func says(log []string, text string) bool {

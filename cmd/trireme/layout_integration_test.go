@@ -106,7 +106,7 @@ func zooPair(t *testing.T, extra map[string]string) *pair {
 // TestLayouts joins nodes whose directories and binary logs lie elsewhere than the donor's, in every combination, with every
 // kind of table aboard.
 func TestLayouts(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	r := zooPair(t, map[string]string{
 		"innodb-data-file-path": systemPath, "innodb-encrypt-log": "ON", "aria-encrypt-tables": "ON", "encrypt-binlog": "ON",
 	})
@@ -245,7 +245,7 @@ func (r *pair) holes() {
 
 // TestLinkedDatabase has a database behind a symbolic link on the donor, on the joiner, and on both.
 func TestLinkedDatabase(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	r := newPair(t, cluster.Config{})
 	r.boot()
 	r.exec(r.one, "CREATE DATABASE linked; CREATE DATABASE plain")
@@ -300,7 +300,7 @@ func TestLinkedDatabase(t *testing.T) {
 
 // TestSmallPages joins with pages of 4 KiB, where a leaf of the comparison is four of them.
 func TestSmallPages(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	r := newPair(t, cluster.Config{Extra: map[string]string{"innodb-page-size": "4k", "innodb-undo-tablespaces": "2"}})
 	r.boot()
 	r.exec(r.one, `CREATE DATABASE d; USE d; CREATE TABLE t (id INT PRIMARY KEY, v TEXT) ENGINE=InnoDB; INSERT INTO t SELECT seq, SHA2(seq, 512) FROM seq_1_to_20000;

@@ -38,8 +38,8 @@ func TestLockGivenBack(t *testing.T) {
 	r.skip = map[string]int{"continue": 2}
 	r.holding(t, "continue", uuid)
 	words := since(r.one)
-	must(t, n.Start(ctx, false))
-	until(t, ctx, "the first window is given back", func() bool { return says(words(), "making another live pass") })
+	r.start(t, ctx, n)
+	whileUp(t, ctx, n, "the first window is given back", func() bool { return says(words(), "making another live pass") })
 	stale(1) // between two windows, and older than the first
 	r.held(t, ctx, "continue")
 	third, err := cluster.TreeHash(ctx, r.one.Datadir(), notCopied)
@@ -130,7 +130,7 @@ func TestDonorHoldsStill(t *testing.T) {
 			l := r.startLoad(t, ctx, 3)
 			uuid := r.uuid(t, ctx)
 			r.holding(t, "continue", uuid)
-			must(t, n.Start(ctx, false))
+			r.start(t, ctx, n)
 			r.held(t, ctx, "continue")
 			first, err := cluster.TreeHash(ctx, r.one.Datadir(), notCopied)
 			must(t, err)

@@ -15,7 +15,7 @@ const manyTables = 12000
 
 // TestManyTables copies 24 000 small files, then nothing but what differs. Times are printed, not judged.
 func TestManyTables(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	r := newPair(t, cluster.Config{Extra: map[string]string{
 		"table-open-cache": "400", "table-definition-cache": "400", "innodb-open-files": "400", "innodb-file-per-table": "ON",
 		// Nothing here shall outlive a power cut, and creating tables is all that this test would wait for.

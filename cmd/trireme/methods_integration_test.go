@@ -74,7 +74,7 @@ func (r *pair) checked(said talk, method string) {
 // TestMethods puts the program into the place of the two scripts that it replaces, with their documents' recipes to the letter, and
 // takes Percona's names to a MariaDB server.
 func TestMethods(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	r := newPair(t, cluster.Config{})
 	r.boot()
 	p := newPapers(r)

@@ -16,7 +16,7 @@ import (
 // TestTranslatedAddress joins a node that advertises an address which is not the one it listens on, as behind NAT: the donor reaches
 // a forwarder, the joiner listens where bind= in its sockopt says. The forwarder cuts all its connections again and again.
 func TestTranslatedAddress(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	r := newPair(t, cluster.Config{})
 	outside := net.JoinHostPort(r.c.Host(9), "4444")
 	inside := net.JoinHostPort(r.two.Host(), "4444")

@@ -177,7 +177,7 @@ func (s *scene) moved(n int64) {
 
 // TestNetworkLinks copies over links with a rate, and over one that loses packets, which the summary tells.
 func TestNetworkLinks(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	for name, c := range map[string]struct {
 		mb    int
 		lossy bool
@@ -188,7 +188,6 @@ func TestNetworkLinks(t *testing.T) {
 		"lossy":   {8, true, netlab.Config{Shape: netlab.Shape{Rate: 100e6, Delay: 2 * time.Millisecond, Loss: 0.01}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			s := newScene(t, c.mb, c.link)
 			sum := s.works()
 			size := int64(c.mb) << 20
@@ -206,7 +205,7 @@ func TestNetworkLinks(t *testing.T) {
 // TestNetworkSix copies over the sixth version of IP, by each transport: to an address of the usual kind, and to a link-local one, whose
 // zone is a matter of each host.
 func TestNetworkSix(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	s := newScene(t, 8, netlab.Config{})
 	joiner := s.lab.Host(1)
 	for name, a := range map[string]netip.Addr{"usual": joiner.Addr6(), "link-local": joiner.Local(s.lab.Host(0))} {
@@ -226,7 +225,7 @@ func TestNetworkSix(t *testing.T) {
 // TestNetworkWall: a firewall that swallows everything in the middle of a transfer ends it at both ends, each with the cause. The
 // next run completes the copy from what has arrived.
 func TestNetworkWall(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	s := newScene(t, 40, netlab.Config{Relay: true, Shape: netlab.Shape{Rate: 200e6}})
 	link := s.lab.Link(0, 1)
 	sender, receiver := s.transfer(nil, func() {
@@ -247,7 +246,7 @@ func TestNetworkWall(t *testing.T) {
 
 // TestNetworkReset: a firewall that forgets its connections and answers with resets does not end a transfer.
 func TestNetworkReset(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	s := newScene(t, 40, netlab.Config{Relay: true, Shape: netlab.Shape{Rate: 200e6}})
 	link := s.lab.Link(0, 1)
 	sender, receiver := s.transfer(nil, func() {

@@ -95,7 +95,7 @@ type talk struct{ joiner, donor []string }
 func (r *pair) join(joiner, donor *cluster.Node) talk {
 	r.Helper()
 	mark := len(donor.ErrorLog())
-	r.must(joiner.Start(r.ctx, false))
+	asks(r.T, r.ctx, joiner, donor, func() error { return joiner.Start(r.ctx, false) })
 	if err := joiner.WaitSynced(r.ctx); err != nil {
 		r.Fatalf("%v\nthe donor's program said:\n%s", err, strings.Join(scriptLines(donor.ErrorLog()[mark:]), "\n"))
 	}
@@ -115,31 +115,24 @@ func (r *pair) rejoin() talk {
 	return r.join(r.two, r.one)
 }
 
-// fail starts node two, whose transfer must fail, and waits until its server has ended and the donor is a synced member again
-// that takes writes. A node that comes right after one that was killed now and then ends before it has asked for a transfer,
-// because the group is still changing; nothing has been tried then, and it is started again.
-func (r *pair) fail() talk {
+// start starts node two, which joins.
+func (r *pair) start() {
 	r.Helper()
-	for try := 1; ; try++ {
-		mark := len(r.one.ErrorLog())
-		r.must(r.two.Start(r.ctx, false))
-		r.ended()
-		r.idle(r.two)
-		r.idle(r.one)
-		r.must(r.one.WaitSynced(r.ctx))
-		r.writable()
-		said := talk{joiner: r.two.ScriptLog(), donor: scriptLines(r.one.ErrorLog()[mark:])}
-		if len(said.joiner)+len(said.donor) > 0 || strings.Contains(r.two.ErrorLog(), "Running: 'wsrep_sst_") || try == 3 {
-			return said
-		}
-		r.Logf("no transfer was asked for, try %d; the joiner's server said last:\n%s", try, lastLines(r.two.ErrorLog(), 12))
-	}
+	asks(r.T, r.ctx, r.two, r.one, func() error { return r.two.Start(r.ctx, false) })
 }
 
-// lastLines are the last n lines of a text.
-func lastLines(text string, n int) string {
-	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+// fail starts node two, whose transfer must fail, and waits until its server has ended and the donor is a synced member again
+// that takes writes.
+func (r *pair) fail() talk {
+	r.Helper()
+	mark := len(r.one.ErrorLog())
+	r.start()
+	r.ended()
+	r.idle(r.two)
+	r.idle(r.one)
+	r.must(r.one.WaitSynced(r.ctx))
+	r.writable()
+	return talk{joiner: r.two.ScriptLog(), donor: scriptLines(r.one.ErrorLog()[mark:])}
 }
 
 // ended waits until node two's server has given up, and does not wait for one that joined instead.
@@ -159,9 +152,7 @@ func (r *pair) ended() {
 // writable proves that the donor is not locked any more.
 func (r *pair) writable() {
 	r.Helper()
-	ctx, cancel := context.WithTimeout(r.ctx, 10*time.Second)
-	defer cancel()
-	r.must(r.one.Exec(ctx, "CREATE DATABASE IF NOT EXISTS rig; CREATE TABLE IF NOT EXISTS rig.t (id INT PRIMARY KEY AUTO_INCREMENT) ENGINE=InnoDB; INSERT INTO rig.t VALUES ()"))
+	r.must(r.one.Exec(r.ctx, "CREATE DATABASE IF NOT EXISTS rig; CREATE TABLE IF NOT EXISTS rig.t (id INT PRIMARY KEY AUTO_INCREMENT) ENGINE=InnoDB; INSERT INTO rig.t VALUES ()"))
 }
 
 // idle waits until no transfer program of the node runs.

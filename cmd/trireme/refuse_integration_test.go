@@ -17,7 +17,7 @@ import (
 // TestRefusals makes one thing at a time impossible to copy. Each must be refused before anything is touched, with one line in
 // both logs that names the file or the option, and the donor must go on (R-META-1, R-META-3, tests T-14, T-27).
 func TestRefusals(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	r := newPair(t, cluster.Config{})
 	r.boot()
 	r.exec(r.one, "CREATE DATABASE d; USE d; CREATE TABLE t (id INT PRIMARY KEY, v TEXT); INSERT INTO t SELECT seq, SHA2(seq, 512) FROM seq_1_to_3000; CREATE TABLE a (id INT) ENGINE=MyISAM")
@@ -164,7 +164,7 @@ func (r *pair) small(bytes string) {
 // TestNoRoom has too little room at the joiner: foreseen, where nothing may be touched, and not foreseen, where the copy must
 // fail on both ends, leave nothing startable, and let the donor go (test T-25).
 func TestNoRoom(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	load := func(r *pair) {
 		r.boot()
 		r.must(zoo.Fill(r.ctx, r.one, 100<<20))
@@ -187,8 +187,8 @@ func TestNoRoom(t *testing.T) {
 		r.small("320M")
 		path := r.hold("flush tables")
 		mark := len(r.one.ErrorLog())
-		r.must(r.two.Start(r.ctx, false))
-		r.must(cluster.Held(r.ctx, path))
+		r.start()
+		held(r.T, r.ctx, r.two, path)
 		// The copy has been going on; what is still missing when the donor is locked does not fit any more. The rows are not
 		// replicated, or the joiner's own queue would be what fills its disk.
 		r.exec(r.one, "USE rig; SET SESSION wsrep_on=OFF; INSERT INTO late SELECT seq, REPEAT(SHA2(seq, 512), 8) FROM seq_1_to_40000; SET SESSION wsrep_on=ON")

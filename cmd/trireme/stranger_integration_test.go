@@ -23,7 +23,7 @@ import (
 // TestStrangers has others on the joiner's port before the donor comes and while it works: each kind is refused, logged once for
 // all its connections, and the transfer goes on (design 4).
 func TestStrangers(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	r := newPair(t, cluster.Config{})
 	r.boot()
 	p := newPapers(r)
@@ -41,8 +41,8 @@ func TestStrangers(t *testing.T) {
 			r.must(r.two.Stop(r.ctx))
 			r.must(r.two.ForceFullSST())
 			mark := len(r.one.ErrorLog())
-			r.must(r.two.Start(r.ctx, false))
-			r.must(cluster.Held(r.ctx, path))
+			r.start()
+			held(r.T, r.ctx, r.two, path)
 			p.besiege(r, net.JoinHostPort(r.two.Host(), "4444"))
 			r.must(cluster.Release(path))
 			r.must(r.two.WaitSynced(r.ctx))

@@ -101,7 +101,7 @@ func (s *screen) clean(window string, before ...string) {
 
 // TestTerminal looks at the terminals of clone, watch, send and receive while they work and when they have ended.
 func TestTerminal(t *testing.T) {
-	t.Parallel()
+	elsewhere.take(t)
 	s := newScreen(t)
 	dir := t.TempDir()
 	src, dst, far := filepath.Join(dir, "src"), filepath.Join(dir, "dst"), filepath.Join(dir, "far")
