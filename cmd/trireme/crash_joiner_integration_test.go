@@ -83,7 +83,13 @@ func TestJoinerKilled(t *testing.T) {
 			}
 			r.writable(t, ctx)
 			argument, err := r.two.GaleraRecovery(ctx)
-			must(t, err)
+			if between := !whole && (exists("ibdata1") || exists("undo001")); between && err != nil {
+				// The one moment that README's limits name: no mixture is used, and the datadir must be emptied.
+				t.Logf("killed between two renames; galera_recovery: %v", err)
+				r.fresh(t, r.two)
+			} else {
+				must(t, err)
+			}
 			if _, position, _ := strings.Cut(argument, "="); !whole && position != "" && position != zeroPosition {
 				t.Errorf("galera_recovery found %q in a half-copied datadir", argument)
 			}
