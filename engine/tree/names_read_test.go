@@ -24,7 +24,7 @@ func TestReadNames(t *testing.T) {
 	fd, err := openat(unix.AT_FDCWD, dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	must(t, err)
 	defer unix.Close(fd)
-	got, err := readNames(fd, "db/", new(arena))
+	got, err := readNames(fd, "db/", new(arena), nil)
 	must(t, err)
 	slices.Sort(got)
 	slices.Sort(want)

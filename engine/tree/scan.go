@@ -35,7 +35,7 @@ type scanner struct {
 	names arena
 
 	then  *Tree                  // what an earlier look found; nil: this is the first
-	paths [maxDepth + 1][]string // memory for revisit, by depth
+	paths [maxDepth + 1][]string // memory for walk and revisit, by depth
 	was   [maxDepth + 1][]int    // the same
 
 	each  func(t *Tree, e *Entry, was int) error // Walk's; nil: everything goes into found
@@ -61,11 +61,14 @@ func (s *scanner) scan() (*Tree, error) {
 	t := s.tree
 	t.Entries = s.inOrder()
 	s.chooseBinlogs(t.Entries)
-	s.d.expect.Store(int64(len(t.Entries)) + int64(len(t.Entries)/64))
+	s.d.Expect(len(t.Entries))
 	slices.SortFunc(t.Refusals, func(a, b Refusal) int { return strings.Compare(a.Path, b.Path) })
 	t.Warnings = s.notes.lines()
 	return t, nil
 }
+
+// Expect tells how many entries there are, as far as anybody knows, for the next Scan to take memory for so many and a few more at once.
+func (d *Dirs) Expect(n int) { d.expect.Store(int64(n) + int64(n/64)) }
 
 // Walk is Scan for who needs no list: it calls f for each entry, in no particular order and possibly twice for one that
 // is made while the walk is under way. t tells when the walk began, and of the file systems met so far. f may change the entry, must not keep it, and calls no method of d that Close waits
@@ -205,7 +208,8 @@ func (s *scanner) walk(fd int, r Role, prefix string, depth int) error {
 	if depth > maxDepth {
 		return s.d.fail("scan", r, prefix, fmt.Errorf("directories are nested more than %d deep", maxDepth))
 	}
-	paths, err := readNames(fd, prefix, &s.names)
+	paths, err := readNames(fd, prefix, &s.names, s.paths[depth][:0])
+	s.paths[depth] = paths
 	if err != nil && (prefix == "" || err != unix.ENOENT) { // a database that was dropped meanwhile is not an error
 		return s.d.fail("read directory", r, prefix, err)
 	}
