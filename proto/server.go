@@ -19,7 +19,7 @@ type server struct {
 	unpacker pack.Unpacker
 
 	in   []byte // frames coming in
-	unit []byte // file content: for digests, or as it is unpacked
+	unit []byte // file content: for digests, or as it is unpacked; nil until there is some
 	out  []byte
 
 	runs   []msg.Run
@@ -37,10 +37,7 @@ type server struct {
 
 // serve handles one data link until the session ends.
 func (j *joiner) serve(l *wire.Link) error {
-	v := &server{
-		j: j, conn: l,
-		in: make([]byte, msg.MaxBody), unit: make([]byte, block.Unit),
-	}
+	v := &server{j: j, conn: l, in: make([]byte, msg.MaxBody)}
 	for {
 		typ, body, err := l.Recv(v.in)
 		if err != nil {
@@ -91,6 +88,13 @@ func (v *server) handle(t msg.Type, body []byte) error {
 // testOnlyBeforeFlushed is where tests let a joiner's disk be slow.
 var testOnlyBeforeFlushed = func() {}
 
+// needUnit takes the memory for content. Where both ends have equal files there is none.
+func (v *server) needUnit() {
+	if v.unit == nil {
+		v.unit = make([]byte, block.Unit)
+	}
+}
+
 // chunk writes a piece of a file. The tag is checked before the disk is touched.
 func (v *server) chunk(body []byte) error {
 	c, err := msg.ParseChunk(v.runs, body)
@@ -134,6 +138,7 @@ func (v *server) compare(body []byte) error {
 		return err
 	}
 	v.segs = c.Segments
+	v.needUnit()
 	v.groups, v.leaves, v.starts, v.where = v.groups[:0], v.leaves[:0], v.starts[:0], v.where[:0]
 	for _, s := range v.segs {
 		for off, end := s.Offset, s.Offset+int64(s.Length); off < end; off += msg.GroupSize {
