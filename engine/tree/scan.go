@@ -318,7 +318,7 @@ func (s *scanner) visit(dir int, r Role, rel, name string, depth int, known *sta
 	}
 	e := st.entry()
 	e.Role, e.Path, e.Class, e.Part = home, real, class, part
-	s.add(e, st)
+	s.add(&e, st)
 	if !e.Dir || !descend(class) {
 		return nil
 	}
@@ -371,7 +371,7 @@ func (s *scanner) link(dir int, r Role, name string, st *stat) error {
 	if s.isRoot(real.dirID()) {
 		// Another way to a directory that is walked in its own right, or to the datadir itself.
 		e.Class = RootDir
-		s.add(e, &real)
+		s.add(&e, &real)
 		return nil
 	}
 	held, err := openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
@@ -380,7 +380,7 @@ func (s *scanner) link(dir int, r Role, name string, st *stat) error {
 	}
 	s.d.setLink(name, held, real.dirID())
 	s.links[name] = true
-	s.add(e, &real)
+	s.add(&e, &real)
 	if _, err := s.device(fd, real.dev()); err != nil {
 		return s.d.fail("statfs", r, name, err)
 	}
@@ -399,18 +399,18 @@ func (s *scanner) systemBelow() error {
 			return err
 		}
 		if e.Class = Directory; e.Dir {
-			s.list(e, -1)
+			s.list(&e, -1)
 		}
 	}
 	return nil
 }
 
-func (s *scanner) add(e Entry, st *stat) {
+func (s *scanner) add(e *Entry, st *stat) {
 	if !e.Dir {
 		e.Suspect = e.Class.Props().Suspect || e.Size < SmallFile || st.direct() ||
 			!s.tree.Devs[e.ID.Dev].Trusted || e.Role == RoleData && strings.HasPrefix(e.Path, "mysql/")
 	}
-	s.judge(&e, st)
+	s.judge(e, st)
 	s.list(e, -1)
 }
 
@@ -419,15 +419,15 @@ const firstEntries = 256
 
 // list takes note of an entry, which is that numbered was of then if that is not negative. Which binary logs count is known only
 // when all have been seen.
-func (s *scanner) list(e Entry, was int) {
+func (s *scanner) list(e *Entry, was int) {
 	if s.each == nil || e.Class == Binlog {
 		list := s.found[e.Role]
 		if len(list) == cap(list) {
 			list = slices.Grow(list, max(firstEntries, len(list))) // append's own steps leave five times as much garbage
 		}
-		s.found[e.Role] = append(list, e)
+		s.found[e.Role] = append(list, *e)
 	} else if s.ended == nil {
-		s.one = e
+		s.one = *e
 		s.ended = s.each(s.tree, &s.one, was)
 	}
 }
