@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize" // sizes for people
@@ -306,16 +307,21 @@ func (s *Store) writeManifest() {
 		return
 	}
 	s.stampLate()
-	var rows []uint32
+	order := func(a, b uint32) int {
+		x, y := &s.entries[a].spec, &s.entries[b].spec
+		return cmp.Or(cmp.Compare(x.Role, y.Role), strings.Compare(x.Path, y.Path))
+	}
+	rows, ordered := make([]uint32, 0, len(l.theirs)), true
 	for id, e := range s.entries {
 		if e.live && !e.spec.Dir && id < len(l.theirs) && l.theirs[id] != (tree.Stamp{}) && l.ours[id] != (tree.Stamp{}) {
+			n := len(rows)
 			rows = append(rows, uint32(id))
+			ordered = ordered && (n == 0 || order(rows[n-1], rows[n]) < 0)
 		}
 	}
-	slices.SortFunc(rows, func(a, b uint32) int {
-		x, y := &s.entries[a].spec, &s.entries[b].spec
-		return cmp.Or(cmp.Compare(x.Role, y.Role), cmp.Compare(x.Path, y.Path))
-	})
+	if !ordered { // as only what came late is not
+		slices.SortFunc(rows, order)
+	}
 	if err := s.putManifest(rows); err != nil {
 		s.manifestNote = fmt.Sprintf("no manifest is written, so the next transfer will hash everything: %v", err)
 		_ = s.dirs.Remove(tree.RoleData, tree.ManifestPart) // hidden, and removed by the next transfer at the latest
