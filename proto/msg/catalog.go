@@ -1,9 +1,6 @@
 package msg
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "encoding/binary"
 
 // Entry is one line of the catalogue: a file or directory of the donor.
 //
@@ -90,7 +87,10 @@ func (c Catalog) Append(b []byte) []byte {
 func ParseCatalog(memory []Entry, body []byte) (Catalog, error) {
 	r := reader{typ: TypeCatalog, b: body}
 	n := r.count("entries", MaxEntries, entryFixed)
-	c := Catalog{Entries: slices.Grow(memory[:0], n)}
+	c := Catalog{Entries: memory[:0]}
+	if memory == nil || cap(memory) < n {
+		c.Entries = make([]Entry, 0, n)
+	}
 	for range n {
 		e := Entry{ID: r.u32(), Role: r.u8()}
 		flags := r.flags(entryDir | entrySparse | entryGone | entryStamped)
