@@ -138,7 +138,6 @@ func (v *server) compare(body []byte) error {
 		return err
 	}
 	v.segs = c.Segments
-	v.needUnit()
 	v.groups, v.leaves, v.starts, v.where = v.groups[:0], v.leaves[:0], v.starts[:0], v.where[:0]
 	for _, s := range v.segs {
 		for off, end := s.Offset, s.Offset+int64(s.Length); off < end; off += msg.GroupSize {
@@ -165,6 +164,7 @@ func (v *server) compare(body []byte) error {
 
 // digests reads a group of the joiner's own and appends its digests.
 func (v *server) digests(g msg.Segment, groups, leaves []block.Digest) (gs, ls []block.Digest, err error) {
+	v.needUnit()
 	groups, leaves, err = v.j.store.Digests(v.j.s.ctx, v.hash, g.ID, g.Offset, int64(g.Length), groups, leaves, v.unit)
 	if err != nil {
 		return groups, leaves, v.j.s.cause(Fail(CodeIO, fmt.Errorf("hash the joiner's copy: %w", err)))
