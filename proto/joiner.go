@@ -116,6 +116,8 @@ type joiner struct {
 	links  *wire.Links  // set before await returns
 	agreed int          // data links, from the Hellos
 	kind   msg.PassKind // of the last pass
+	// entries is memory for the next batch of a catalogue.
+	entries []msg.Entry
 	// differing is what the last pass sent, as the donor counts it.
 	differing int64
 	locked    bool        // a locked pass has been, and no live one since

@@ -81,10 +81,11 @@ func (j *joiner) shut() {
 
 // catalog takes over one batch and answers what the joiner holds of it.
 func (j *joiner) catalog(body []byte) error {
-	c, err := msg.ParseCatalog(body)
+	c, err := msg.ParseCatalog(j.entries, body)
 	if err != nil {
 		return err
 	}
+	j.entries = c.Entries
 	h := msg.Have{Sizes: make([]int64, len(c.Entries))}
 	for i := range c.Entries {
 		e := &c.Entries[i]

@@ -207,6 +207,7 @@ func (v *server) unpack(c msg.Chunk) ([]byte, error) {
 	if !taken {
 		return nil, failf(CodeProtocol, "the donor sent a chunk packed with %v, which was not offered", c.Codec)
 	}
+	v.needUnit()
 	dst := v.unit[:c.Content()]
 	if err := v.unpacker.Unpack(c.Codec, dst, c.Payload); err != nil {
 		return nil, failf(CodeProtocol, "content of file %d at %d: %w", c.ID, c.Offset, err)

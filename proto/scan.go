@@ -22,8 +22,8 @@ const (
 func (d *donor) firstScan() (lsn uint64, at time.Time, t *tree.Tree, err error) {
 	if d.c.Quiet != nil {
 		own := *d.c.Quiet
-		if d.noBinlogs {
-			own.Entries = slices.Clone(own.Entries) // judge takes some away
+		if d.noBinlogs && slices.ContainsFunc(own.Entries, ofBinlogs) {
+			own.Entries = slices.Clone(own.Entries) // refusing takes some away
 		}
 		t, err = d.refusing(&own)
 		return d.known(d.redoSlots().LSN), time.Now(), t, err
@@ -93,10 +93,12 @@ func (d *donor) verifyScan() (diff, error) {
 // refusing leaves out of a scan what the joiner does not take, and refuses what cannot be copied: what the scan has found, and more.
 func (d *donor) refusing(t *tree.Tree, more ...tree.Refusal) (*tree.Tree, error) {
 	if d.noBinlogs {
-		t.Entries = slices.DeleteFunc(t.Entries, func(e tree.Entry) bool { return e.Role == tree.RoleBinlog })
+		t.Entries = slices.DeleteFunc(t.Entries, ofBinlogs)
 	}
 	return t, d.refuse(slices.Concat(t.Refusals, more))
 }
+
+func ofBinlogs(e tree.Entry) bool { return e.Role == tree.RoleBinlog }
 
 // judgeDefinitions refuses tables of a quiet tree whose engines cannot be copied. It comes when files have their stamps, and before
 // the joiner changes anything.

@@ -19,7 +19,7 @@ type server struct {
 	unpacker pack.Unpacker
 
 	in   []byte // frames coming in
-	unit []byte // file content: for digests, or as it is unpacked
+	unit []byte // file content: for digests, or as it is unpacked; nil until there is some
 	out  []byte
 
 	runs   []msg.Run
@@ -37,10 +37,7 @@ type server struct {
 
 // serve handles one data link until the session ends.
 func (j *joiner) serve(l *wire.Link) error {
-	v := &server{
-		j: j, conn: l,
-		in: make([]byte, msg.MaxBody), unit: make([]byte, block.Unit),
-	}
+	v := &server{j: j, conn: l, in: make([]byte, msg.MaxBody)}
 	for {
 		typ, body, err := l.Recv(v.in)
 		if err != nil {
@@ -90,6 +87,13 @@ func (v *server) handle(t msg.Type, body []byte) error {
 
 // testOnlyBeforeFlushed is where tests let a joiner's disk be slow.
 var testOnlyBeforeFlushed = func() {}
+
+// needUnit takes the memory for content. Where both ends have equal files there is none.
+func (v *server) needUnit() {
+	if v.unit == nil {
+		v.unit = make([]byte, block.Unit)
+	}
+}
 
 // chunk writes a piece of a file. The tag is checked before the disk is touched.
 func (v *server) chunk(body []byte) error {
@@ -160,6 +164,7 @@ func (v *server) compare(body []byte) error {
 
 // digests reads a group of the joiner's own and appends its digests.
 func (v *server) digests(g msg.Segment, groups, leaves []block.Digest) (gs, ls []block.Digest, err error) {
+	v.needUnit()
 	groups, leaves, err = v.j.store.Digests(v.j.s.ctx, v.hash, g.ID, g.Offset, int64(g.Length), groups, leaves, v.unit)
 	if err != nil {
 		return groups, leaves, v.j.s.cause(Fail(CodeIO, fmt.Errorf("hash the joiner's copy: %w", err)))

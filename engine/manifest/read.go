@@ -23,7 +23,6 @@ type Reader struct {
 	last Row
 	any  bool
 	buf  [MaxPath]byte
-	path [MaxPath]byte
 	err  error
 }
 
@@ -82,30 +81,45 @@ func (m *Reader) take(n int) []byte {
 	return m.buf[:n]
 }
 
+// peek returns the next n bytes, which the buffer has room for, and leaves them there.
+func (m *Reader) peek(n int) []byte {
+	if m.err != nil {
+		return nil
+	}
+	b, err := m.in.Peek(n)
+	if err == io.EOF {
+		err = malformed("it is cut off")
+	}
+	m.err = err
+	return b
+}
+
 // Next returns the next row, and false after the last one or after an error, which Close tells.
 func (m *Reader) Next() (Row, bool) {
 	if m.err != nil || m.left == 0 {
 		return Row{}, false
 	}
-	head := m.take(3)
+	head := m.peek(3)
+	if m.err != nil {
+		return Row{}, false
+	}
 	r := Row{Role: tree.Role(head[0])}
 	n := int(binary.BigEndian.Uint16(head[1:]))
-	if m.err == nil && n > MaxPath {
+	if n > MaxPath {
 		m.err = malformed("a path has %d bytes", n)
+		return Row{}, false
 	}
+	b := m.peek(rowSize + n)
 	if m.err != nil {
 		return Row{}, false
 	}
-	r.Path = append(m.path[:0], m.take(n)...)
-	stamps := m.take(2 * len(r.Theirs))
-	copy(r.Theirs[:], stamps)
-	copy(r.Ours[:], stamps[len(r.Theirs):])
-	if m.err == nil {
-		m.err = r.check(&m.last, !m.any)
-	}
-	if m.err != nil {
+	r.Path, b = b[3:3+n], b[3+n:]
+	copy(r.Theirs[:], b)
+	copy(r.Ours[:], b[len(r.Theirs):])
+	if m.err = r.check(&m.last, !m.any); m.err != nil {
 		return Row{}, false
 	}
+	_, _ = m.in.Discard(rowSize + n) // has just been looked at; the path is good until the next call
 	m.left--
 	m.any = true
 	m.last.Role, m.last.Path = r.Role, append(m.last.Path[:0], r.Path...)

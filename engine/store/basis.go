@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"iter"
 	"sort"
 	"strings"
 
@@ -79,20 +80,40 @@ func (b *basis) get(k key) (f basisFile, at int, ok bool) {
 			return f, nowhere, true
 		}
 	}
-	if b.scan == nil {
-		return basisFile{}, nowhere, false
-	}
-	// A real file and its part have one key, and one of them at most is in the basis.
-	for at = b.find(k); at < len(b.of); at++ {
-		e := &b.scan.Entries[at]
-		if e.Role != k.role || e.Path != k.path {
-			break
-		}
+	for at = range b.all(k) {
 		if b.of[at] == unclaimed {
+			e := &b.scan.Entries[at]
 			return basisFile{size: e.Size, allocated: e.Allocated, mode: e.Mode, dir: e.Dir, class: e.Class}, at, true
 		}
 	}
 	return basisFile{}, nowhere, false
+}
+
+// all are the indices in the scan that k has, claimed or not. A real file and its part have one key, and one of them at most is in the
+// basis.
+func (b *basis) all(k key) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if b.scan == nil {
+			return
+		}
+		for at := b.find(k); at < len(b.of); at++ {
+			if e := &b.scan.Entries[at]; e.Role != k.role || e.Path != k.path || !yield(at) {
+				return
+			}
+		}
+	}
+}
+
+// class is what the scan took a file for that lies under the path of spec and is one of tables, as nearly all are. Its path is
+// valid then, the role its own, and this what the name alone decides: judge, which the scan has asked as well, would say no other.
+func (b *basis) class(spec Spec) (class tree.Class, ok bool) {
+	for at := range b.all(key{spec.Role, spec.Path}) {
+		switch e := &b.scan.Entries[at]; e.Class {
+		case tree.Table, tree.Tablespace, tree.AriaData, tree.MyISAMData, tree.MyISAMMapped:
+			return e.Class, !e.Dir && !spec.Dir
+		}
+	}
+	return 0, false
 }
 
 // drop takes what get has found out of the basis; id is the entry that claims it, or taken.

@@ -125,27 +125,15 @@ func (s *Store) Upsert(spec Spec) (have int64, err error) {
 
 // check judges an entry against everything that is known here (R-META-2).
 func (s *Store) check(spec Spec) (tree.Class, error) {
-	if err := tree.ValidPath(spec.Path); err != nil {
-		return 0, err
-	}
-	if !spec.Role.Valid() {
-		return 0, fmt.Errorf("%q has undefined role %d", spec.Path, spec.Role)
-	}
-	if !s.used[spec.Role] {
-		return 0, fmt.Errorf("%q belongs to role %s, for which this node has no directory; set %s here as on the donor",
-			spec.Path, spec.Role, spec.Role.Option())
-	}
 	if spec.Size < 0 || spec.Size > MaxSize {
 		return 0, fmt.Errorf("%q has %d bytes, at most %d are allowed", spec.Path, spec.Size, int64(MaxSize))
 	}
-	home, class := s.classes.Classify(spec.Role, spec.Path, spec.Dir)
-	switch {
-	case class == tree.Kept:
-		return 0, fmt.Errorf("the donor sends %s, which this node is configured to keep; remove the keep pattern", s.abs(spec.Role, spec.Path))
-	case class.Props().Send == tree.Never || strings.HasSuffix(spec.Path, tree.PartSuffix):
-		return 0, fmt.Errorf("%q (%s) is a %s here and may not be written", spec.Path, spec.Role, class)
-	case home != spec.Role:
-		return 0, fmt.Errorf("%q was sent as role %s but belongs to role %s here", spec.Path, spec.Role, home)
+	class, ok := s.basis.class(spec)
+	if !ok {
+		var err error
+		if class, err = s.judge(spec); err != nil {
+			return 0, err
+		}
 	}
 	if id, ok := s.known(spec); ok && id != spec.ID {
 		return 0, fmt.Errorf("%q (%s) is entry %d already", spec.Path, spec.Role, id)
@@ -164,13 +152,50 @@ func (s *Store) check(spec Spec) (tree.Class, error) {
 	return class, nil
 }
 
+// judge judges an entry by its role, path and kind alone.
+func (s *Store) judge(spec Spec) (tree.Class, error) {
+	if err := tree.ValidPath(spec.Path); err != nil {
+		return 0, err
+	}
+	if !spec.Role.Valid() {
+		return 0, fmt.Errorf("%q has undefined role %d", spec.Path, spec.Role)
+	}
+	if !s.used[spec.Role] {
+		return 0, fmt.Errorf("%q belongs to role %s, for which this node has no directory; set %s here as on the donor",
+			spec.Path, spec.Role, spec.Role.Option())
+	}
+	home, class := s.classes.Classify(spec.Role, spec.Path, spec.Dir)
+	switch {
+	case class == tree.Kept:
+		return 0, fmt.Errorf("the donor sends %s, which this node is configured to keep; remove the keep pattern", s.abs(spec.Role, spec.Path))
+	case class.Props().Send == tree.Never || strings.HasSuffix(spec.Path, tree.PartSuffix):
+		return 0, fmt.Errorf("%q (%s) is a %s here and may not be written", spec.Path, spec.Role, class)
+	case home != spec.Role:
+		return 0, fmt.Errorf("%q was sent as role %s but belongs to role %s here", spec.Path, spec.Role, home)
+	}
+	return class, nil
+}
+
 // known returns the id of the live entry with the path of spec. What comes after all others in order, as nearly all of a catalog does, is
 // not looked for.
 func (s *Store) known(spec Spec) (id uint32, ok bool) {
 	if s.last.path == "" || cmp.Or(cmp.Compare(s.last.role, spec.Role), strings.Compare(s.last.path, spec.Path)) < 0 {
 		return 0, false
 	}
-	return s.index.get(spec.Role, spec.Path)
+	return s.find(spec.Role, spec.Path)
+}
+
+// find returns the id of the live entry of a path. What was claimed from the basis is found where it lay, and all else by the index.
+func (s *Store) find(r tree.Role, path string) (id uint32, ok bool) {
+	if id, ok = s.index.get(r, path); ok {
+		return id, true
+	}
+	for at := range s.basis.all(key{r, path}) {
+		if e := s.claimant(at); e != nil {
+			return e.spec.ID, true
+		}
+	}
+	return 0, false
 }
 
 // hasParent reports whether the directory of p is in the catalog. Files of one
@@ -218,7 +243,7 @@ func (s *Store) file(what string, id uint32) (*entry, error) {
 // a directory above a system tablespace is listed under two of them.
 func (s *Store) lookup(r tree.Role, p string, dir bool) *entry {
 	find := func(q tree.Role) *entry {
-		if id, ok := s.index.get(q, p); ok {
+		if id, ok := s.find(q, p); ok {
 			if e := s.entry(id); e.spec.Dir == dir {
 				return e
 			}
@@ -273,7 +298,9 @@ func (s *Store) claim(spec Spec, class tree.Class) (*entry, error) {
 		s.entries = append(s.entries, e)
 	}
 	s.mu.Unlock()
-	s.index.put(spec.ID)
+	if at == nowhere {
+		s.index.put(spec.ID)
+	}
 	if cmp.Or(cmp.Compare(s.last.role, spec.Role), strings.Compare(s.last.path, spec.Path)) < 0 {
 		s.last = k
 	}

@@ -6,7 +6,7 @@ import (
 	"trireme/engine/tree"
 )
 
-// index finds entries by role and path. A map would keep each path's header and role a second time; this one keeps
+// index finds entries by role and path that were not claimed from the basis, where they are found without. A map would keep each path's header and role a second time; this one keeps
 // numbers, some six bytes for each entry, and asks the entries. It is guarded by Store.calls.
 type index struct {
 	spec  func(id uint32) *Spec
@@ -80,13 +80,6 @@ func (x *index) put(id uint32) {
 	at, tag, _ := x.find(s.Role, s.Path)
 	x.slots[at] = tag | (id + firstID)
 	x.taken++
-}
-
-// expect makes room for n entries in an index that has none yet.
-func (x *index) expect(n int) {
-	if x.slots == nil {
-		x.slots = make([]uint32, slotsFor(n))
-	}
 }
 
 func slotsFor(n int) int {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize" // sizes for people
@@ -66,8 +67,38 @@ func (s *Store) openLedger(t *tree.Tree) {
 		s.manifestNote = fmt.Sprintf("no manifest is used: %v", err)
 		return
 	}
-	s.ledger = &ledger{host: host, at: t.At}
+	n := len(t.Entries) // mostly the donor has what is here
+	s.ledger = &ledger{host: host, at: t.At, theirs: make([]tree.Stamp, 0, n), sure: make([]bool, 0, n)}
 	s.ledger.read(s, t)
+}
+
+// openManifest begins to read the manifest that is here.
+func (s *Store) openManifest() (*os.File, *manifest.Reader, error) {
+	f, err := s.dirs.OpenFile(tree.RoleData, tree.ManifestName, os.O_RDONLY, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	var r *manifest.Reader
+	st, err := f.Stat()
+	if err == nil {
+		r, err = manifest.NewReader(f, st.Size())
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, r, nil
+}
+
+// expect says to the first scan how much it will find, by a manifest that nothing else is believed of yet. Its rows fit its size.
+func (s *Store) expect() {
+	if !s.cfg.Manifest {
+		return
+	}
+	if f, r, err := s.openManifest(); err == nil {
+		s.dirs.Expect(int(r.Header.Rows))
+		f.Close()
+	}
 }
 
 // read fills told.
@@ -80,13 +111,13 @@ func (l *ledger) read(s *Store, t *tree.Tree) {
 			parts[key{e.Role, e.Path}] = true
 		}
 	}
-	f, err := s.dirs.OpenFile(tree.RoleData, tree.ManifestName, os.O_RDONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
 	name := s.abs(tree.RoleData, tree.ManifestName)
 	ignore := func(why any) {
 		s.manifestNote = fmt.Sprintf("%s is ignored, everything is hashed: %v", name, bare(asError(why)))
+	}
+	f, r, err := s.openManifest()
+	if errors.Is(err, fs.ErrNotExist) {
+		return
 	}
 	if err != nil {
 		ignore(err)
@@ -95,16 +126,6 @@ func (l *ledger) read(s *Store, t *tree.Tree) {
 	defer f.Close()
 	if cut {
 		ignore("a transfer has been cut off since")
-		return
-	}
-	st, err := f.Stat()
-	if err != nil {
-		ignore(err)
-		return
-	}
-	r, err := manifest.NewReader(f, st.Size())
-	if err != nil {
-		ignore(err)
 		return
 	}
 	switch step := time.Duration(l.host.Clock - r.Header.Host.Clock); {
@@ -286,16 +307,21 @@ func (s *Store) writeManifest() {
 		return
 	}
 	s.stampLate()
-	var rows []uint32
+	order := func(a, b uint32) int {
+		x, y := &s.entries[a].spec, &s.entries[b].spec
+		return cmp.Or(cmp.Compare(x.Role, y.Role), strings.Compare(x.Path, y.Path))
+	}
+	rows, ordered := make([]uint32, 0, len(l.theirs)), true
 	for id, e := range s.entries {
 		if e.live && !e.spec.Dir && id < len(l.theirs) && l.theirs[id] != (tree.Stamp{}) && l.ours[id] != (tree.Stamp{}) {
+			n := len(rows)
 			rows = append(rows, uint32(id))
+			ordered = ordered && (n == 0 || order(rows[n-1], rows[n]) < 0)
 		}
 	}
-	slices.SortFunc(rows, func(a, b uint32) int {
-		x, y := &s.entries[a].spec, &s.entries[b].spec
-		return cmp.Or(cmp.Compare(x.Role, y.Role), cmp.Compare(x.Path, y.Path))
-	})
+	if !ordered { // as only what came late is not
+		slices.SortFunc(rows, order)
+	}
 	if err := s.putManifest(rows); err != nil {
 		s.manifestNote = fmt.Sprintf("no manifest is written, so the next transfer will hash everything: %v", err)
 		_ = s.dirs.Remove(tree.RoleData, tree.ManifestPart) // hidden, and removed by the next transfer at the latest

@@ -32,6 +32,7 @@ func (s *Store) Prepare(ctx context.Context) error {
 	}
 	s.compareRoles()
 	s.classes = s.dirs.Classifier()
+	s.expect()
 	t, err := s.dirs.Scan(ctx)
 	if err != nil {
 		return fmt.Errorf("scan the joiner's directories: %w", err)
@@ -46,7 +47,6 @@ func (s *Store) Prepare(ctx context.Context) error {
 		return err
 	}
 	s.basis = newBasis(t)
-	s.index.expect(min(len(t.Entries), s.cfg.MaxEntries)) // mostly the donor has what is here
 	s.openLedger(t)
 	if err := s.mark(t); err != nil {
 		return err

@@ -91,7 +91,7 @@ type Store struct {
 	calls sync.Mutex
 	state state
 	basis basis
-	index index // live entries
+	index index // live entries without a place in basis
 	last  key   // of all entries that were ever live, the last in order
 	// classes classifies what catalogs hold; made by Prepare.
 	classes *tree.Classifier

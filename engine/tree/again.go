@@ -113,6 +113,6 @@ func (s *scanner) unchanged(was int, st *stat) bool {
 	if now != *old {
 		return false
 	}
-	s.list(now, was)
+	s.list(&now, was)
 	return true
 }

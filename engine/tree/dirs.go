@@ -31,7 +31,7 @@ type Dirs struct {
 	links   map[string]link // symbolic links at the top of the datadir that lead to directories
 	retired []int           // descriptors of links that changed since; they may still be in use
 
-	expect atomic.Int64 // how many entries the next scan will find, by the last one
+	expect atomic.Int64 // how many entries the next scan will find, by the last one or by Expect
 
 	engineMu sync.Mutex
 	engines  map[FileID]engineSeen

@@ -36,7 +36,7 @@ func removeAll(dir int, name string) error {
 	if err != nil {
 		return err
 	}
-	names, err := readNames(fd, "", new(arena))
+	names, err := readNames(fd, "", new(arena), nil)
 	for _, n := range names {
 		if e := removeAll(fd, n); e != nil && e != unix.ENOENT && err == nil {
 			err = e

@@ -156,7 +156,7 @@ func (s *scanner) special(home Role, rel string, class Class, st *stat, part boo
 	}
 	e := st.entry()
 	e.Role, e.Path, e.Class = home, rel, Special
-	s.list(e, -1)
+	s.list(&e, -1)
 }
 
 // misplaced refuses a role directory in which tables lie: they would be left out silently.

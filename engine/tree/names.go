@@ -72,10 +72,13 @@ var reservedDirs = set(
 // keyExt are the endings of keys and certificates: they belong to this node wherever in the datadir they lie.
 var keyExt = [...]string{".pem", ".key", ".crt", ".p12", ".pfx"}
 
+// keyFirst are the letters with which they begin.
+const keyFirst = "pkcPKC"
+
 // isKey says whether an ending is one of them, however it is written.
 func isKey(ext string) bool {
-	if len(ext) != len(keyExt[0]) {
-		return false
+	if len(ext) != len(keyExt[0]) || !strings.Contains(keyFirst, ext[1:2]) {
+		return false // of nearly all files
 	}
 	for _, k := range keyExt {
 		if strings.EqualFold(ext, k) {

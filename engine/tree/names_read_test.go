@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -24,7 +25,7 @@ func TestReadNames(t *testing.T) {
 	fd, err := openat(unix.AT_FDCWD, dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	must(t, err)
 	defer unix.Close(fd)
-	got, err := readNames(fd, "db/", new(arena))
+	got, err := readNames(fd, "db/", new(arena), nil)
 	must(t, err)
 	slices.Sort(got)
 	slices.Sort(want)
@@ -63,6 +64,29 @@ func TestRulesAlone(t *testing.T) {
 		role, class := remember.classify(RoleData, rel, false)
 		if r, c := plain.classify(RoleData, rel, false); r != role || c != class {
 			t.Errorf("%s is %v %v, want %v %v", rel, role, class, r, c)
+		}
+	}
+}
+
+// TestStatNames: a name of any length and with any byte names what it names, as unix.Statx has it.
+func TestStatNames(t *testing.T) {
+	dir := t.TempDir()
+	fd, err := openat(unix.AT_FDCWD, dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	must(t, err)
+	defer unix.Close(fd)
+	long := strings.Repeat("x", maxComponent)
+	must(t, os.WriteFile(filepath.Join(dir, long), []byte("1"), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "a"), []byte("22"), 0o600))
+	for _, name := range []string{"", "a", "b", "a\x00", "\x00", long, long[1:], long + "x", "a\x00" + long} {
+		var want stat
+		flags := unix.AT_SYMLINK_NOFOLLOW
+		if name == "" {
+			flags |= unix.AT_EMPTY_PATH
+		}
+		wantErr := unix.Statx(fd, name, flags, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &want.x)
+		var got stat
+		if err := got.at(fd, name); err != wantErr || got.entry() != want.entry() {
+			t.Errorf("%.20q: %v, %+v, want %v, %+v", name, err, got.entry(), wantErr, want.entry())
 		}
 	}
 }

@@ -35,7 +35,7 @@ type scanner struct {
 	names arena
 
 	then  *Tree                  // what an earlier look found; nil: this is the first
-	paths [maxDepth + 1][]string // memory for revisit, by depth
+	paths [maxDepth + 1][]string // memory for walk and revisit, by depth
 	was   [maxDepth + 1][]int    // the same
 
 	each  func(t *Tree, e *Entry, was int) error // Walk's; nil: everything goes into found
@@ -61,11 +61,14 @@ func (s *scanner) scan() (*Tree, error) {
 	t := s.tree
 	t.Entries = s.inOrder()
 	s.chooseBinlogs(t.Entries)
-	s.d.expect.Store(int64(len(t.Entries)) + int64(len(t.Entries)/64))
+	s.d.Expect(len(t.Entries))
 	slices.SortFunc(t.Refusals, func(a, b Refusal) int { return strings.Compare(a.Path, b.Path) })
 	t.Warnings = s.notes.lines()
 	return t, nil
 }
+
+// Expect tells how many entries there are, as far as anybody knows, for the next Scan to take memory for so many and a few more at once.
+func (d *Dirs) Expect(n int) { d.expect.Store(int64(n) + int64(n/64)) }
 
 // Walk is Scan for who needs no list: it calls f for each entry, in no particular order and possibly twice for one that
 // is made while the walk is under way. t tells when the walk began, and of the file systems met so far. f may change the entry, must not keep it, and calls no method of d that Close waits
@@ -205,7 +208,8 @@ func (s *scanner) walk(fd int, r Role, prefix string, depth int) error {
 	if depth > maxDepth {
 		return s.d.fail("scan", r, prefix, fmt.Errorf("directories are nested more than %d deep", maxDepth))
 	}
-	paths, err := readNames(fd, prefix, &s.names)
+	paths, err := readNames(fd, prefix, &s.names, s.paths[depth][:0])
+	s.paths[depth] = paths
 	if err != nil && (prefix == "" || err != unix.ENOENT) { // a database that was dropped meanwhile is not an error
 		return s.d.fail("read directory", r, prefix, err)
 	}
@@ -314,7 +318,7 @@ func (s *scanner) visit(dir int, r Role, rel, name string, depth int, known *sta
 	}
 	e := st.entry()
 	e.Role, e.Path, e.Class, e.Part = home, real, class, part
-	s.add(e, st)
+	s.add(&e, st)
 	if !e.Dir || !descend(class) {
 		return nil
 	}
@@ -367,7 +371,7 @@ func (s *scanner) link(dir int, r Role, name string, st *stat) error {
 	if s.isRoot(real.dirID()) {
 		// Another way to a directory that is walked in its own right, or to the datadir itself.
 		e.Class = RootDir
-		s.add(e, &real)
+		s.add(&e, &real)
 		return nil
 	}
 	held, err := openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
@@ -376,7 +380,7 @@ func (s *scanner) link(dir int, r Role, name string, st *stat) error {
 	}
 	s.d.setLink(name, held, real.dirID())
 	s.links[name] = true
-	s.add(e, &real)
+	s.add(&e, &real)
 	if _, err := s.device(fd, real.dev()); err != nil {
 		return s.d.fail("statfs", r, name, err)
 	}
@@ -395,18 +399,18 @@ func (s *scanner) systemBelow() error {
 			return err
 		}
 		if e.Class = Directory; e.Dir {
-			s.list(e, -1)
+			s.list(&e, -1)
 		}
 	}
 	return nil
 }
 
-func (s *scanner) add(e Entry, st *stat) {
+func (s *scanner) add(e *Entry, st *stat) {
 	if !e.Dir {
 		e.Suspect = e.Class.Props().Suspect || e.Size < SmallFile || st.direct() ||
 			!s.tree.Devs[e.ID.Dev].Trusted || e.Role == RoleData && strings.HasPrefix(e.Path, "mysql/")
 	}
-	s.judge(&e, st)
+	s.judge(e, st)
 	s.list(e, -1)
 }
 
@@ -415,15 +419,15 @@ const firstEntries = 256
 
 // list takes note of an entry, which is that numbered was of then if that is not negative. Which binary logs count is known only
 // when all have been seen.
-func (s *scanner) list(e Entry, was int) {
+func (s *scanner) list(e *Entry, was int) {
 	if s.each == nil || e.Class == Binlog {
 		list := s.found[e.Role]
 		if len(list) == cap(list) {
 			list = slices.Grow(list, max(firstEntries, len(list))) // append's own steps leave five times as much garbage
 		}
-		s.found[e.Role] = append(list, e)
+		s.found[e.Role] = append(list, *e)
 	} else if s.ended == nil {
-		s.one = e
+		s.one = *e
 		s.ended = s.each(s.tree, &s.one, was)
 	}
 }

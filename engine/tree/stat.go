@@ -6,9 +6,10 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
-	"unsafe" // offsets in a record of the kernel's
+	"unsafe" // offsets in a record of the kernel's, and what statx is given
 
 	"golang.org/x/sys/unix"
 )
@@ -75,11 +76,26 @@ func (s *stat) at(dir int, name string) error {
 		flags |= unix.AT_EMPTY_PATH
 	}
 	for {
-		err := unix.Statx(dir, name, flags, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &s.x)
+		err := statx(dir, name, flags, &s.x)
 		if err != unix.EINTR {
 			return err
 		}
 	}
+}
+
+// statx is unix.Statx, which takes memory for a copy of each name with a zero behind it; here that lies on the stack.
+func statx(dir int, name string, flags int, x *unix.Statx_t) error {
+	const mask = unix.STATX_BASIC_STATS | unix.STATX_BTIME
+	var z [maxComponent + 1]byte
+	if len(name) >= len(z) || strings.IndexByte(name, 0) >= 0 {
+		return unix.Statx(dir, name, flags, mask, x)
+	}
+	copy(z[:], name)
+	_, _, e := unix.Syscall6(unix.SYS_STATX, uintptr(dir), uintptr(unsafe.Pointer(&z[0])), uintptr(flags), mask, uintptr(unsafe.Pointer(x)), 0)
+	if e != 0 {
+		return e
+	}
+	return nil
 }
 
 // statted is the answer about one name.
@@ -170,11 +186,10 @@ func StatFile(f interface {
 // dirBuffer is the size of one read of a directory: some 1000 names of tables.
 const dirBuffer = 64 << 10
 
-// readNames returns the paths of all names in the directory, prefix+name, in the order of the file system. fd must be at its
+// readNames appends to paths those of all names in the directory, prefix+name, in the order of the file system. fd must be at its
 // beginning. They lie in m: a string for each name, and another for its path, is garbage by the hundred thousand.
-func readNames(fd int, prefix string, m *arena) ([]string, error) {
+func readNames(fd int, prefix string, m *arena, paths []string) ([]string, error) {
 	buf := make([]byte, dirBuffer)
-	var paths []string
 	for {
 		n, err := unix.ReadDirent(fd, buf)
 		if err == unix.EINTR {

@@ -83,11 +83,14 @@ func (c Catalog) Append(b []byte) []byte {
 	return b
 }
 
-// ParseCatalog reads the body of a Catalog frame.
-func ParseCatalog(body []byte) (Catalog, error) {
+// ParseCatalog reads the body of a Catalog frame. The entries lie in memory if that suffices; nothing of body is kept.
+func ParseCatalog(memory []Entry, body []byte) (Catalog, error) {
 	r := reader{typ: TypeCatalog, b: body}
 	n := r.count("entries", MaxEntries, entryFixed)
-	c := Catalog{Entries: make([]Entry, 0, n)}
+	c := Catalog{Entries: memory[:0]}
+	if memory == nil || cap(memory) < n {
+		c.Entries = make([]Entry, 0, n)
+	}
 	for range n {
 		e := Entry{ID: r.u32(), Role: r.u8()}
 		flags := r.flags(entryDir | entrySparse | entryGone | entryStamped)

@@ -51,7 +51,7 @@ func digest(b byte) (d Digest) {
 func samples() []sample {
 	hello := func(b []byte) (message, error) { m, err := ParseHello(b); return m, err }
 	mode := func(b []byte) (message, error) { m, err := ParseMode(b); return m, err }
-	catalog := func(b []byte) (message, error) { m, err := ParseCatalog(b); return m, err }
+	catalog := func(b []byte) (message, error) { m, err := ParseCatalog(nil, b); return m, err }
 	compare := func(b []byte) (message, error) { c, err := ParseCompare(nil, b); return c, err }
 	chunk := func(b []byte) (message, error) { m, err := ParseChunk(nil, b); return m, err }
 	digests := func(t Type, n int) func([]byte) (message, error) {
@@ -212,42 +212,42 @@ func TestRefusals(t *testing.T) {
 			_, err := ParseHello(Hello{Streams: 1, Facts: make([]Fact, MaxFacts+1)}.Append(nil))
 			return err
 		}},
-		{"unknown entry flag", func() error { _, err := ParseCatalog(mutate(entry, 7, 16)); return err }},
+		{"unknown entry flag", func() error { _, err := ParseCatalog(nil, mutate(entry, 7, 16)); return err }},
 		{"stamp of a directory", func() error {
-			_, err := ParseCatalog(Catalog{[]Entry{{Dir: true, Path: "a", Stamp: Stamp{1}}}}.Append(nil))
+			_, err := ParseCatalog(nil, Catalog{[]Entry{{Dir: true, Path: "a", Stamp: Stamp{1}}}}.Append(nil))
 			return err
 		}},
 		{"stamp of what is gone", func() error {
-			_, err := ParseCatalog(Catalog{[]Entry{{Gone: true, Stamp: Stamp{1}}}}.Append(nil))
+			_, err := ParseCatalog(nil, Catalog{[]Entry{{Gone: true, Stamp: Stamp{1}}}}.Append(nil))
 			return err
 		}},
 		{"empty stamp", func() error {
 			b := Catalog{[]Entry{{Path: "a", Stamp: Stamp{1}}}}.Append(nil)
 			b[len(b)-16] = 0
-			_, err := ParseCatalog(b)
+			_, err := ParseCatalog(nil, b)
 			return err
 		}},
-		{"setuid mode", func() error { _, err := ParseCatalog(mutate(entry, 8, 0x08)); return err }},
+		{"setuid mode", func() error { _, err := ParseCatalog(nil, mutate(entry, 8, 0x08)); return err }},
 		{"id over limit", func() error {
-			_, err := ParseCatalog(Catalog{[]Entry{{ID: MaxID, Path: "a"}}}.Append(nil))
+			_, err := ParseCatalog(nil, Catalog{[]Entry{{ID: MaxID, Path: "a"}}}.Append(nil))
 			return err
 		}},
 		{"file too large", func() error {
-			_, err := ParseCatalog(Catalog{[]Entry{{Size: MaxSize + 1, Path: "a"}}}.Append(nil))
+			_, err := ParseCatalog(nil, Catalog{[]Entry{{Size: MaxSize + 1, Path: "a"}}}.Append(nil))
 			return err
 		}},
-		{"no path", func() error { _, err := ParseCatalog(Catalog{[]Entry{{}}}.Append(nil)); return err }},
+		{"no path", func() error { _, err := ParseCatalog(nil, Catalog{[]Entry{{}}}.Append(nil)); return err }},
 		{"gone with path", func() error {
-			_, err := ParseCatalog(Catalog{[]Entry{{Gone: true, Path: "a"}}}.Append(nil))
+			_, err := ParseCatalog(nil, Catalog{[]Entry{{Gone: true, Path: "a"}}}.Append(nil))
 			return err
 		}},
 		{"directory with size", func() error {
-			_, err := ParseCatalog(Catalog{[]Entry{{Dir: true, Size: 1, Path: "a"}}}.Append(nil))
+			_, err := ParseCatalog(nil, Catalog{[]Entry{{Dir: true, Size: 1, Path: "a"}}}.Append(nil))
 			return err
 		}},
 		{"too many entries", func() error {
 			b := Catalog{make([]Entry, MaxEntries+1)}.Append(nil)
-			_, err := ParseCatalog(b)
+			_, err := ParseCatalog(nil, b)
 			return err
 		}},
 		{"segment empty", func() error { _, err := ParseCompare(nil, Compare{Segments: []Segment{{}}}.Append(nil)); return err }},
@@ -423,7 +423,7 @@ func BenchmarkCatalog(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(len(body)))
 		for b.Loop() {
-			if _, err := ParseCatalog(body); err != nil {
+			if _, err := ParseCatalog(nil, body); err != nil {
 				b.Fatal(err)
 			}
 		}
