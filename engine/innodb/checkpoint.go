@@ -44,12 +44,13 @@ const (
 	newSlot0  = 4 << 10
 	newSlot1  = 8 << 10
 	firstLSN  = 8
-	encrypted = 1 << 31
+	encrypted = 1 << 31 // of an old format
 )
 
 const (
-	format108 = 0x50687973
-	format105 = 0x50485953
+	format108    = 0x50687973
+	formatEnc108 = 0xf09f979d // the same, encrypted
+	format105    = 0x50485953
 )
 
 // oldFormats share the old layout.
@@ -82,7 +83,7 @@ func decode(head []byte) Checkpoint {
 	c := Checkpoint{Header: sha256.Sum256(head[:oldSlot])}
 	name, old := oldFormats[format&^encrypted]
 	switch {
-	case format&^encrypted == format108:
+	case format == format108, format == formatEnc108:
 		c.Format = "mariadb-10.8"
 		c.Slots = digests(head[newSlot0:newSlot0+newBlock], head[newSlot1:newSlot1+newBlock])
 		c.LSN = max(newLSN(head[newSlot0:]), newLSN(head[newSlot1:]))
@@ -97,7 +98,7 @@ func decode(head []byte) Checkpoint {
 		c.Slots = digests(head[oldSlot:newSlot0], head[newSlot0:])
 		return c
 	}
-	if format&encrypted != 0 {
+	if format == formatEnc108 || old && format&encrypted != 0 {
 		c.Format += "-encrypted"
 	}
 	return c

@@ -179,7 +179,7 @@ func TestCheckpointFormats(t *testing.T) {
 		{oldHead(format105, 7, 0), "mariadb-10.5", 7},
 		{oldHead(6, 7, 8), "mysql-8.0.30", 8},
 		{newHead(format108, 5, 6), "mariadb-10.8", 6},
-		{newHead(format108|encrypted, 6, 5), "mariadb-10.8-encrypted", 6},
+		{newHead(formatEnc108, 6, 5), "mariadb-10.8-encrypted", 6},
 		{newHead(0x12345678, 5, 6), "unknown", 0},
 	} {
 		got := read(t, c.head)

@@ -212,3 +212,17 @@ func TestRealRing(t *testing.T) {
 		t.Errorf("the log went around %d times, checkpoints lay in %d places: too little to tell", laps, len(moves))
 	}
 }
+
+// TestRealEncryptedLog: the head of an encrypted log tells its checkpoint as others do.
+func TestRealEncryptedLog(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(keys, []byte("1;a7addd9adea9978fda19f21e6be987880e68ac92632ca052e5bb42b1a506939a\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, "--plugin-load-add=file_key_management", "--file-key-management-filename="+keys, "--innodb-encrypt-log")
+	first := s.checkpoint()
+	s.sql("create database d;", "use d;", "create table t(a int primary key) engine=innodb;")
+	if c := s.checkpoint(); c.Format != "mariadb-10.8-encrypted" || c.LSN <= first.LSN || c.First == 0 {
+		t.Errorf("%v, from %d, after %v", c, c.First, first)
+	}
+}
