@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -61,14 +62,19 @@ func sharedRig(t *testing.T) (context.Context, *joinRig) {
 	t.Cleanup(func() {
 		if t.Failed() {
 			for i, n := range []*cluster.Node{r.one, r.two, r.three} {
-				const most = 8
-				log := n.ScriptLog()
+				const most = 20
+				log := quietly(n.ScriptLog())
 				t.Logf("the transfer program of node %d said last:\n    %s", i+1, strings.Join(log[max(0, len(log)-most):], "\n    "))
-				t.Logf("the server of node %d, which runs: %v, said last:\n%s", i+1, n.Running(), lastLines(n.ErrorLog(), 5*tailLines))
+				t.Logf("the server of node %d, which runs: %v, said last:\n%s", i+1, n.Running(), lastLines(strings.Join(quietly(strings.Split(n.ErrorLog(), "\n")), "\n"), 5*tailLines))
 			}
 		}
 	})
 	return ctx, r
+}
+
+// quietly leaves out the lines about progress, which come every five seconds and push everything else out of a log's end.
+func quietly(log []string) []string {
+	return slices.DeleteFunc(log, func(line string) bool { return strings.Contains(line, ", ETA ") })
 }
 
 // quickEviction makes the group notice a killed member in seconds: writes stand still until it does.
