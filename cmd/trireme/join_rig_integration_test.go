@@ -230,10 +230,13 @@ func (r *joinRig) held(t *testing.T, ctx context.Context, line string) {
 // held waits until a line of a transfer to a node is held back at path.
 func held(t *testing.T, ctx context.Context, joiner *cluster.Node, path string) {
 	t.Helper()
-	whileUp(t, ctx, joiner, "a line is held back at "+path, func() bool {
-		_, err := os.Stat(path + ".reached")
-		return err == nil
-	})
+	whileUp(t, ctx, joiner, "a line is held back at "+path, func() bool { return isHeld(path) })
+}
+
+// isHeld says whether a line is held back at path.
+func isHeld(path string) bool {
+	_, err := os.Stat(path + ".reached")
+	return err == nil
 }
 
 // release lets every line go.

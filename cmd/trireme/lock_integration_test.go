@@ -130,13 +130,20 @@ func TestDonorHoldsStill(t *testing.T) {
 			l := r.startLoad(t, ctx, 3)
 			uuid := r.uuid(t, ctx)
 			r.holding(t, "continue", uuid)
+			words := since(r.one)
 			r.start(t, ctx, n)
 			r.held(t, ctx, "continue")
 			first, err := cluster.TreeHash(ctx, r.one.Datadir(), notCopied)
 			must(t, err)
 			began := time.Now()
 			if c.given != 1 { // the second window is given back as well, and the copy is not that of its lock
-				r.held(t, ctx, uuid)
+				whileUp(t, ctx, n, "the joiner has its copy", func() bool {
+					if said := words(); says(said, "asking for the lock again") {
+						// The server hears nothing of it, and both would wait for ever.
+						t.Fatalf("the check after the lock found a difference:\n    %s", strings.Join(quietly(said), "\n    "))
+					}
+					return isHeld(r.at(uuid))
+				})
 				joiner, err := cluster.TreeHash(ctx, n.Datadir(), notCopied)
 				must(t, err)
 				diff := cluster.Diff(first, joiner)
