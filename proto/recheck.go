@@ -93,6 +93,10 @@ func (w *worker) recheckPages(r *row, it item, find bool) error {
 	}
 	leaf := r.Class.Props().Leaf
 	step := max(size, leaf) // what is judged at once: a page, or the pages of a leaf
+	heads := int64(headPages * size)
+	if r.seen != nil && r.seen.entry.Same(r.Entry) {
+		heads = 0 // only a write that was under way is looked for
+	}
 	w.page = size
 	defer func() { w.page = 0 }()
 	var from, to int64 = -1, -1
@@ -116,7 +120,7 @@ func (w *worker) recheckPages(r *row, it item, find bool) error {
 				return w.d.s.cause(nil)
 			}
 		}
-		hot := size == 0 || off < headPages*int64(size)
+		hot := size == 0 || off < heads
 		if !hot {
 			if hot, err = w.newer(r, off, min(int64(step), end-off), size); err != nil {
 				return err

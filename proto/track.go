@@ -100,6 +100,11 @@ const longestWrite = 120*time.Second + 20*time.Millisecond
 // inFlight is the margin in use. Only tests change it, to show what less would miss.
 var inFlight = longestWrite
 
+// pageInFlight is the margin for tablespaces. A page whose bytes came later yet is found by the check after the lock, so it
+// need only be long enough that a server which was not scheduled between the stamp and the bytes does not cost a second
+// window; what it costs is the headers of the files that were written last so shortly before a pass. Tests change it.
+var pageInFlight = 2 * time.Second
+
 // wallOf is what the wall clock showed at a moment. Tests step it.
 var wallOf = time.Time.UnixNano
 
@@ -112,23 +117,32 @@ const (
 	moved                   // must be looked at
 )
 
-// changed judges a file. strict is set under the lock, where a wrong "unchanged"
-// would be final for files without a page LSN; tablespaces skipped here are
-// compared with the joiner after the lock.
-func (d *donor) changed(r *row, strict bool) change {
+// stamped judges a file by its stamps alone. Between two looks under one lock they are enough: no write was under way when it was granted.
+func (d *donor) stamped(r *row) change {
 	switch {
 	case r.seen == nil || r.seen.entry.ID != r.ID || r.seen.lsn == 0 && d.byLSN(r.Class):
 		return unseen
-	case r.missed:
-		return moved
-	case !r.seen.entry.Same(r.Entry):
-		return moved
-	case !strict || d.byLSN(r.Class):
-		return unchanged
-	case r.Suspect, r.Class.Props().Suspect, d.distrust.Load(), r.Ctime >= r.seen.at-int64(inFlight):
+	case r.missed || !r.seen.entry.Same(r.Entry):
 		return moved
 	}
 	return unchanged
+}
+
+// changed judges a file by its stamps with the margin. strict is set under the lock, where a wrong "unchanged"
+// would be final for files without a page LSN; tablespaces skipped here are
+// compared with the joiner after the lock.
+func (d *donor) changed(r *row, strict bool) change {
+	c := d.stamped(r)
+	switch {
+	case c != unchanged:
+	case d.byLSN(r.Class):
+		if r.Ctime >= r.seen.at-int64(pageInFlight) {
+			return moved
+		}
+	case strict && (r.Suspect || r.Class.Props().Suspect || d.distrust.Load() || r.Ctime >= r.seen.at-int64(inFlight)):
+		return moved
+	}
+	return c
 }
 
 // saw notes that a pass which scanned at the given moment has dealt with all the
@@ -251,10 +265,10 @@ func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err err
 		switch {
 		case r.Class == tree.LogTable && r.seen != nil:
 			continue // it grows past the lock; what was read under it counts (R-COPY-8)
-		case d.changed(r, false) == unseen:
+		case d.stamped(r) == unseen:
 			clear(r.marks.known)
 			r.skipped = false
-		case d.changed(r, false) == moved:
+		case d.stamped(r) == moved:
 		case pages:
 			continue
 		case r.Class.Props().Suspect, !r.honest:
