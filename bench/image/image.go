@@ -65,7 +65,8 @@ func New(ctx context.Context, kind, parent string, size int64) (_ *Image, err er
 	if err := run(ctx, mkfs, append(slices.Clone(maker.command[1:]), file)...); err != nil {
 		return nil, fmt.Errorf("make an image of %s: %w", kind, err)
 	}
-	if err := run(ctx, program("mount"), "-o", "loop", "-t", kind, file, dir); err != nil {
+	// What is removed from it goes from the image as well, which may lie in memory.
+	if err := run(ctx, program("mount"), "-o", "loop,discard", "-t", kind, file, dir); err != nil {
 		for _, cannot := range []string{"unknown filesystem type", "loop device", "ermission denied", "not permitted"} {
 			if strings.Contains(err.Error(), cannot) {
 				return nil, fmt.Errorf("mount an image of %s: %w: %w", kind, err, ErrCannot)
