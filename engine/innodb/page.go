@@ -13,6 +13,7 @@ const (
 	offPageLSN = 16
 	offType    = 24
 	offKey     = 26 // key version in pages but the first; 0 when not encrypted
+	offSpace   = 34
 	offSize    = 46 // pages in the tablespace
 	offFlags   = 54
 	// HeaderSize is how much of the first page PageSize needs.
@@ -81,6 +82,9 @@ func PageSize(page0 []byte) (logical, physical int, fullCRC32 bool, err error) {
 	}
 	return logical, physical, fullCRC32, nil
 }
+
+// Space is the number by which the server's log calls the tablespace that a page of HeaderSize bytes or more belongs to.
+func Space(page []byte) uint32 { return binary.BigEndian.Uint32(page[offSpace:]) }
 
 // Packed says by the first page of a tablespace whether the server keeps its pages compressed: ROW_FORMAT=COMPRESSED or
 // PAGE_COMPRESSED. It is a hint: false for anything that is no first page.

@@ -31,3 +31,8 @@ func (r Ring) Offset(lsn uint64) int64 {
 	lsn = max(lsn, r.first)
 	return headSize + int64((lsn-r.first)%uint64(r.Capacity()))
 }
+
+// mark is what ends a mini-transaction whose last record ends at an LSN.
+func (r Ring) mark(lsn uint64) byte {
+	return byte(1 - (lsn-r.first)/uint64(r.Capacity())%2)
+}
