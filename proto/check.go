@@ -105,9 +105,6 @@ func (w *worker) circumstances(r *row, at int64) string {
 // stillOld says whether the pages at off are those that were there under the lock. A
 // page that differs must look old several times to count as old.
 func (w *worker) stillOld(r *row, off, n, size int64) (bool, error) {
-	if w.d.clones.get(r.id) != nil {
-		return true, nil // a clone cannot have changed since
-	}
 	for try := range rereads {
 		if try > 0 {
 			t := time.NewTimer(rereadGap)
@@ -147,8 +144,9 @@ func (w *worker) stillOld(r *row, off, n, size int64) (bool, error) {
 				return false, nil
 			case lsn == 0 && !r.marks.sentZero(at, size, r.Class.Props().Leaf):
 				// Freed or scrubbed since: the joiner has been sent what it held before. Where it was
-				// sent zeroes, it must hold them.
-				return false, nil
+				// sent zeroes, it must hold them. One that was freed before the first pass may have been scrubbed before
+				// the lock, without a word in the log.
+				return w.d.unnamed(r, w.space, uint32(at/size)), nil
 			}
 		}
 	}

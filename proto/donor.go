@@ -222,6 +222,9 @@ type donor struct {
 	cutoffReason string
 	flushing     <-chan error // a flush that the cutoff overtook; nil: none
 	closing      <-chan error // the same of a pass's end
+	follower     follower     // of the redo log
+	aside        atomic.Int64 // bytes that count as movement and for nothing else: of the redo log, of what is written back
+	began        bool         // the first pass has been planned
 	untold       diff         // what that window's end kept from the joiner
 	holding      atomic.Bool  // the server is locked
 
@@ -406,6 +409,7 @@ func (d *donor) full(streams int) (Summary, error) {
 
 // copy is the transfer proper, with live passes or without.
 func (d *donor) copy(t *tree.Tree, first diff, at time.Time, lsn uint64) (Summary, error) {
+	defer d.keepUp()()
 	if d.c.Basis {
 		return Summary{}, d.basis(first, at, lsn)
 	}

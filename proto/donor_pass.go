@@ -66,7 +66,7 @@ func connectAll(ws []*worker) (n int, err error) {
 }
 
 func (d *donor) release() {
-	defer d.clones.drop()
+	defer d.clones.dropAll()
 	if d.closing != nil {
 		<-d.closing
 	}

@@ -28,6 +28,7 @@ func TestHotPagesTravelTwiceAtMost(t *testing.T) {
 			}
 			// One page of those anew in each pass.
 			s.change("shop/a.ibd", 20+int64(passes))
+			s.write()
 			for id, p := range s.dirty {
 				if id.name == "shop/a.ibd" {
 					patch(t, r.donor, id.name, id.no*fakePageSize, p.body)
@@ -80,6 +81,7 @@ func TestHotPageThatItsLSNDoesNotTell(t *testing.T) {
 					switch passes++; {
 					case passes <= 2: // sent again in passes 2 and 3
 						s.change(name, no)
+						s.write()
 						p := s.dirty[pageID{name, no}]
 						n := len(p.body)
 						if torn {

@@ -3,7 +3,11 @@ package proto
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"trireme/bench/image" // XFS and btrfs through loop devices
 )
@@ -25,6 +29,8 @@ func TestFileSystemsThatClone(t *testing.T) {
 			t.Run("wrong skip", TestWrongSkipIsFound)
 			t.Run("overwritten", TestNothingIsReadAfterTheLock)
 			t.Run("size", lockCost)
+			t.Run("pieces", cloneNotInPieces)
+			t.Run("written back", cloneWaitsForNothing)
 		})
 	}
 }
@@ -70,5 +76,92 @@ func lockCost(t *testing.T) {
 	}
 	if len(costs) == 2 && costs[0] != costs[1] {
 		t.Errorf("%d bytes were read under the lock with small tables, %d with ten times as large ones", costs[0], costs[1])
+	}
+}
+
+// cloneNotInPieces has a table that lies in more pieces than reading it takes: that costs a clone more, so it is read under the lock.
+func cloneNotInPieces(t *testing.T) {
+	for _, whole := range []bool{true, false} {
+		t.Run(fmt.Sprintf("whole=%v", whole), func(t *testing.T) {
+			r, s := liveRig(t, 65)
+			const name, size = "shop/big.MYD", 4 << 20
+			write(t, r.donor, name, random(size, 3))
+			f, err := os.OpenFile(filepath.Join(r.donor, name), os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if !whole {
+				for at := int64(0); at < size; at += 8 << 10 {
+					if err := unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, at, 4096); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if err := f.Sync(); err != nil {
+				t.Fatal(err)
+			}
+			atLock, before, cost := "", int64(0), int64(0)
+			lock := s.locked(r, &atLock, nil)
+			r.lock = lockFunc{
+				lock: func(ctx context.Context) (string, error) {
+					patch(t, r.donor, name, 8192, random(4096, 4)) // in the midst of a piece
+					state, err := lock.lock(ctx)
+					before = r.progress[0].Snapshot().Read
+					return state, err
+				},
+				unlock: func() error {
+					cost = r.progress[0].Snapshot().Read - before
+					return nil
+				},
+			}
+			r.mustRun()
+			t.Logf("%d bytes read under the lock", cost)
+			if whole != (cost < size) {
+				t.Errorf("%d bytes were read under the lock, the table has %d", cost, size)
+			}
+		})
+	}
+}
+
+// cloneWaitsForNothing: what was written to a table just before the lock is on the disk when the lock is asked for.
+func cloneWaitsForNothing(t *testing.T) {
+	r, s := liveRig(t, 66)
+	const name = "shop/big.MYD"
+	write(t, r.donor, name, random(4<<20, 3))
+	f, err := os.Open(filepath.Join(r.donor, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	waiting := func() uint64 {
+		var st unix.Cachestat_t
+		if err := unix.Cachestat(uint(f.Fd()), &unix.CachestatRange{Len: 4 << 20}, &st, 0); err != nil {
+			t.Skip("this kernel does not tell what waits to be written: ", err)
+		}
+		return st.Dirty + st.Writeback
+	}
+	var last, atLock uint64
+	r.tweakDonor = func(c *DonorConfig) {
+		c.Passes, c.PageLSN, c.LockTarget = 3, true, 1
+		c.Note = afterLive(func(n int) {
+			if n <= 3 {
+				patch(t, r.donor, name, 1<<20, random(2<<20, byte(n)))
+				last = waiting()
+			}
+		})
+	}
+	r.lock = lockFunc{
+		lock: func(context.Context) (string, error) {
+			atLock = waiting()
+			s.flush(1)
+			s.checkpoint()
+			return "at:1", nil
+		},
+		unlock: func() error { return nil },
+	}
+	r.mustRun()
+	if last == 0 || atLock > 0 {
+		t.Errorf("%d pages waited to be written after the last pass, %d when the lock was asked for", last, atLock)
 	}
 }

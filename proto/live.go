@@ -95,6 +95,7 @@ func (d *donor) livePass() (PassStats, error) {
 }
 
 func (d *donor) livePassOver(df diff, at time.Time, lsn uint64) (PassStats, error) {
+	d.catchUp(lsn) // after the look at the files: what has moved their stamps is in the log
 	ws := d.changes(false)
 	m := d.meter(at)
 	held := d.held.Load()

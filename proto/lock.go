@@ -39,6 +39,8 @@ func (d *donor) relock(w *window) error {
 	if d.c.Locker == nil {
 		return nil
 	}
+
+	d.writeBack()
 	d.spare = warm(d.dirtyPages(), d.opened())
 	w.asked = time.Now()
 	d.yield(false)
@@ -146,7 +148,7 @@ func (d *donor) lock() (Summary, error) {
 			if err := d.readClones(w); err != nil {
 				return Summary{}, err
 			}
-			d.clones.drop()
+			d.clones.dropAll()
 			return d.paranoid(w)
 		}
 		if err := d.letGo(w); err != nil {
@@ -164,16 +166,20 @@ func (d *donor) lock() (Summary, error) {
 			return Summary{}, err
 		}
 		missed += cloned
+		d.clones.dropAll()
 		if err := d.closeWindow(); err != nil {
 			return Summary{}, err
 		}
+		redo := missed
 		missed, err = d.check(w, missed)
-		d.clones.drop()
 		if err != nil {
 			return Summary{}, err
 		}
 		if missed == 0 {
 			return d.commit(w)
+		}
+		if missed > redo {
+			d.follower.doubt()
 		}
 		// Windows that were given back before their end are no reason not to try again.
 		if w.wrong++; w.wrong >= lockTries {
@@ -186,14 +192,32 @@ func (d *donor) lock() (Summary, error) {
 	}
 }
 
-// readClones deals with the files that were cloned under the lock.
+// readClones deals with the files that were cloned under the lock, and drops their clones as soon as they have been read: what the server writes
+// to a file while there is one lies in another place from then on. Tablespaces are first, of which least is read.
 func (d *donor) readClones(w *window) error {
 	if len(w.cloned) == 0 {
 		return nil
 	}
 	began := time.Now()
-	if err := d.move(w.cloned); err != nil {
-		return err
+	var pages, other []wish
+	for _, c := range w.cloned {
+		if d.byLSN(c.class) {
+			pages = append(pages, c)
+		} else {
+			other = append(other, c)
+		}
+	}
+	for _, part := range [][]wish{pages, other} {
+		if err := d.move(part); err != nil {
+			return err
+		}
+		var done []uint32
+		for _, c := range part {
+			if c.class != tree.Redo { // it is still to be compared
+				done = append(done, c.id)
+			}
+		}
+		d.clones.drop(done...)
 	}
 	d.saw(w.cloned, w.at, w.lsn)
 	d.c.Note("looked through %d files cloned under the lock in %.3f s", len(w.cloned), time.Since(began).Seconds())
@@ -202,7 +226,7 @@ func (d *donor) readClones(w *window) error {
 
 // anew gives a window back, makes a live pass and asks again.
 func (d *donor) anew(w *window) error {
-	d.clones.drop()
+	d.clones.dropAll()
 	if err := d.letGo(w); err != nil {
 		return err
 	}
@@ -267,7 +291,13 @@ func (d *donor) underLock(w *window) error {
 	if err := d.openWindow(df); err != nil {
 		return err
 	}
-	cloned, read, err := d.cloneAll(d.changes(true), t)
+	d.catchUp(w.lsn) // after the look at the files: what has moved their stamps is in the log
+	for i := range d.cat.rows {
+		d.cat.rows[i].looked = 0
+	}
+	ws := d.changes(true)
+	d.looking(ws)
+	cloned, read, err := d.cloneAll(ws, t)
 	if err != nil {
 		return err
 	}
@@ -281,6 +311,7 @@ func (d *donor) underLock(w *window) error {
 		d.p.enter(PhaseVerifying)
 		testOnlyBeforeRound()
 		now := d.redoSlots()
+		w.lsn = d.known(now.LSN) // what it has reached must be found by this round
 		still, err := d.still(w, now.Equal(slots))
 		if err != nil || still {
 			return err
@@ -403,6 +434,7 @@ func (d *donor) still(w *window, sameSlots bool) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	d.catchUp(w.lsn)
 	df := d.cat.update(t, false, true)
 	if len(df.announce) > 0 {
 		// Sizes or names moved: that is another pass.
@@ -418,6 +450,7 @@ func (d *donor) still(w *window, sameSlots bool) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	d.looking(ws)
 	d.found.Store(0)
 	d.finding = true
 	err = d.move(ws)

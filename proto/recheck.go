@@ -82,7 +82,7 @@ func (w *worker) recheckUnit(r *row, it item, find bool) (changed bool, err erro
 // changed: page 0 can change without a new LSN (consistency 2.5).
 const headPages = 4
 
-// recheckPages reads the headers of the pages of a range and sends those that are
+// recheckPages reads the headers of the pages of a range, of those that the redo log names where it tells (trail.go), and sends those that are
 // not older than the checkpoint of the last sighting. Everything older was in the
 // file when it was read then, and no later write of such a page can carry an older
 // LSN (consistency 2.6, performance 1.3 R1).
@@ -99,6 +99,10 @@ func (w *worker) recheckPages(r *row, it item, find bool) error {
 	}
 	w.page = size
 	defer func() { w.page = 0 }()
+	told := size > 0 && r.logged(w.space)
+	if told {
+		w.newest, told = w.d.follower.named(w.newest[:0], r.seen.lsn, w.space, uint32(it.off/int64(size)), uint32((it.n+int64(size)-1)/int64(size)))
+	}
 	var from, to int64 = -1, -1
 	flush := func() error {
 		if from < 0 {
@@ -121,8 +125,8 @@ func (w *worker) recheckPages(r *row, it item, find bool) error {
 			}
 		}
 		hot := size == 0 || off < heads
-		if !hot {
-			if hot, err = w.newer(r, off, min(int64(step), end-off), size); err != nil {
+		if n := min(int64(step), end-off); !hot && (!told || w.named(r, off, (off-it.off)/int64(size), (n+int64(size)-1)/int64(size))) {
+			if hot, err = w.newer(r, off, n, size); err != nil {
 				return err
 			}
 		}
@@ -143,6 +147,21 @@ func (w *worker) recheckPages(r *row, it item, find bool) error {
 		to = off + int64(step)
 	}
 	return flush()
+}
+
+// named says whether, by the log, one of n pages of the range that is being rechecked must be looked at, or what lies there at off has not been
+// sent yet. A page that was sent with the very LSN of its last change need not be.
+func (w *worker) named(r *row, off, page, n int64) bool {
+	unit := int(off / block.Unit)
+	if unit >= len(r.marks.known) || !r.marks.known[unit] {
+		return true
+	}
+	for _, lsn := range w.newest[page:][:n] {
+		if lsn > r.seen.lsn && (n > 1 || !r.marks.sentAs(off, stampOf(0, lsn))) {
+			return true
+		}
+	}
+	return false
 }
 
 // headerCost is what reading a page's header takes of the disk: a block.
@@ -209,5 +228,7 @@ func (w *worker) pageSize(r *row) (int, error) {
 	if err != nil {
 		return 0, nil
 	}
+	w.space = innodb.Space(head)
+	w.d.learn(r, head)
 	return physical, nil
 }

@@ -230,6 +230,7 @@ func tornPage(t *testing.T, margin time.Duration, windows int) {
 			switch n {
 			case 1:
 				s.change(name, no)
+				s.write()
 				page = s.dirty[pageID{name, no}].body
 				patch(t, r.donor, name, at, page[:4096])
 			case 2:

@@ -55,7 +55,7 @@ func (d *donor) watchProgress() error {
 	return d.s.watchMoves(func() int64 {
 		s := d.p.Snapshot()
 		own := s.Read + s.Sent + s.Holes
-		return own + s.Done + d.held.Load() + told.moved(s.Phase, d.p.remote.Load(), own)
+		return own + s.Done + d.held.Load() + d.aside.Load() + told.moved(s.Phase, d.p.remote.Load(), own)
 	}, func() time.Duration {
 		switch d.p.Snapshot().Phase {
 		case PhaseLive:

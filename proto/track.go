@@ -22,6 +22,7 @@ type sighting struct {
 	entry *tree.Entry
 	at    int64  // wall clock before the scan, ns
 	lsn   uint64 // checkpoint before the scan; 0 when it could not be read
+	space uint32 // the tablespace's number when its first page was first read; 0 when it was not
 }
 
 // marks is what the joiner was sent, per leaf.
@@ -156,7 +157,7 @@ func (d *donor) saw(ws []wish, at time.Time, lsn uint64) {
 			r.forget()
 			continue
 		}
-		r.seen, r.missed = &sighting{entry: r.Entry, at: at.UnixNano(), lsn: lsn}, false
+		r.seen, r.missed = &sighting{entry: r.Entry, at: at.UnixNano(), lsn: lsn, space: r.space}, false
 	}
 }
 
@@ -210,8 +211,7 @@ func (d *donor) changes(strict bool) []wish {
 			if strict {
 				w.have = 0 // asking the joiner would put the network into the lock
 			}
-			clear(r.marks.known)
-			r.skipped = false
+			r.anew(d.began)
 			ws = append(ws, w)
 		case moved:
 			if w := d.rewish(r); strict || w.along || r.Class.Props().Order < lockedOrders {
@@ -219,7 +219,14 @@ func (d *donor) changes(strict bool) []wish {
 			}
 		}
 	}
+	d.began = true
 	return ws
+}
+
+// anew is for a file of which nothing is known: not read yet, or another file under the name.
+func (r *row) anew(late bool) {
+	clear(r.marks.known)
+	r.skipped, r.space, r.late = false, 0, late
 }
 
 // rewish wishes for what has changed in a file since it was sent.
@@ -266,8 +273,7 @@ func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err err
 		case r.Class == tree.LogTable && r.seen != nil:
 			continue // it grows past the lock; what was read under it counts (R-COPY-8)
 		case d.stamped(r) == unseen:
-			clear(r.marks.known)
-			r.skipped = false
+			r.anew(true)
 		case d.stamped(r) == moved:
 		case pages:
 			continue
@@ -323,6 +329,9 @@ func (w *worker) sent(r *row, off int64, p []byte) {
 		return
 	}
 	leaf := r.Class.Props().Leaf
+	if off == 0 {
+		w.d.learn(r, p)
+	}
 	if w.d.byLSN(r.Class) {
 		r.marks.noteZero(off, p, leaf)
 		w.noteHot(r, off, p)
@@ -365,6 +374,6 @@ func (m *marks) sentZero(off, n int64, leaf int) bool {
 // forget makes the next pass look at all of the file with the joiner's help: what is
 // remembered of it may be wrong.
 func (r *row) forget() {
-	r.seen = nil
+	r.seen, r.space = nil, 0
 	clear(r.marks.known)
 }

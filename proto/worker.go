@@ -40,9 +40,11 @@ type worker struct {
 	runs   []msg.Run
 
 	header  [innodb.HeaderSize]byte
-	page    int    // size of the pages that are being rechecked; 0: none are
-	unbound bool   // the rate limit does not hold
-	spool   *spool // set while the server is locked
+	newest  []uint64 // of each page of the range that is being rechecked, the LSN that it has by the log
+	page    int      // size of the pages that are being rechecked; 0: none are
+	space   uint32   // the number of the tablespace whose page size was asked for last
+	unbound bool     // the rate limit does not hold
+	spool   *spool   // set while the server is locked
 
 	packer   pack.Packer
 	packedID uint32 // the file that packer saw last
@@ -364,6 +366,9 @@ func (w *worker) equal(id uint32, off int64, p []byte, leaves []block.Digest) {
 		return
 	}
 	leaf := r.Class.Props().Leaf
+	if off == 0 {
+		w.d.learn(r, p)
+	}
 	if w.d.byLSN(r.Class) {
 		r.marks.noteZero(off, p, leaf)
 		r.marks.cool(unit)

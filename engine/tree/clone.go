@@ -1,10 +1,38 @@
 package tree
 
 import (
+	"math"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
+
+// Extents returns in how many pieces a regular file lies on its disk, which is what cloning it takes time for: 28 us each on XFS. What is
+// only in memory yet counts as the kernel has planned it. Errors are those of OpenFile and of the ioctl.
+func (d *Dirs) Extents(role Role, rel string) (int, error) {
+	f, err := d.Handle(role, rel, os.O_RDONLY, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	// struct fiemap of linux/fiemap.h; with no room for extents it is filled with their number.
+	m := struct {
+		start, length               uint64
+		flags, mapped, room, unused uint32
+	}{length: math.MaxUint64}
+	const fsIocFiemap = 0xc020660b
+	err = retry(func() error {
+		if _, _, e := unix.Syscall(unix.SYS_IOCTL, f.Fd(), fsIocFiemap, uintptr(unsafe.Pointer(&m))); e != 0 {
+			return e
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, d.fail("count the extents of", role, rel, err)
+	}
+	return int(m.mapped), nil
+}
 
 // Clone returns a copy of a regular file that shares its extents with the original (FICLONE), so that it costs next to
 // nothing whatever the size, and that later writes to the original do not reach. The copy has no name: it is gone when

@@ -104,6 +104,13 @@ func (h *Handle) Sync() error {
 	return h.wrap("sync", retry(func() error { return unix.Fsync(h.fd) }))
 }
 
+// WriteBack writes what of n bytes of the file is in memory only, and waits for that. It makes nothing durable.
+func (h *Handle) WriteBack(off, n int64) error {
+	return h.wrap("write back", retry(func() error {
+		return unix.SyncFileRange(h.fd, off, n, unix.SYNC_FILE_RANGE_WAIT_BEFORE|unix.SYNC_FILE_RANGE_WRITE|unix.SYNC_FILE_RANGE_WAIT_AFTER)
+	}))
+}
+
 // Close releases the file. A second one returns fs.ErrClosed.
 func (h *Handle) Close() error {
 	if h.fd < 0 {
