@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -179,6 +180,9 @@ func (d *donor) pass(kind msg.PassKind, df diff, wishes []wish) (PassStats, erro
 	}
 	if err := d.end(d.sentSince(clock)); err != nil {
 		return PassStats{}, err
+	}
+	if kind == msg.PassLive && d.sentSince(clock) == 0 && !slices.ContainsFunc(wishes, func(w wish) bool { return !w.underWay }) {
+		data = false // a look at headers that found nothing is no news
 	}
 	return d.passed(clock, kind, data), nil
 }

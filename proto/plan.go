@@ -47,8 +47,10 @@ type wish struct {
 	class   tree.Class
 	recheck bool
 	along   bool // with recheck: one worker follows the log through the file
-	size    int64
-	have    int64
+	// with recheck: by its stamps nothing has changed, and only a write that was under way is looked for
+	underWay bool
+	size     int64
+	have     int64
 }
 
 // leaseOf is the lease for so many bytes in all: whole units, one at least.

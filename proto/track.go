@@ -231,7 +231,7 @@ func (r *row) anew(late bool) {
 
 // rewish wishes for what has changed in a file since it was sent.
 func (d *donor) rewish(r *row) wish {
-	w := wish{id: r.id, class: r.Class, size: r.Size, recheck: true}
+	w := wish{id: r.id, class: r.Class, size: r.Size, recheck: true, underWay: d.stamped(r) == unchanged}
 	if r.seen != nil {
 		_, w.along = d.ring(r)
 	}
