@@ -224,7 +224,6 @@ type donor struct {
 	closing      <-chan error // the same of a pass's end
 	follower     follower     // of the redo log
 	aside        atomic.Int64 // bytes that count as movement and for nothing else: of the redo log, of what is written back
-	began        bool         // the first pass has been planned
 	untold       diff         // what that window's end kept from the joiner
 	holding      atomic.Bool  // the server is locked
 

@@ -35,6 +35,25 @@ func TestFileSystemsThatClone(t *testing.T) {
 	}
 }
 
+// readUnderLock has the rig locked, after a change, and returns where the bytes are counted that are read of its files meanwhile.
+func (s *fakeServer) readUnderLock(r *rig, change func()) *int64 {
+	atLock, cost := "", new(int64)
+	lock := s.locked(r, &atLock, nil)
+	r.lock = lockFunc{
+		lock: func(ctx context.Context) (string, error) {
+			change()
+			state, err := lock.lock(ctx)
+			*cost = -r.progress[0].Snapshot().Read
+			return state, err
+		},
+		unlock: func() error {
+			*cost += r.progress[0].Snapshot().Read
+			return nil
+		},
+	}
+	return cost
+}
+
 // lockCost counts what is read of the files' content while the lock is held: what is too small for a clone, whatever the tables' size
 // and however much of them has changed.
 func lockCost(t *testing.T) {
@@ -45,24 +64,14 @@ func lockCost(t *testing.T) {
 			s.create("shop/big.ibd", pages)
 			write(t, r.donor, "shop/big.MYD", random(int(pages)<<10, 3))
 			s.checkpoint()
-			atLock, before, cost := "", int64(0), int64(0)
-			lock := s.locked(r, &atLock, nil)
-			r.lock = lockFunc{
-				lock: func(ctx context.Context) (string, error) {
-					for i := range pages / 4 {
-						s.change("shop/big.ibd", 10+2*i)
-					}
-					patch(t, r.donor, "shop/big.MYD", 0, random(int(pages)<<9, 4))
-					state, err := lock.lock(ctx)
-					before = r.progress[0].Snapshot().Read
-					return state, err
-				},
-				unlock: func() error {
-					cost = r.progress[0].Snapshot().Read - before
-					return nil
-				},
-			}
+			read := s.readUnderLock(r, func() {
+				for i := range pages / 4 {
+					s.change("shop/big.ibd", 10+2*i)
+				}
+				patch(t, r.donor, "shop/big.MYD", 0, random(int(pages)<<9, 4))
+			})
 			sent, _ := r.mustRun()
+			cost := *read
 			if sent.Locks != 1 {
 				t.Errorf("%d lock windows, one was due", sent.Locks)
 			}
@@ -101,24 +110,11 @@ func cloneNotInPieces(t *testing.T) {
 			if err := f.Sync(); err != nil {
 				t.Fatal(err)
 			}
-			atLock, before, cost := "", int64(0), int64(0)
-			lock := s.locked(r, &atLock, nil)
-			r.lock = lockFunc{
-				lock: func(ctx context.Context) (string, error) {
-					patch(t, r.donor, name, 8192, random(4096, 4)) // in the midst of a piece
-					state, err := lock.lock(ctx)
-					before = r.progress[0].Snapshot().Read
-					return state, err
-				},
-				unlock: func() error {
-					cost = r.progress[0].Snapshot().Read - before
-					return nil
-				},
-			}
+			read := s.readUnderLock(r, func() { patch(t, r.donor, name, 4096, random(4096, 4)) }) // not in a hole
 			r.mustRun()
-			t.Logf("%d bytes read under the lock", cost)
-			if whole != (cost < size) {
-				t.Errorf("%d bytes were read under the lock, the table has %d", cost, size)
+			t.Logf("%d bytes read under the lock", *read)
+			if whole != (*read < size) {
+				t.Errorf("%d bytes were read under the lock, the table has %d", *read, size)
 			}
 		})
 	}

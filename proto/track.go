@@ -211,7 +211,7 @@ func (d *donor) changes(strict bool) []wish {
 			if strict {
 				w.have = 0 // asking the joiner would put the network into the lock
 			}
-			r.anew(d.began)
+			r.anew(d.passes > 0)
 			ws = append(ws, w)
 		case moved:
 			if w := d.rewish(r); strict || w.along || r.Class.Props().Order < lockedOrders {
@@ -219,7 +219,6 @@ func (d *donor) changes(strict bool) []wish {
 			}
 		}
 	}
-	d.began = true
 	return ws
 }
 

@@ -61,6 +61,7 @@ func TestTrailFailure(t *testing.T) {
 			// The first time it is found after the lock, the second time by its header.
 			s.unlogged(name, 70*int64(n))
 		}, windows: 2, says: "asking for the lock again"},
+		{name: "undo log written without log", lock: func(s *fakeServer, n int) { s.unlogged("undo001", 70*int64(n)) }, windows: 1},
 		{name: "scrubbed without log", lock: func(s *fakeServer, n int) { s.scrub(name, 70*int64(n)) }, windows: 2, says: "asking for the lock again"},
 		{name: "scrubbed without log in a table that goes on", lock: func(s *fakeServer, n int) { s.scrub(name, 70*int64(n)) },
 			after: func(s *fakeServer) { s.change(name, 50); s.flush(1) }, windows: 2, says: "asking for the lock again"},
