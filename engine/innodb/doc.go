@@ -10,7 +10,7 @@
 // nothing written.
 //
 // What is not guaranteed: equal page headers do not mean equal pages (consistency 2.5), so nothing in this package is
-// fit to decide alone that a block need not be sent: what is skipped by LSN or by the log has to be compared in the end. No checksum of a page is verified. The checkpoint number of a log that is
-// being written may be missing (0), and a log of an unknown format has none. MySQL's log formats were not tried against
-// a running server.
+// fit to decide alone that a block need not be sent: what is skipped by LSN or by the log has to be compared in the end.
+// No checksum of a page is verified. The checkpoint number of a log that is being written may be missing (0), and a log
+// of an unknown format has none. MySQL's log formats were not tried against a running server.
 package innodb
