@@ -391,7 +391,14 @@ func TestNoAllocations(t *testing.T) {
 			for range 8 {
 				step() // what is allocated once
 			}
-			if n := testing.AllocsPerRun(50, step); n > 0 {
+			// The whole process is counted, and quic-go's timers forget the connections of an earlier test some time after their end. What a
+			// frame allocates shows in every try, what they do does not.
+			n := testing.AllocsPerRun(50, step)
+			for try := 1; n > 0 && try < 5; try++ {
+				time.Sleep(100 * time.Millisecond)
+				n = min(n, testing.AllocsPerRun(50, step))
+			}
+			if n > 0 {
 				t.Errorf("%s: %v allocations for a frame", what, n)
 			}
 			close(round)
