@@ -4,6 +4,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,6 +22,8 @@ type Handle struct {
 	role Role
 	rel  string
 	kept int // status flags without O_NONBLOCK, with which a file that may be a pipe is opened
+
+	known atomic.Uint32 // a pace
 }
 
 // Handle opens the regular file rel in the directory of role. flag, perm and errors are those of OpenFile. The handle belongs to the
@@ -47,7 +50,7 @@ func (h *Handle) Size() int64 { return h.size }
 // ReadAt implements io.ReaderAt.
 func (h *Handle) ReadAt(p []byte, off int64) (n int, err error) {
 	for n < len(p) {
-		m, err := unix.Pread(h.fd, p[n:], off+int64(n))
+		m, err := h.pread(p[n:], off+int64(n))
 		switch {
 		case err == unix.EINTR, err == unix.EAGAIN && h.block():
 		case err != nil:
@@ -64,7 +67,7 @@ func (h *Handle) ReadAt(p []byte, off int64) (n int, err error) {
 // WriteAt implements io.WriterAt.
 func (h *Handle) WriteAt(p []byte, off int64) (n int, err error) {
 	for n < len(p) {
-		m, err := unix.Pwrite(h.fd, p[n:], off+int64(n))
+		m, err := h.pwrite(p[n:], off+int64(n))
 		switch {
 		case err == unix.EINTR, err == unix.EAGAIN && h.block():
 		case err != nil:
