@@ -13,6 +13,7 @@ import (
 // Write and flush may run beside Close; the read side belongs to one goroutine at a time.
 type socket struct {
 	net.Conn
+	held *held // the same socket; nil over QUIC
 
 	wmu  sync.Mutex // Write, flush and Close's last flush
 	wbuf []byte     // nil before widen
@@ -29,7 +30,7 @@ type socket struct {
 	closing             atomic.Bool
 }
 
-func newSocket(c net.Conn) *socket { return &socket{Conn: c} }
+func newSocket(c net.Conn) *socket { return &socket{Conn: c, held: hold(c)} }
 
 // widen allocates the buffers. Strangers do not get any. Called between handshake and use, by the only goroutine that knows s.
 func (s *socket) widen(size int) {
@@ -73,7 +74,12 @@ func (s *socket) flushLocked() error {
 
 func (s *socket) send(p []byte) (int, error) {
 	start := time.Now()
-	n, err := s.Conn.Write(p)
+	n, err := 0, error(nil)
+	if s.held != nil {
+		n, err = s.held.Write(p)
+	} else {
+		n, err = s.Conn.Write(p)
+	}
 	s.writeTime.Add(int64(time.Since(start)))
 	s.written.Add(int64(n))
 	if err != nil {
@@ -103,7 +109,12 @@ func (s *socket) Read(p []byte) (int, error) {
 
 func (s *socket) receive(p []byte) (int, error) {
 	start := time.Now()
-	n, err := s.Conn.Read(p)
+	n, err := 0, error(nil)
+	if s.held != nil {
+		n, err = s.held.Read(p)
+	} else {
+		n, err = s.Conn.Read(p)
+	}
 	s.readTime.Add(int64(time.Since(start)))
 	if n > 0 {
 		s.read.Add(int64(n))
