@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"math/bits"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -24,6 +25,7 @@ type fakeServer struct {
 	log   []byte // what of it is not in the redo log's file yet
 	dirty map[pageID]*fakePage
 	space map[string]uint32 // the numbers of tablespaces
+	size  int64             // of a page
 	rng   *rand.Rand
 }
 
@@ -44,8 +46,8 @@ const (
 	fakeRecord   = 16000         // most bytes of log for a change: large, so that the log goes around
 )
 
-func newFakeServer(t testing.TB, dir string, seed uint64) *fakeServer {
-	s := &fakeServer{t: t, dir: dir, lsn: fakeFirst, dirty: map[pageID]*fakePage{}, space: map[string]uint32{}, rng: rand.New(rand.NewPCG(seed, 7))}
+func newFakeServer(t testing.TB, dir string, seed uint64, size int64) *fakeServer {
+	s := &fakeServer{t: t, dir: dir, size: size, lsn: fakeFirst, dirty: map[pageID]*fakePage{}, space: map[string]uint32{}, rng: rand.New(rand.NewPCG(seed, 7))}
 	write(t, dir, "ib_logfile0", make([]byte, fakeRedoSize))
 	for _, name := range []string{"ibdata1", "undo001", "shop/a.ibd", "shop/b.ibd", "shop/cold.ibd"} {
 		s.create(name, 200)
@@ -59,7 +61,7 @@ func newFakeServer(t testing.TB, dir string, seed uint64) *fakeServer {
 
 // create makes a tablespace of n pages, the last quarter of them empty.
 func (s *fakeServer) create(name string, n int64) {
-	write(s.t, s.dir, name, make([]byte, n*fakePageSize))
+	write(s.t, s.dir, name, make([]byte, n*s.size))
 	s.space[name] = s.rng.Uint32() >> 4
 	for i := range n * 3 / 4 {
 		s.change(name, i)
@@ -72,11 +74,11 @@ func (s *fakeServer) change(name string, no int64) {
 	id := pageID{name, no}
 	p := s.dirty[id]
 	if p == nil {
-		p = &fakePage{first: s.lsn, body: make([]byte, fakePageSize)}
+		p = &fakePage{first: s.lsn, body: make([]byte, s.size)}
 		s.dirty[id] = p
 	}
 	s.mini(0x30, s.page(name, no), s.rng.IntN(fakeRecord))
-	for i := 64; i < fakePageSize; i += 8 {
+	for i := 64; i < len(p.body); i += 8 {
 		binary.LittleEndian.PutUint64(p.body[i:], s.rng.Uint64())
 	}
 	binary.BigEndian.PutUint32(p.body[4:], uint32(no))
@@ -84,7 +86,7 @@ func (s *fakeServer) change(name string, no int64) {
 	binary.BigEndian.PutUint64(p.body[16:], s.lsn)
 	if no == 0 {
 		binary.BigEndian.PutUint32(p.body[46:], 200)
-		binary.BigEndian.PutUint32(p.body[54:], 1<<4|5) // full_crc32, 16 KiB
+		binary.BigEndian.PutUint32(p.body[54:], 1<<4|(uint32(bits.TrailingZeros64(uint64(s.size)))-9)) // full_crc32
 	}
 	seal(p.body)
 }
@@ -103,7 +105,7 @@ func (s *fakeServer) flush(share float64) {
 			continue
 		}
 		if _, err := os.Stat(filepath.Join(s.dir, id.name)); err == nil {
-			patch(s.t, s.dir, id.name, id.no*fakePageSize, p.body)
+			patch(s.t, s.dir, id.name, id.no*s.size, p.body)
 		}
 		delete(s.dirty, id)
 	}
@@ -205,10 +207,10 @@ func (s *fakeServer) work(n int) {
 			if err != nil {
 				s.t.Fatal(err)
 			}
-			if err := os.Truncate(f, st.Size()+16*fakePageSize); err != nil {
+			if err := os.Truncate(f, st.Size()+16*s.size); err != nil {
 				s.t.Fatal(err)
 			}
-			s.change("shop/a.ibd", st.Size()/fakePageSize)
+			s.change("shop/a.ibd", st.Size()/s.size)
 		case 2:
 			patch(s.t, s.dir, "shop/m.MYD", s.rng.Int64N(299000), random(700, byte(s.rng.Uint32())))
 		case 3:
@@ -217,7 +219,7 @@ func (s *fakeServer) work(n int) {
 			no := 10 + s.rng.Int64N(100)
 			delete(s.dirty, pageID{"shop/a.ibd", no})
 			s.mini(0, s.page("shop/a.ibd", no), 0)
-			patch(s.t, s.dir, "shop/a.ibd", no*fakePageSize, make([]byte, fakePageSize))
+			patch(s.t, s.dir, "shop/a.ibd", no*s.size, make([]byte, s.size))
 		case 5:
 			s.flush(0.3)
 		case 6:
@@ -232,8 +234,13 @@ func (s *fakeServer) work(n int) {
 
 // liveRig is a rig whose donor has a fakeServer that works between the passes.
 func liveRig(t testing.TB, seed uint64) (*rig, *fakeServer) {
+	return liveRigOf(t, seed, fakePageSize)
+}
+
+// liveRigOf is a liveRig with pages of that size.
+func liveRigOf(t testing.TB, seed uint64, size int64) (*rig, *fakeServer) {
 	r := newRig(t)
-	s := newFakeServer(t, r.donor, seed)
+	s := newFakeServer(t, r.donor, seed, size)
 	r.tweakDonor = func(c *DonorConfig) { c.Passes, c.PageLSN = 5, true }
 	return r, s
 }
@@ -245,7 +252,14 @@ func TestLiveIsTheLockedState(t *testing.T) {
 	heavy(t)
 	for seed := range soak(modelSeeds) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
-			r, s := liveRig(t, seed)
+			size := int64(fakePageSize)
+			switch seed % 5 {
+			case 1, 2:
+				size = 4096
+			case 4:
+				size = 65536
+			}
+			r, s := liveRigOf(t, seed, size)
 			if seed%3 == 1 { // an old copy at the joiner
 				r.mustRun()
 				s.work(300)

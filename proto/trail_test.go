@@ -4,8 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"trireme/engine/tree"
 )
 
 // unlogged changes a page in the file as an import does: with a new LSN, and without a word in the log.
@@ -19,13 +23,13 @@ func (s *fakeServer) unlogged(name string, no int64) {
 	delete(s.dirty, id)
 	binary.BigEndian.PutUint64(body[16:], lsn)
 	seal(body)
-	patch(s.t, s.dir, name, no*fakePageSize, body)
+	patch(s.t, s.dir, name, no*s.size, body)
 }
 
 // scrub writes zeroes over a page as a server does that has freed it long ago.
 func (s *fakeServer) scrub(name string, no int64) {
 	s.t.Helper()
-	patch(s.t, s.dir, name, no*fakePageSize, make([]byte, fakePageSize))
+	patch(s.t, s.dir, name, no*s.size, make([]byte, s.size))
 }
 
 // lap writes more log than its file holds.
@@ -66,56 +70,102 @@ func TestTrailFailure(t *testing.T) {
 		{name: "scrubbed without log in a table that goes on", lock: func(s *fakeServer, n int) { s.scrub(name, 70*int64(n)) },
 			after: func(s *fakeServer) { s.change(name, 50); s.flush(1) }, windows: 2, says: "asking for the lock again"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			r, s := liveRig(t, 61)
-			said, locks, atLock := "", 0, ""
-			live := afterLive(func(n int) {
-				if locks > 0 {
-					return
+		for _, size := range []int64{fakePageSize, 4096} {
+			t.Run(fmt.Sprintf("%s/page=%d", c.name, size), func(t *testing.T) {
+				r, s := liveRigOf(t, 61, size)
+				said, locks, atLock := "", 0, ""
+				live := afterLive(func(n int) {
+					if locks > 0 {
+						return
+					}
+					s.change("shop/a.ibd", 20+int64(n))
+					s.flush(1)
+					if n == 2 && c.live != nil {
+						c.live(s)
+						s.write()
+					}
+				})
+				r.tweakDonor = func(c *DonorConfig) {
+					c.Passes, c.PageLSN, c.LockTarget = 4, true, 1
+					c.Note = func(format string, args ...any) {
+						said += fmt.Sprintf(format, args...) + "\n"
+						live(format, args...)
+					}
 				}
-				s.change("shop/a.ibd", 20+int64(n))
-				s.flush(1)
-				if n == 2 && c.live != nil {
-					c.live(s)
-					s.write()
+				r.lock = lockFunc{
+					lock: func(context.Context) (string, error) {
+						if locks++; c.lock != nil {
+							c.lock(s, locks)
+						}
+						// Another page of the file, so that its stamps tell that something has changed.
+						s.change(name, 30)
+						s.flush(1)
+						s.checkpoint()
+						atLock = listing(t, r.donor)
+						return "at:1", nil
+					},
+					unlock: func() error {
+						if c.after != nil {
+							c.after(s)
+						}
+						return nil
+					},
+				}
+				if _, _, derr, jerr := r.run(); derr != nil || jerr != nil {
+					t.Fatalf("donor: %v; joiner: %v", derr, jerr)
+				}
+				if got := listing(t, r.joiner); got != atLock {
+					t.Errorf("the copy is not the locked state:\n%s\n%s", onlyIn(atLock, got), onlyIn(got, atLock))
+				}
+				if locks != c.windows || !strings.Contains(said, c.says) {
+					t.Errorf("%d lock windows, want %d, and %q in\n%s", locks, c.windows, c.says, said)
 				}
 			})
-			r.tweakDonor = func(c *DonorConfig) {
-				c.Passes, c.PageLSN, c.LockTarget = 4, true, 1
-				c.Note = func(format string, args ...any) {
-					said += fmt.Sprintf(format, args...) + "\n"
-					live(format, args...)
-				}
-			}
-			r.lock = lockFunc{
-				lock: func(context.Context) (string, error) {
-					if locks++; c.lock != nil {
-						c.lock(s, locks)
-					}
-					// Another page of the file, so that its stamps tell that something has changed.
-					s.change(name, 30)
-					s.flush(1)
-					s.checkpoint()
-					atLock = listing(t, r.donor)
-					return "at:1", nil
-				},
-				unlock: func() error {
-					if c.after != nil {
-						c.after(s)
-					}
-					return nil
-				},
-			}
-			if _, _, derr, jerr := r.run(); derr != nil || jerr != nil {
-				t.Fatalf("donor: %v; joiner: %v", derr, jerr)
-			}
-			if got := listing(t, r.joiner); got != atLock {
-				t.Errorf("the copy is not the locked state:\n%s\n%s", onlyIn(atLock, got), onlyIn(got, atLock))
-			}
-			if locks != c.windows || !strings.Contains(said, c.says) {
-				t.Errorf("%d lock windows, want %d, and %q in\n%s", locks, c.windows, c.says, said)
-			}
-		})
+		}
+	}
+}
+
+// TestAnotherLog: the server has put another log in the place of the one that is followed (it was resized). What the new one says where the old one
+// ended is not about the LSNs that were due there.
+func TestAnotherLog(t *testing.T) {
+	dir := t.TempDir()
+	s := newFakeServer(t, dir, 65, fakePageSize)
+	dirs, err := tree.Open(tree.Layout{Data: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dirs.Close()
+	d := &donor{c: DonorConfig{Dirs: dirs, Note: t.Logf}, s: &session{ctx: t.Context()}, lastLSN: 1}
+	x := &d.follower
+	began := s.lsn
+	s.change("shop/a.ibd", 20)
+	s.write()
+	d.catchUp(began)
+	if !x.sound || x.trail.From() != began || x.trail.End() != s.lsn {
+		t.Fatalf("no trail from %d to %d: %+v", began, s.lsn, x.trail)
+	}
+	if n := d.aside.Load(); n == 0 {
+		t.Error("who waits for the log sees no movement")
+	}
+	follow := func() {
+		t.Helper()
+		s.change("shop/a.ibd", 21)
+		s.write()
+		if err := d.follow(0, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if follow(); x.trail == nil || x.trail.End() != s.lsn {
+		t.Fatalf("the trail does not go on to %d: %+v", s.lsn, x.trail)
+	}
+	log, err := os.ReadFile(filepath.Join(dir, "ib_logfile0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove(t, dir, "ib_logfile0")
+	write(t, dir, "ib_logfile0", log)
+	if follow(); x.trail != nil || x.sound {
+		t.Error("the trail goes on in another file")
 	}
 }
 
@@ -236,4 +286,28 @@ func TestImport(t *testing.T) {
 			exactly(t, r, &atLock, 1)
 		})
 	}
+}
+
+// TestEmptyBesideChanged: pages smaller than a leaf, of which one was empty all the time and another changes after the lock. What has changed by then
+// must not be taken for what was missed, which would take another window.
+func TestEmptyBesideChanged(t *testing.T) {
+	r, s := liveRigOf(t, 66, 4096)
+	const name = "shop/cold.ibd"
+	s.scrub(name, 40)
+	atLock := ""
+	r.lock = lockFunc{
+		lock: func(context.Context) (string, error) {
+			s.change(name, 30) // so that its stamps tell that something has changed
+			s.flush(1)
+			s.checkpoint()
+			atLock = listing(t, r.donor)
+			return "at:1", nil
+		},
+		unlock: func() error {
+			s.change(name, 42)
+			s.flush(1)
+			return nil
+		},
+	}
+	exactly(t, r, &atLock, 1)
 }
