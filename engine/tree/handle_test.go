@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -109,5 +110,59 @@ func TestArena(t *testing.T) {
 		if s != string(bytes.Repeat([]byte{'a' + byte(i%26)}, i%90))+"/x" {
 			t.Fatalf("string %d is %q", i, s)
 		}
+	}
+}
+
+// TestExtents: a file that was written in places lies in as many pieces, which are on the disk after WriteBack and not only planned.
+func TestExtents(t *testing.T) {
+	const pieces, apart, piece = 16, 1 << 20, 64 << 10
+	data := t.TempDir()
+	grow(t, data, "db/whole=", "db/pieces=")
+	d := open(t, Layout{Data: data})
+	planned := func(h *Handle) (n int) {
+		m := struct {
+			start, length               uint64
+			flags, mapped, room, unused uint32
+			extents                     [2 * pieces]struct {
+				logical, physical, length, _, _ uint64
+				flags, _, _, _                  uint32
+			}
+		}{length: 1 << 40, room: 2 * pieces}
+		if _, _, e := unix.Syscall(unix.SYS_IOCTL, h.Fd(), 0xc020660b, uintptr(unsafe.Pointer(&m))); e != 0 {
+			t.Fatal(e)
+		}
+		for _, e := range m.extents[:m.mapped] {
+			if e.flags&0x4 != 0 { // FIEMAP_EXTENT_DELALLOC
+				n++
+			}
+		}
+		return n
+	}
+	for name, off := range map[string]int64{"db/whole": piece, "db/pieces": apart} {
+		h, err := d.Handle(RoleData, name, os.O_RDWR, 0)
+		must(t, err)
+		defer h.Close()
+		for i := range int64(pieces) {
+			_, err := h.WriteAt(bytes.Repeat([]byte{1 + byte(i)}, piece), i*off)
+			must(t, err)
+		}
+		n, err := d.Extents(RoleData, name)
+		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOTTY) {
+			t.Skipf("the file system of %s does not tell where files lie: %v", data, err)
+		}
+		must(t, err)
+		if few := name == "db/whole"; few && n > pieces/4 || !few && n != pieces {
+			t.Errorf("%s lies in %d pieces", name, n)
+		}
+		if planned(h) == 0 {
+			t.Logf("%s is on the disk already", name)
+		}
+		must(t, h.WriteBack(0, pieces*apart))
+		if n := planned(h); n != 0 {
+			t.Errorf("%d pieces of %s are not on the disk after WriteBack", n, name)
+		}
+	}
+	if _, err := d.Extents(RoleData, "db/none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that is not there: %v", err)
 	}
 }
