@@ -67,7 +67,7 @@ func run(ctx context.Context, o options) (err error) {
 		c.Node(2).Set("trireme", name, value)
 	}
 	began := time.Now()
-	if err := boot(ctx, c.Node(1), o.mb); err != nil {
+	if err := boot(ctx, c.Node(1), o); err != nil {
 		return err
 	}
 	loaded := time.Since(began)
@@ -78,7 +78,8 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 	}
-	fmt.Printf("loaded %d MiB into %s in %.0f s; two clients commit without pause, hot table: %v\n", o.mb, c.Dir(), loaded.Seconds(), o.hot)
+	fmt.Printf("loaded %d MiB into %s in %.0f s; two clients commit without pause, hot table: %v, InnoDB alone: %v\n",
+		o.mb, c.Dir(), loaded.Seconds(), o.hot, o.innodb)
 	results := map[string][]sample{}
 	for round := range o.rounds {
 		for _, by := range in {
@@ -140,7 +141,7 @@ func rows(ctx context.Context, n *cluster.Node, table string) (int64, error) {
 	return rows, err
 }
 
-func boot(ctx context.Context, n *cluster.Node, mb int64) error {
+func boot(ctx context.Context, n *cluster.Node, o options) error {
 	if err := n.Init(ctx); err != nil {
 		return err
 	}
@@ -153,7 +154,10 @@ func boot(ctx context.Context, n *cluster.Node, mb int64) error {
 	if err := n.Exec(ctx, grants); err != nil {
 		return err
 	}
-	return zoo.Fill(ctx, n, mb<<20)
+	if o.innodb {
+		return zoo.FillReplicated(ctx, n, o.mb<<20)
+	}
+	return zoo.Fill(ctx, n, o.mb<<20)
 }
 
 // join lets node 2, which has nothing, join by one contestant while the writer works on node 1.

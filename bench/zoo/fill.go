@@ -38,6 +38,24 @@ func bulkTables() []bulkTable {
 	}
 }
 
+// replicated returns the tables among ts that Galera replicates: those of InnoDB. The share of the others goes to all but the
+// first, so that the big one stays half of the data.
+func replicated(ts []bulkTable) []bulkTable {
+	var in []bulkTable
+	kept := 0
+	for _, t := range ts {
+		if strings.HasPrefix(t.options, "ENGINE=InnoDB") {
+			in = append(in, t)
+			kept += t.share
+		}
+	}
+	big := in[0].share
+	for i := range in[1:] {
+		in[1+i].share = in[1+i].share * (100 - big) / (kept - big)
+	}
+	return in
+}
+
 // fillSession makes loading fast: the first insert into an empty InnoDB table without these checks is built page by page, and
 // without replication nothing passes through the provider's cache. Only for a node alone in its cluster.
 const (
@@ -48,6 +66,15 @@ const (
 // Fill loads about the given number of bytes (as files on disk) of mixed tables into the database bulk. Loading is not replicated:
 // the server must be alone in its cluster, otherwise Fill refuses.
 func Fill(ctx context.Context, s Server, bytes int64) error {
+	return fill(ctx, s, bytes, bulkTables())
+}
+
+// FillReplicated is Fill without the tables that Galera does not replicate (Aria, MyISAM): InnoDB alone.
+func FillReplicated(ctx context.Context, s Server, bytes int64) error {
+	return fill(ctx, s, bytes, replicated(bulkTables()))
+}
+
+func fill(ctx context.Context, s Server, bytes int64, tables []bulkTable) error {
 	if err := alone(ctx, s); err != nil {
 		return fmt.Errorf("fill tables: %w", err)
 	}
@@ -56,7 +83,7 @@ func Fill(ctx context.Context, s Server, bytes int64) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(loaders)
-	for _, t := range bulkTables() {
+	for _, t := range tables {
 		group.Go(func() error {
 			rows := max(1, bytes*int64(t.share)/100/t.rowBytes)
 			err := s.Exec(ctx, fmt.Sprintf("USE %[1]s; CREATE TABLE %[1]s.%[2]s (%[3]s) %[4]s; %[5]sINSERT INTO %[1]s.%[2]s SELECT %[6]s FROM seq_1_to_%[7]d%[8]s",

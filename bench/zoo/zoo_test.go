@@ -40,8 +40,9 @@ func (f *fake) Query(_ context.Context, statements string) ([][]string, error) {
 func TestLoadingRefusesCompany(t *testing.T) {
 	ctx := context.Background()
 	for name, load := range map[string]func(Server) error{
-		"fill": func(s Server) error { return Fill(ctx, s, 1<<20) },
-		"many": func(s Server) error { return ManyTables(ctx, s, 10) },
+		"fill":            func(s Server) error { return Fill(ctx, s, 1<<20) },
+		"fill replicated": func(s Server) error { return FillReplicated(ctx, s, 1<<20) },
+		"many":            func(s Server) error { return ManyTables(ctx, s, 10) },
 	} {
 		f := &fake{size: "2"}
 		if err := load(f); err == nil || len(f.said) != 0 {
@@ -87,11 +88,19 @@ func TestTouchChecksItsShare(t *testing.T) {
 }
 
 func TestSharesAddUp(t *testing.T) {
-	sum := 0
-	for _, table := range bulkTables() {
-		sum += table.share
-	}
-	if sum != 100 {
-		t.Errorf("the shares of Fill's tables add up to %d percent", sum)
+	for name, want := range map[string]struct {
+		tables   []bulkTable
+		n, least int
+	}{
+		"Fill":           {bulkTables(), 5, 100},
+		"FillReplicated": {replicated(bulkTables()), 3, 99},
+	} {
+		sum := 0
+		for _, table := range want.tables {
+			sum += table.share
+		}
+		if len(want.tables) != want.n || sum < want.least || sum > 100 || want.tables[0].share != 50 {
+			t.Errorf("the shares of %s's %d tables add up to %d percent, the first has %d", name, len(want.tables), sum, want.tables[0].share)
+		}
 	}
 }
