@@ -132,7 +132,6 @@ func (w *worker) stillOld(r *row, off, n, size int64) (bool, error) {
 		if size == 0 {
 			return false, nil
 		}
-		scrubbed := false
 		for at := off; at < off+n; at += size {
 			if _, err := f.ReadAt(w.header[:], at); err != nil {
 				if errors.Is(err, io.EOF) {
@@ -143,18 +142,12 @@ func (w *worker) stillOld(r *row, off, n, size int64) (bool, error) {
 			switch lsn := innodb.PageLSN(w.header[:]); {
 			case lsn > w.d.after:
 				return false, nil
-			case lsn == 0 && !r.marks.sentZero(at, size, r.Class.Props().Leaf):
+			case lsn == 0 && !r.marks.sentZero(at, size):
 				// Freed or scrubbed since: the joiner has been sent what it held before. Where it was
 				// sent zeroes, it must hold them. One that was freed before the first pass may have been scrubbed before
-				// the lock, without a word in the log: then it is for the other pages of its leaf to tell.
-				if !w.d.unnamed(r, w.space, uint32(at/size)) {
-					return false, nil
-				}
-				scrubbed = true
+				// the lock, without a word in the log.
+				return w.d.unnamed(r, w.space, uint32(at/size)), nil
 			}
-		}
-		if scrubbed {
-			return true, nil
 		}
 	}
 	return true, nil

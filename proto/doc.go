@@ -28,7 +28,7 @@
 // Ownership: Send and Receive own every goroutine they start and wait for all of
 // them before they return; connections are closed by then. Memory is bounded by
 // some buffers per data connection, the catalogue at about 700 bytes for each file
-// at the donor, what it remembers of them (one bit for 16 KiB of a tablespace, 16
+// at the donor, what it remembers of them (one bit for 4 KiB of a tablespace, 16
 // bytes for a leaf of other files, and of tablespaces whose pages cannot be judged; up to
 // 256 MiB for the pages that the redo log names, 4 KiB for each 8 MiB of a table in
 // which there are some), and 256 MiB of chunks that wait while the server is locked. Cancelling the context ends both within the time

@@ -199,7 +199,7 @@ func (w *worker) newer(r *row, off, n int64, size int) (bool, error) {
 		case lsn == 0:
 			// Never written, freed or scrubbed. If zeroes were sent it is taken to
 			// be still empty, which is verified after the lock; else it must go.
-			if !r.marks.sentZero(at, int64(size), r.Class.Props().Leaf) {
+			if !r.marks.sentZero(at, int64(size)) {
 				return true, nil
 			}
 		}

@@ -32,7 +32,7 @@ type sighting struct {
 // sent more than once, stamps say what was sent last (hot.go). Other files
 // have the digest of the very bytes that were sent (R-COPY-1), 16 bytes for 64 KiB.
 type marks struct {
-	zero  []uint64 // one word for each unit, one bit for each 16 KiB leaf
+	zero  []uint64 // zeroWords for each unit, one bit for each zeroGrain
 	hot   []*hotUnit
 	known []bool // by unit: all of it was sent or found equal
 	size  int64  // of the file when it was last measured
@@ -66,7 +66,7 @@ func (m *marks) resize(n int64, byLSN bool, leaf int) {
 	m.size = n
 	m.known = append(m.known, make([]bool, units-len(m.known))...)
 	if byLSN {
-		m.zero = fit(m.zero, units)
+		m.zero = fit(m.zero, units*zeroWords)
 		m.hot = fit(m.hot, units)
 	} else {
 		m.leaf = fit(m.leaf, units*leavesOf(leaf))
@@ -332,7 +332,7 @@ func (w *worker) sent(r *row, off int64, p []byte) {
 		w.d.learn(r, p)
 	}
 	if w.d.byLSN(r.Class) {
-		r.marks.noteZero(off, p, leaf)
+		r.marks.noteZero(off, p)
 		w.noteHot(r, off, p)
 	} else {
 		first := unit*leavesOf(leaf) + int(off%block.Unit)/leaf
@@ -343,27 +343,30 @@ func (w *worker) sent(r *row, off int64, p []byte) {
 	}
 }
 
-// noteZero sets or clears the bit of each leaf of p.
-func (m *marks) noteZero(off int64, p []byte, leaf int) {
-	word := &m.zero[off/block.Unit]
-	for bit := int(off%block.Unit) / leaf; len(p) > 0; bit++ {
-		n := min(leaf, len(p))
+// A page may be smaller than a leaf, and which of a leaf's pages were empty has to be known. Those below zeroGrain, of which there are only
+// compressed ones, count as empty when their neighbours are.
+const (
+	zeroGrain = 4 << 10 // bytes
+	zeroWords = block.Unit / zeroGrain / 64
+)
+
+// noteZero sets or clears the bits of p.
+func (m *marks) noteZero(off int64, p []byte) {
+	for bit := off / zeroGrain; len(p) > 0; bit++ {
+		n := min(zeroGrain, len(p))
 		if block.IsZero(p[:n]) {
-			*word |= 1 << bit
+			m.zero[bit/64] |= 1 << (bit % 64)
 		} else {
-			*word &^= 1 << bit
+			m.zero[bit/64] &^= 1 << (bit % 64)
 		}
 		p = p[n:]
 	}
 }
 
-// sentZero says whether every leaf that the range touches was sent as zeroes.
-func (m *marks) sentZero(off, n int64, leaf int) bool {
-	word := m.zero[off/block.Unit]
-	first := int(off%block.Unit) / leaf
-	last := int(off%block.Unit+n-1) / leaf
-	for bit := first; bit <= last; bit++ {
-		if word&(1<<bit) == 0 {
+// sentZero says whether all that the range touches was sent as zeroes.
+func (m *marks) sentZero(off, n int64) bool {
+	for bit := off / zeroGrain; bit <= (off+n-1)/zeroGrain; bit++ {
+		if m.zero[bit/64]&(1<<(bit%64)) == 0 {
 			return false
 		}
 	}

@@ -370,7 +370,7 @@ func (w *worker) equal(id uint32, off int64, p []byte, leaves []block.Digest) {
 		w.d.learn(r, p)
 	}
 	if w.d.byLSN(r.Class) {
-		r.marks.noteZero(off, p, leaf)
+		r.marks.noteZero(off, p)
 		r.marks.cool(unit)
 	} else {
 		copy(r.marks.leaf[unit*leavesOf(leaf):], leaves)
