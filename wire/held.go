@@ -61,9 +61,15 @@ func hold(c net.Conn) *held {
 func (c *call) do(number, fd uintptr) int {
 	for {
 		rest := c.p[c.n:]
+		if number == syscall.SYS_WRITE {
+			raceRead(rest)
+		}
 		n, _, e := syscall.RawSyscall(number, fd, uintptr(unsafe.Pointer(unsafe.SliceData(rest))), uintptr(len(rest)))
 		switch c.err = nil; e {
 		case 0:
+			if number == syscall.SYS_READ {
+				raceWritten(rest[:n])
+			}
 			c.n += int(n)
 			return int(n)
 		case syscall.EINTR:

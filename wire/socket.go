@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -13,7 +14,7 @@ import (
 // Write and flush may run beside Close; the read side belongs to one goroutine at a time.
 type socket struct {
 	net.Conn
-	held *held // the same socket; nil over QUIC
+	direct io.ReadWriter // what reads and writes Conn
 
 	wmu  sync.Mutex // Write, flush and Close's last flush
 	wbuf []byte     // nil before widen
@@ -30,7 +31,13 @@ type socket struct {
 	closing             atomic.Bool
 }
 
-func newSocket(c net.Conn) *socket { return &socket{Conn: c, held: hold(c)} }
+func newSocket(c net.Conn) *socket {
+	s := &socket{Conn: c, direct: c}
+	if h := hold(c); h != nil {
+		s.direct = h
+	}
+	return s
+}
 
 // widen allocates the buffers. Strangers do not get any. Called between handshake and use, by the only goroutine that knows s.
 func (s *socket) widen(size int) {
@@ -74,12 +81,7 @@ func (s *socket) flushLocked() error {
 
 func (s *socket) send(p []byte) (int, error) {
 	start := time.Now()
-	n, err := 0, error(nil)
-	if s.held != nil {
-		n, err = s.held.Write(p)
-	} else {
-		n, err = s.Conn.Write(p)
-	}
+	n, err := s.direct.Write(p)
 	s.writeTime.Add(int64(time.Since(start)))
 	s.written.Add(int64(n))
 	if err != nil {
@@ -109,12 +111,7 @@ func (s *socket) Read(p []byte) (int, error) {
 
 func (s *socket) receive(p []byte) (int, error) {
 	start := time.Now()
-	n, err := 0, error(nil)
-	if s.held != nil {
-		n, err = s.held.Read(p)
-	} else {
-		n, err = s.Conn.Read(p)
-	}
+	n, err := s.direct.Read(p)
 	s.readTime.Add(int64(time.Since(start)))
 	if n > 0 {
 		s.read.Add(int64(n))

@@ -41,7 +41,7 @@ func BenchmarkFrame(b *testing.B) {
 		for _, size := range []int{16 << 10, 1 << 20} {
 			b.Run(fmt.Sprintf("stage=seal/transport=%s/size=%dKiB", transport, size>>10), func(b *testing.B) {
 				d, _ := connected(b, transport == "plain")
-				d.socket.Conn = &sink{Conn: d.socket.Conn}
+				d.socket.direct = &sink{Conn: d.socket.Conn}
 				head, body := make([]byte, 24), make([]byte, size)
 				b.SetBytes(int64(size))
 				b.ReportAllocs()
@@ -63,7 +63,7 @@ func BenchmarkUnframe(b *testing.B) {
 			b.Run(fmt.Sprintf("stage=open/transport=%s/size=%dKiB", transport, size>>10), func(b *testing.B) {
 				d, j := connected(b, transport == "plain")
 				out, in := &sink{Conn: d.socket.Conn, keep: make([]byte, 0, batch*(size+size/64+4096))}, &spring{Conn: j.socket.Conn}
-				d.socket.Conn, j.socket.Conn = out, in
+				d.socket.direct, j.socket.direct = out, in
 				head, body, buf := make([]byte, 24), make([]byte, size), make([]byte, MaxFrame)
 				b.SetBytes(int64(size))
 				b.ReportAllocs()

@@ -155,7 +155,7 @@ func TestExtents(t *testing.T) {
 			t.Errorf("%s lies in %d pieces", name, n)
 		}
 		if planned(h) == 0 {
-			t.Logf("%s is on the disk already", name)
+			t.Skipf("%s is on the disk without WriteBack", name)
 		}
 		must(t, h.WriteBack(0, pieces*apart))
 		if n := planned(h); n != 0 {

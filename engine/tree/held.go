@@ -9,17 +9,18 @@ import (
 
 // A system call that copies between two places in memory does not wait, but Go's scheduler cannot know that: after 20 us it takes the
 // processor away from the goroutine and wakes another thread for it, and the one that comes back finds none. For transfers at the speed of
-// memory that is a tenth of all processor time (bench/NOTES.md). So the scheduler is not told of large calls that are certain not to wait for a
-// device: all on a file system in memory, and reads of what the page cache has.
+// memory that is a tenth of all processor time (bench/NOTES.md). So the scheduler is not told of large calls that have no device to wait for:
+// all on a file system in memory, and reads of what the page cache has. Where such a call waits all the same, for memory, what else the
+// processor had to do waits too, until another one takes it.
 
 // pace is what is known of a handle's file system.
 type pace uint32
 
 const (
 	unasked  pace = iota
-	inMemory      // the content is nowhere else
-	askable       // whether a read has to wait can be asked
-	waiting       // nothing is certain
+	inMemory      // there is no device
+	askable       // whether a read has to wait can be asked, and none had to so far
+	waiting       // one had to, or nothing is certain
 )
 
 // heldFrom is the size in bytes of a call that takes longer than the scheduler waits, or nearly.
@@ -52,17 +53,19 @@ func (h *Handle) pread(p []byte, off int64) (int, error) {
 	if len(p) >= heldFrom {
 		switch h.pace() {
 		case inMemory:
-			return held(unix.SYS_PREAD64, h.fd, unsafe.Pointer(unsafe.SliceData(p)), len(p), off, 0)
+			n, err := held(unix.SYS_PREAD64, h.fd, unsafe.Pointer(unsafe.SliceData(p)), len(p), off, 0)
+			raceWritten(p[:n])
+			return n, err
 		case askable:
-			v := unix.Iovec{Base: unsafe.SliceData(p), Len: uint64(len(p))}
+			v := unix.Iovec{Base: unsafe.SliceData(p)}
+			v.SetLen(len(p))
 			n, err := held(unix.SYS_PREADV2, h.fd, unsafe.Pointer(&v), 1, off, unix.RWF_NOWAIT)
-			switch err {
-			case nil:
+			if err == nil && n > 0 {
+				raceWritten(p[:n])
 				return n, nil
-			case unix.EAGAIN: // it would have to wait
-			default:
-				h.known.Store(uint32(waiting))
 			}
+			// It would have to wait, or cannot be asked. 0 may be the end, or one of the kernels (5.9, 5.10) that say so in place of EAGAIN.
+			h.known.Store(uint32(waiting))
 		}
 	}
 	return unix.Pread(h.fd, p, off)
@@ -71,6 +74,7 @@ func (h *Handle) pread(p []byte, off int64) (int, error) {
 // pwrite is pwrite(2).
 func (h *Handle) pwrite(p []byte, off int64) (int, error) {
 	if len(p) >= heldFrom && h.pace() == inMemory {
+		raceRead(p)
 		return held(unix.SYS_PWRITE64, h.fd, unsafe.Pointer(unsafe.SliceData(p)), len(p), off, 0)
 	}
 	return unix.Pwrite(h.fd, p, off)

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHeld has large calls on a file system in memory and on that of the temporary directory, there with the content in the page cache and
-// without it, half of it, and nothing of it.
+// TestHeld has large calls on a file system in memory and on that of the temporary directory, there with all of the content in the page cache,
+// the half, and nothing.
 func TestHeld(t *testing.T) {
 	roots := map[string]string{"disk": t.TempDir()}
 	var fs unix.Statfs_t
@@ -39,11 +39,25 @@ func TestHeld(t *testing.T) {
 			}
 			must(t, h.Sync())
 			got := make([]byte, len(want)+heldFrom)
-			for _, cold := range []int64{0, 2 << 20, int64(len(want))} {
-				must(t, unix.Fadvise(h.fd, 0, cold, unix.FADV_DONTNEED))
+			warm := waiting // of a read that need not wait
+			if _, err := unix.Preadv2(h.fd, [][]byte{got[:100]}, 0, unix.RWF_NOWAIT); err == nil {
+				warm = askable
+			} else if name == "memory" {
+				warm = inMemory
+			}
+			for _, from := range []int64{int64(len(want)), 2 << 20, 0} {
+				h, err := d.Handle(RoleData, "db/a", os.O_RDONLY, 0)
+				must(t, err)
+				defer h.Close()
+				if from < int64(len(want)) {
+					must(t, unix.Fadvise(h.fd, from, 0, unix.FADV_DONTNEED))
+				}
 				clear(got)
 				if n, err := h.ReadAt(got[:len(want)], 0); n != len(want) || err != nil || !bytes.Equal(got[:n], want) {
-					t.Errorf("%d cold: read %d: %v", cold, n, err)
+					t.Errorf("cold from %d: read %d: %v", from, n, err)
+				}
+				if p := h.pace(); from == int64(len(want)) && p != warm || from < int64(len(want)) && p == unasked {
+					t.Errorf("cold from %d: pace %d, and %d when warm", from, p, warm)
 				}
 			}
 			if n, err := h.ReadAt(got, 0); n != len(want) || err != io.EOF || !bytes.Equal(got[:n], want) {

@@ -1,0 +1,6 @@
+//go:build !race
+
+package tree
+
+func raceRead([]byte)    {}
+func raceWritten([]byte) {}
