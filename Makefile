@@ -161,12 +161,12 @@ race-lock: ## the same against every method that can be had: rsync plain, throug
 WHO ?= trireme
 IMAGEDIR ?= /tmp
 .PHONY: race-lock-8g
-race-lock-8g: ## the lock with 8 GB, half of it one table under random updates (needs 22 GB, on /dev/shm if there); WHO=all races everybody
-	@$(MAKE) --no-print-directory race-rsync RACE="-methods $(WHO) -rounds 3 -mb 8192 -hot"
+race-lock-8g: ## the lock with 8 GB, half of it one table under random updates (needs 22 GB, on /dev/shm if there); WHO=all races everybody, LOAD=-innodb loads no Aria and MyISAM
+	@$(MAKE) --no-print-directory race-rsync RACE="-methods $(WHO) -rounds 3 -mb 8192 -hot $(LOAD)"
 
 .PHONY: race-lock-xfs
 race-lock-xfs: ## the same with both datadirs on an XFS image with reflink, a file of 22 GB in $(IMAGEDIR) while it runs (root)
-	@$(MAKE) --no-print-directory race-rsync RACE="-methods $(WHO) -rounds 3 -mb 8192 -hot -image xfs -dir $(IMAGEDIR)"
+	@$(MAKE) --no-print-directory race-rsync RACE="-methods $(WHO) -rounds 3 -mb 8192 -hot -image xfs -dir $(IMAGEDIR) $(LOAD)"
 
 LINKRACE ?=
 .PHONY: race-link

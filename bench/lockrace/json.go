@@ -20,11 +20,22 @@ type figures struct {
 	Blocked float64 `json:"blocked_seconds"`
 }
 
-// writeJSON writes what was measured with so many bytes of tables.
-func writeJSON(path string, bytes int64, in []contestant, results map[string][]sample) error {
+// writeJSON writes what was measured to o.json. Another load than the usual one goes with the names: figures of two loads must not be taken for
+// those of one.
+func writeJSON(o options, in []contestant, results map[string][]sample) error {
+	load := ""
+	if o.hot {
+		load += ", hot table"
+	}
+	if o.innodb {
+		load += ", InnoDB alone"
+	}
+	if o.image != "" {
+		load += ", " + o.image
+	}
 	var all []method
 	for _, c := range in {
-		m := method{Method: c.name, Bytes: bytes}
+		m := method{Method: c.name + load, Bytes: o.mb << 20}
 		for _, s := range results[c.name] {
 			m.Joins = append(m.Joins, figures{s.join, s.gap, s.blocked})
 		}
@@ -32,7 +43,7 @@ func writeJSON(path string, bytes int64, in []contestant, results map[string][]s
 	}
 	b, err := json.MarshalIndent(all, "", " ")
 	if err == nil {
-		err = os.WriteFile(path, append(b, '\n'), 0o644)
+		err = os.WriteFile(o.json, append(b, '\n'), 0o644)
 	}
 	if err != nil {
 		return fmt.Errorf("write the joins: %w", err)

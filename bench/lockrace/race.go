@@ -102,7 +102,7 @@ func run(ctx context.Context, o options) (err error) {
 	if o.json == "" {
 		return nil
 	}
-	return writeJSON(o.json, o.mb<<20, in, results)
+	return writeJSON(o, in, results)
 }
 
 // need is what a race takes on disk at most: two datadirs, what their servers need beside them, and what the clients add.
