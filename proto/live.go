@@ -42,6 +42,9 @@ func (d *donor) live(first diff, at time.Time, lsn uint64) error {
 			d.predict(why)
 			return nil
 		}
+		if d.c.Locker != nil {
+			d.spare = warm(d.spare, d.dirtyPages(), d.opened())
+		}
 		st, err := d.livePass()
 		if err != nil {
 			return err

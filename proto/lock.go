@@ -41,7 +41,7 @@ func (d *donor) relock(w *window) error {
 	}
 
 	d.writeBack()
-	d.spare = warm(d.dirtyPages(), d.opened())
+	d.spare = warm(d.spare, d.dirtyPages(), d.opened())
 	w.asked = time.Now()
 	d.yield(false)
 	d.p.enter(PhaseLocking)

@@ -50,10 +50,11 @@ func newSpools() *spools {
 	return &spools{budget: make(chan struct{}, spoolUnits), release: make(chan struct{}), due: make(chan struct{})}
 }
 
-// warm gets parcels for so many bytes, and some for the workers, into memory. A page that is touched for the first time must be found and
-// cleared by the kernel, in a guest by its host as well, which takes several times as long as filling it. Before the lock there is time for that.
-func warm(bytes int64, workers int) (ps []*parcel) {
-	for range min(bytes/block.Unit+int64(workers), spoolAhead) {
+// warm adds to ps until there are parcels for so many bytes, and some for the workers, in memory. A page that is touched for the first time must
+// be found and cleared by the kernel, in a guest by its host as well, which takes several times as long as filling it. Before the lock there is time
+// for that, and most before the last live passes: what the server changes meanwhile they still find.
+func warm(ps []*parcel, bytes int64, workers int) []*parcel {
+	for int64(len(ps)) < min(bytes/block.Unit+int64(workers), spoolAhead) {
 		x := &parcel{unit: make([]byte, block.Unit)}
 		for at := 0; at < len(x.unit); at += block.Sector {
 			x.unit[at] = 0

@@ -62,7 +62,7 @@ func TestSpoolIsWarm(t *testing.T) {
 		bytes int64
 		want  int
 	}{{0, 3}, {10*block.Unit + 1, 13}, {1 << 50, spoolAhead}} {
-		got := warm(c.bytes, 3)
+		got := warm(nil, c.bytes, 3)
 		if len(got) != c.want || len(got[0].unit) != block.Unit {
 			t.Errorf("%d parcels for %d bytes, want %d", len(got), c.bytes, c.want)
 		}
@@ -73,8 +73,13 @@ func TestSpoolIsWarm(t *testing.T) {
 			}
 		}
 	}
+	// What is there already is not made again.
+	few := warm(nil, 0, 1)
+	if more := warm(few, 2*block.Unit, 1); len(more) != 3 || more[0] != few[0] || len(warm(more, 0, 1)) != 3 {
+		t.Errorf("%d parcels after one, want 3", len(more))
+	}
 	p := newSpools()
-	p.idle = warm(0, 1)
+	p.idle = warm(nil, 0, 1)
 	first := p.idle[0]
 	if p.take() != first {
 		t.Error("a parcel was made though one was there")
