@@ -31,6 +31,6 @@
 // at the donor, what it remembers of them (one bit for 4 KiB of a tablespace, 16
 // bytes for a leaf of other files, and of tablespaces whose pages cannot be judged; up to
 // 256 MiB for the pages that the redo log names, 4 KiB for each 8 MiB of a table in
-// which there are some), and 256 MiB of chunks that wait while the server is locked. Cancelling the context ends both within the time
+// which there are some), and 256 MiB of chunks that wait while the server is locked, half of which may be there before. Cancelling the context ends both within the time
 // one request takes; the first cause is reported at both ends.
 package proto

@@ -43,7 +43,7 @@ func (d *donor) live(first diff, at time.Time, lsn uint64) error {
 			return nil
 		}
 		if d.c.Locker != nil {
-			d.spare = warm(d.spare, d.dirtyPages(), d.opened())
+			d.ready()
 		}
 		st, err := d.livePass()
 		if err != nil {

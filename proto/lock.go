@@ -41,7 +41,7 @@ func (d *donor) relock(w *window) error {
 	}
 
 	d.writeBack()
-	d.spare = warm(d.spare, d.dirtyPages(), d.opened())
+	d.ready()
 	w.asked = time.Now()
 	d.yield(false)
 	d.p.enter(PhaseLocking)
@@ -55,6 +55,9 @@ func (d *donor) relock(w *window) error {
 	d.c.Note("locked after %.3f s at %s", w.wait.Seconds(), state)
 	return nil
 }
+
+// ready gets the memory that the next window is expected to take.
+func (d *donor) ready() { d.spare = warm(d.spare, d.dirtyPages(), d.opened()) }
 
 // hurry makes the links as impatient as a held lock demands (R-LOCK-7). An outage may
 // have lasted too long already: a window that can be given back has its cutoff by then.
@@ -233,6 +236,7 @@ func (d *donor) anew(w *window) error {
 	if err := d.closeWindow(); err != nil {
 		return err
 	}
+	d.ready()
 	if _, err := d.livePass(); err != nil {
 		return err
 	}

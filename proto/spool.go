@@ -52,7 +52,8 @@ func newSpools() *spools {
 
 // warm adds to ps until there are parcels for so many bytes, and some for the workers, in memory. A page that is touched for the first time must
 // be found and cleared by the kernel, in a guest by its host as well, which takes several times as long as filling it. Before the lock there is time
-// for that, and most before the last live passes: what the server changes meanwhile they still find.
+// for that, and most before the last live passes: what the server changes meanwhile they still find. How much it will be is not known before the
+// third.
 func warm(ps []*parcel, bytes int64, workers int) []*parcel {
 	for int64(len(ps)) < min(bytes/block.Unit+int64(workers), spoolAhead) {
 		x := &parcel{unit: make([]byte, block.Unit)}
