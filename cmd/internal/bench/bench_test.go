@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,6 +114,28 @@ func TestRace(t *testing.T) {
 	// The gate that was just written is open for the same figures, and nothing else is.
 	if code, _, errs := bench(t, "--load", results, "--gate", filepath.Join(dir, "gate.json")); code != 0 {
 		t.Errorf("the gate is shut: %s", errs)
+	}
+}
+
+// TestLoadNamesBuilds: figures of two builds on one page must not be taken for those of one.
+func TestLoadNamesBuilds(t *testing.T) {
+	dir := t.TempDir()
+	var files []string
+	for _, program := range []string{"trireme one", "trireme two", "trireme one"} {
+		files = append(files, filepath.Join(dir, fmt.Sprint(len(files))))
+		r := result.Report{Version: result.Version, Program: program, Scenes: []result.Scene{{Name: "full", Title: "all of it"}}}
+		if err := r.Write(files[len(files)-1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rep, err := load(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"all of it", "all of it; by trireme two", "all of it"} {
+		if got := rep.Scenes[i].Title; got != want {
+			t.Errorf("scene %d: %q, want %q", i, got, want)
+		}
 	}
 }
 

@@ -271,7 +271,7 @@ func (o *options) show(cmd *cobra.Command, in []*peer.Contestant, missing []stri
 	return err
 }
 
-// load joins the scenes of several files; the rest is that of the first.
+// load joins the scenes of several files; the rest is that of the first. A scene that another build has raced says so.
 func load(paths []string) (*result.Report, error) {
 	var rep *result.Report
 	for _, p := range paths {
@@ -283,7 +283,12 @@ func load(paths []string) (*result.Report, error) {
 			rep = r
 			continue
 		}
-		rep.Scenes = append(rep.Scenes, r.Scenes...)
+		for _, s := range r.Scenes {
+			if r.Program != rep.Program {
+				s.Title += "; by " + r.Program
+			}
+			rep.Scenes = append(rep.Scenes, s)
+		}
 		rep.Locks = append(rep.Locks, r.Locks...)
 	}
 	return rep, nil
