@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -125,9 +126,16 @@ func joinDuringLoad(t *testing.T, r *joinRig, i int) {
 		lines = []string{"continue", uuid}
 	}
 	r.holding(t, lines...)
+	words := since(r.one)
 	r.start(t, ctx, n)
 	for _, line := range lines {
-		r.held(t, ctx, line)
+		whileUp(t, ctx, n, line+" is held back", func() bool {
+			if said := words(); still && says(said, "asking for the lock again") {
+				// With "continue" held back the server hears nothing of it, and both would wait for ever.
+				t.Fatalf("the check after the lock found a difference:\n    %s", strings.Join(quietly(said), "\n    "))
+			}
+			return isHeld(r.at(line))
+		})
 	}
 	if still {
 		lockedTrees(t, ctx, r, n)
