@@ -98,19 +98,16 @@ func (r *resolver) own() {
 	}
 	r.show("manifest", at, s.Manifest)
 
-	at = r.ownValue("lock-target")
-	s.LockTarget = r.duration(at, defaultLockTarget)
-	r.show("lock-target", at, s.LockTarget.String())
-
-	at = r.ownValue("lock-max")
-	s.LockMax = r.duration(at, 0)
-	r.show("lock-max", at, noLimit(s.LockMax))
+	target, most := r.ownValue("lock-target"), r.ownValue("lock-max")
+	s.LockTarget, s.LockMax = r.duration(target, defaultLockTarget), r.duration(most, 0)
 	if s.LockMax != 0 && s.LockMax < s.LockTarget {
-		if r.ownValue("lock-target").IsSet() {
-			r.reject(at, "raise lock-max or lower lock-target", "lock-max %s is below lock-target %s", s.LockMax, s.LockTarget)
+		if target.IsSet() {
+			r.reject(most, "raise lock-max or lower lock-target", "lock-max %s is below lock-target %s", s.LockMax, s.LockTarget)
 		}
-		s.LockTarget = s.LockMax
+		s.LockTarget, target = s.LockMax, most // the default gives way
 	}
+	r.show("lock-target", target, s.LockTarget.String())
+	r.show("lock-max", most, noLimit(s.LockMax))
 
 	at = r.ownValue("passes")
 	s.Passes = r.int(at, defaultPasses, 0, maxPasses)
