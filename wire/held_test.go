@@ -28,6 +28,11 @@ func sockets(t *testing.T) (a, b *net.TCPConn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = c.Close(), d.Close() })
+	for _, c := range []net.Conn{c, d} {
+		if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil { // so that a fault fails the test and does not hang it
+			t.Fatal(err)
+		}
+	}
 	return c.(*net.TCPConn), d.(*net.TCPConn)
 }
 
