@@ -12,12 +12,13 @@ import (
 func TestTable(t *testing.T) {
 	got := table([]result{
 		{basis: "empty datadir", datadir: 600e6, joined: 2 * time.Second, known: true, equal: true,
-			transfer: cluster.Summary{WireBytes: 610e6, BytesTotal: 600e6, Seconds: 1.5, LockSeconds: 0.25}},
+			transfer: cluster.Summary{WireBytes: 610e6, BytesTotal: 600e6, Seconds: 1.5, LockSeconds: 0.25, LockPredicted: 0.3, Passes: 2}},
 		{basis: "its old datadir", datadir: 601e6, joined: 1500 * time.Millisecond},
 	})
-	want := `node 2 joins over   datadir  on the wire  transfer     speed  donor locked  start to synced  checksums
-empty datadir      600.0 MB     610.0 MB    1.50 s  400 MB/s        0.25 s           2.00 s      equal
-its old datadir    601.0 MB            -         -         -             -           1.50 s  DIFFERENT
+	want := `node 2 joins over   datadir  on the wire  transfer     speed  passes  donor locked (predicted)  start to synced  checksums
+empty datadir      600.0 MB     610.0 MB    1.50 s  400 MB/s       2           0.25 s (0.30 s)           2.00 s      equal
+its old datadir    601.0 MB            -         -         -       -                         -           1.50 s  DIFFERENT
+speed: what the joiner has in the end, holes included, by the time of the transfer; passes: those in which data travelled, the last under the lock
 `
 	if got != want {
 		t.Errorf("table is\n%s\nwant\n%s", got, want)

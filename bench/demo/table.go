@@ -2,18 +2,20 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
 // table lays the results out in columns for a terminal.
 func table(results []result) string {
-	rows := [][]string{{"node 2 joins over", "datadir", "on the wire", "transfer", "speed", "donor locked", "start to synced", "checksums"}}
+	rows := [][]string{{"node 2 joins over", "datadir", "on the wire", "transfer", "speed", "passes", "donor locked (predicted)", "start to synced", "checksums"}}
 	for _, r := range results {
-		wire, seconds, speed, lock := "-", "-", "-", "-"
+		wire, seconds, speed, passes, lock := "-", "-", "-", "-", "-"
 		if r.known {
 			wire = fmt.Sprintf("%.1f MB", float64(r.transfer.WireBytes)/1e6)
 			seconds = fmt.Sprintf("%.2f s", r.transfer.Seconds)
-			lock = fmt.Sprintf("%.2f s", r.transfer.LockSeconds)
+			passes = strconv.Itoa(int(r.transfer.Passes))
+			lock = fmt.Sprintf("%.2f s (%.2f s)", r.transfer.LockSeconds, r.transfer.LockPredicted)
 			if r.transfer.Seconds > 0 {
 				// What the joiner has in the end, by time: with an old datadir this may well be more than the network carries.
 				speed = fmt.Sprintf("%.0f MB/s", float64(max(r.transfer.BytesTotal, 0))/1e6/r.transfer.Seconds)
@@ -23,7 +25,7 @@ func table(results []result) string {
 		if !r.equal {
 			sums = "DIFFERENT"
 		}
-		rows = append(rows, []string{r.basis, fmt.Sprintf("%.1f MB", float64(r.datadir)/1e6), wire, seconds, speed, lock,
+		rows = append(rows, []string{r.basis, fmt.Sprintf("%.1f MB", float64(r.datadir)/1e6), wire, seconds, speed, passes, lock,
 			fmt.Sprintf("%.2f s", r.joined.Seconds()), sums})
 	}
 	widths := make([]int, len(rows[0]))
@@ -43,5 +45,6 @@ func table(results []result) string {
 		}
 		b.WriteByte('\n')
 	}
+	b.WriteString("speed: what the joiner has in the end, holes included, by the time of the transfer; passes: those in which data travelled, the last under the lock\n")
 	return b.String()
 }

@@ -258,7 +258,7 @@ func TestUsage(t *testing.T) {
 func TestSetIsChecked(t *testing.T) {
 	for words, want := range map[string]string{
 		"sterams=4":             "sterams (command line): no such setting of the group [trireme]; did you mean streams?",
-		"streams=1000":          "streams (command line): 1000 is not between 0 and 256",
+		"streams=1000":          "streams (command line): \"1000\" is not a whole number between 0 and 256",
 		"delta=off,compress=lz": `compress (command line): "lz" is not one of auto, off, zstd, s2`,
 		"paranoid":              `flag --set "paranoid": expected NAME=VALUE`,
 		"=4":                    `flag --set "=4": expected NAME=VALUE`,

@@ -29,7 +29,10 @@ func (r *resolver) auth() {
 	if r.in.Method == MethodSecureRsync && filepath.IsAbs(at.Value) {
 		return
 	}
-	r.s.SQLUser, r.s.SQLPassword, _ = strings.Cut(at.Value, ":")
+	colon := false
+	if r.s.SQLUser, r.s.SQLPassword, colon = strings.Cut(at.Value, ":"); at.IsSet() && !colon {
+		r.warn(at, "has no colon, so all of it counts as the name of an account without a password; write user:password")
+	}
 	shown := "not set"
 	if at.IsSet() {
 		shown = "set, not shown"

@@ -60,6 +60,20 @@ func TestLookAlikes(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.like)
 		}
 	}
+	for cnf, want := range map[string]string{
+		"[sst]\nlock_max=1s\n":                  "option lock-max in [sst] is not read; move it to the group [trireme] (",
+		"[sst]\nparanoid\n":                     "option paranoid in [sst] is not read; move it to the group [trireme] (",
+		"[trireme]\npasses=\n":                  "passes (",
+		"[trireme]\npasses-time\n":              "has no value and counts as not set",
+		"[trireme]\nparanoid\n":                 "",
+		"[mysqld]\nwsrep_sst_auth=secretname\n": "wsrep_sst_auth (",
+		"[mysqld]\nwsrep_sst_auth=u:\n":         "",
+	} {
+		_, warnings, err := Resolve(Input{Files: readFiles(t, cnf, ""), Datadir: "/d"})
+		if got := strings.Join(warnings, "\n"); err != nil || (got == "") != (want == "") || !strings.Contains(got, want) || len(warnings) > 1 || strings.Contains(got, "secretname") {
+			t.Errorf("%q: error %v, warnings %q, want %q", cnf, err, warnings, want)
+		}
+	}
 	if _, warnings, _ := Resolve(Input{Files: readFiles(t, "[mysqld]\ntcrt=x\n", ""), Datadir: "/d"}); len(warnings) != 0 {
 		t.Errorf("another group: %q", warnings)
 	}

@@ -1,6 +1,19 @@
 package settings
 
-import "sort"
+import (
+	"sort"
+	"strings"
+)
+
+// suggest says which known name was meant, or, where the name is too far from each of them to be a slip of the hand, which there are.
+func suggest(name string, known []string) string {
+	if like := nearest(name, known); distance(name, like) <= max(2, len(like)/3) {
+		return "did you mean " + like + "?"
+	}
+	known = append([]string(nil), known...)
+	sort.Strings(known)
+	return "known are " + strings.Join(known, ", ")
+}
 
 // nearest returns the known name that is closest to a mistyped one by the number of edits; of equals the
 // alphabetically first.

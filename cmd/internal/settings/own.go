@@ -145,7 +145,7 @@ func (r *resolver) ownValue(name string) Setting {
 		return at
 	}
 	// A switch may stand without a value.
-	if p := r.present(name, []string{Group}); p.IsSet() && p.Value == "" && name == "paranoid" {
+	if p := r.present(name, []string{Group}); p.IsSet() && name == "paranoid" {
 		p.Value = "on"
 		return p
 	}
@@ -171,11 +171,16 @@ func (r *resolver) unknownNames() {
 	}
 	check := func(name, origin string) {
 		if !known[name] {
-			r.reject(Setting{Name: name, Origin: origin}, "did you mean "+nearest(name, ownNames)+"?", "no such setting of the group [trireme]")
+			r.reject(Setting{Name: name, Origin: origin}, suggest(name, ownNames), "no such setting of the group [trireme]")
 		}
 	}
 	for _, v := range r.in.Files.Group(Group) {
-		check(mycnf.Fold(v.Name), v.Origin.String())
+		name, origin := mycnf.Fold(v.Name), v.Origin.String()
+		check(name, origin)
+		// Templates leave such lines behind, so it is no error, but nobody should believe that it says something.
+		if at := (Setting{Name: name, Origin: origin}); known[name] && name != "paranoid" && strings.TrimSpace(v.Value) == "" {
+			r.warn(at, "has no value and counts as not set")
+		}
 	}
 	names := make([]string, 0, len(r.in.Flags))
 	for name := range r.in.Flags {

@@ -83,7 +83,7 @@ func TestTrust(t *testing.T) {
 		{name: "encrypt 3 without anything", cnf: "[sst]\nencrypt=3\n", bad: "level 3 needs a certificate"},
 		{name: "encrypt 4", cnf: "[sst]\nencrypt=4\n" + sslset, get: trust, want: "CA verified" + sfiles},
 		{name: "encrypt 4 without CA", cnf: "[sst]\nencrypt=4\ntcert=/c\n", bad: "level 4 needs the file of the CA"},
-		{name: "encrypt 5", cnf: "[sst]\nencrypt=5\n", bad: "5 is not between 0 and 4"},
+		{name: "encrypt 5", cnf: "[sst]\nencrypt=5\n", bad: `"5" is not a whole number between 0 and 4`},
 		{name: "encrypt word", cnf: "[sst]\nencrypt=on\n", bad: `"on" is not a whole number`},
 	})
 }

@@ -22,11 +22,8 @@ func parseBool(s string) (bool, error) {
 // parseInt takes a decimal number within bounds, and nothing after it.
 func parseInt(s string, low, high int) (int, error) {
 	n, err := strconv.Atoi(s)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a whole number", s)
-	}
-	if n < low || n > high {
-		return 0, fmt.Errorf("%d is not between %d and %d", n, low, high)
+	if err != nil || n < low || n > high {
+		return 0, fmt.Errorf("%q is not a whole number between %d and %d", s, low, high)
 	}
 	return n, nil
 }
@@ -54,22 +51,19 @@ const maxDuration = 10 * 365 * 24 * time.Hour
 
 // parseDuration takes plain seconds (a fraction is fine) or Go's notation (90s, 1m30s, 500ms); not negative.
 func parseDuration(s string) (time.Duration, error) {
+	d, ok := time.Duration(0), false
 	if strings.Trim(s, "0123456789.") == "" {
 		f, err := strconv.ParseFloat(s, 64)
-		if err != nil {
-			return 0, fmt.Errorf("%q is not a time", s)
+		if ok = err == nil && f <= maxDuration.Seconds(); ok {
+			d = time.Duration(f * float64(time.Second))
 		}
-		if f > maxDuration.Seconds() {
-			return 0, fmt.Errorf("time %q is longer than ten years", s)
-		}
-		return time.Duration(f * float64(time.Second)), nil
+	} else {
+		var err error
+		d, err = time.ParseDuration(s)
+		ok = err == nil && d >= 0 && d <= maxDuration
 	}
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a time; write seconds, or a number with a unit such as 500ms, 90s, 2m", s)
-	}
-	if d < 0 || d > maxDuration {
-		return 0, fmt.Errorf("time %q is not between 0 and ten years", s)
+	if !ok {
+		return 0, fmt.Errorf("%q is not a time of at most ten years; write seconds, or a number with a unit such as 500ms, 90s, 2m, 1h", s)
 	}
 	return d, nil
 }

@@ -74,8 +74,20 @@ func (silent) Note(string)          {}
 func (silent) Update(status.Status) {}
 func (silent) Close(status.Status)  {}
 
-// linesEvery is the time between two progress lines in a log.
-const linesEvery = 5 * time.Second
+// linesEvery is the time between two progress lines in a log, idleEvery that between two lines that only say how long nothing
+// has come: a receiver may wait for an hour.
+const (
+	linesEvery = 5 * time.Second
+	idleEvery  = time.Minute
+)
+
+// every is the time from one line about s to the next.
+func every(s status.Status) time.Duration {
+	if s.Total <= 0 && s.Seconds > idleEvery.Seconds() {
+		return idleEvery
+	}
+	return linesEvery
+}
 
 // lines is for logs.
 type lines struct {
@@ -94,7 +106,7 @@ func (l *lines) Update(s status.Status) {
 	// Ticks come a little early or late, and the next one would be too late. Lines keep to the times when they are due, so that
 	// an early one does not pull all that follow.
 	since := s.Updated.Sub(l.last)
-	if l.off || since < linesEvery-linesEvery/10 {
+	if l.off || since < every(s)-linesEvery/10 {
 		return
 	}
 	l.last = l.last.Add((since + linesEvery/10).Truncate(linesEvery))

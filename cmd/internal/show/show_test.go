@@ -57,6 +57,25 @@ func TestLinesKeepTime(t *testing.T) {
 	}
 }
 
+// TestLinesOfWaiting: after a minute without anything to tell a line a minute is enough, and what comes then is told at once.
+func TestLinesOfWaiting(t *testing.T) {
+	var b bytes.Buffer
+	d := New(Config{Progress: Log, Err: &b})
+	for second := range 600 { // up to ten minutes
+		s := at(second + 1)
+		s.Total = 0
+		d.Update(s)
+	}
+	if n := strings.Count(b.String(), "\n"); n != 12+9 {
+		t.Errorf("%d lines in ten minutes, want 12 in the first and 9 after it", n)
+	}
+	b.Reset()
+	d.Update(at(606))
+	if !strings.HasPrefix(b.String(), "copying: ") {
+		t.Errorf("six seconds later: %q", b.String())
+	}
+}
+
 // TestQuiet: quiet is quiet, none is without progress, and failures are the caller's to report.
 func TestQuiet(t *testing.T) {
 	for progress, want := range map[string]int{None: 2, Log: 4} {

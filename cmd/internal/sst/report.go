@@ -13,8 +13,12 @@ import (
 	"trireme/proto"
 )
 
-// reportEvery is the time between two progress lines in the error log.
-const reportEvery = 5 * time.Second
+// reportEvery is the time between two progress lines in the error log, idleEvery that of a joiner that nobody has called for
+// longer than that.
+const (
+	reportEvery = 5 * time.Second
+	idleEvery   = time.Minute
+)
 
 // report prints progress until the returned function is called with the outcome, and
 // keeps status and metrics file. The server's own total and complete lines are printed
@@ -40,14 +44,16 @@ func (c *call) report(p *proto.Progress) (stop func(proto.Summary, error)) {
 				r.Add(now, s)
 				c.tellServer(s)
 				tracker.Tick(now)
-				if due(last, now) && !c.mute() {
-					last = now
-					if s.Phase == proto.PhaseWaiting && c.args.Role == galera.RoleJoiner && c.set != nil {
-						say(nobodyYet(now.Sub(start), c.set.InitialTimeout))
-						continue
-					}
-					say(r.line(s))
+				waits := s.Phase == proto.PhaseWaiting
+				if c.mute() || !due(last, now, waits && now.Sub(start) > idleEvery) {
+					continue
 				}
+				last = now
+				if waits && c.args.Role == galera.RoleJoiner && c.set != nil {
+					say(nobodyYet(now.Sub(start), c.set.InitialTimeout))
+					continue
+				}
+				say(r.line(s))
 			}
 		}
 	})
@@ -79,7 +85,13 @@ func (c *call) statusConfig() status.Config {
 }
 
 // due says whether it is time for another line. Ticks come a little early or late, and the next one would be a second late.
-func due(last, now time.Time) bool { return now.Sub(last) > reportEvery-time.Second/2 }
+func due(last, now time.Time, idle bool) bool {
+	every := reportEvery
+	if idle {
+		every = idleEvery
+	}
+	return now.Sub(last) > every-time.Second/2
+}
 
 // tellServer prints the progress lines of the server's protocol. An error here
 // means that the server is gone, which others notice.

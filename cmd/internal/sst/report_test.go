@@ -53,13 +53,14 @@ func TestReportEvery(t *testing.T) {
 	}
 	start := time.Now()
 	for _, c := range []struct {
-		passed time.Duration
-		want   bool
+		passed     time.Duration
+		idle, want bool
 	}{
-		{time.Second, false}, {4 * time.Second, false}, {4999 * time.Millisecond, true}, {5 * time.Second, true}, {5001 * time.Millisecond, true},
+		{time.Second, false, false}, {4 * time.Second, false, false}, {4999 * time.Millisecond, false, true}, {5 * time.Second, false, true}, {5001 * time.Millisecond, false, true},
+		{5 * time.Second, true, false}, {59 * time.Second, true, false}, {59999 * time.Millisecond, true, true},
 	} {
-		if got := due(start, start.Add(c.passed)); got != c.want {
-			t.Errorf("a line %v after the last: %v", c.passed, got)
+		if got := due(start, start.Add(c.passed), c.idle); got != c.want {
+			t.Errorf("a line %v after the last, idle %v: %v", c.passed, c.idle, got)
 		}
 	}
 }
