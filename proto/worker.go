@@ -119,9 +119,10 @@ func (w *worker) file(id uint32) (gentle.File, error) {
 	if err != nil && !gone(err) {
 		return nil, failf(CodeIO, "open %s: %w", w.d.c.Dirs.Path(r.Role, r.Path), err)
 	}
-	if w.d.after != 0 {
-		// DDL goes on after the lock: two tables may have changed their names, and change them again before what was found to
-		// differ is judged. Only the file that was there under the lock may be compared, whatever its name is by now.
+	if w.d.after != 0 || w.d.working.Load() {
+		// DDL goes on while the server works: two tables may have changed their names since the look at all files, and change them
+		// back before the next one, so that what is read here would be remembered of another file (R-COPY-5). After the lock only
+		// the file that was there under it may be compared, whatever its name is by now.
 		if err == nil {
 			now, _, err := tree.StatFile(f)
 			if err != nil {
@@ -133,7 +134,7 @@ func (w *worker) file(id uint32) (gentle.File, error) {
 				f, what = nil, "is another file"
 			}
 		}
-		if f == nil {
+		if f == nil && w.d.after != 0 {
 			f = w.d.names.open(r)
 		}
 	}
