@@ -1,6 +1,8 @@
 package proto
 
 import (
+	"time"
+
 	"trireme/engine/tree"
 	"trireme/proto/msg"
 )
@@ -34,7 +36,7 @@ func (d *donor) allUnderLock(first diff, t *tree.Tree) (Summary, error) {
 // first look at the tree.
 func (d *donor) lockedPasses(t *tree.Tree) error {
 	d.p.enter(PhaseLocked)
-	slots := d.redoSlots()
+	at, slots := time.Now(), d.redoSlots()
 	if d.c.Quiet == nil {
 		var err error
 		if t, err = d.scan(); err != nil {
@@ -49,6 +51,7 @@ func (d *donor) lockedPasses(t *tree.Tree) error {
 	}
 	for range d.c.Rounds {
 		d.p.enter(PhaseVerifying)
+		testOnlyBeforeRound()
 		moved := d.takeUnrest()
 		df, err := d.verifyScan()
 		if err != nil {
@@ -56,9 +59,10 @@ func (d *donor) lockedPasses(t *tree.Tree) error {
 		}
 		d.count()
 		clock := d.p.clock()
-		if _, err := d.pass(msg.PassVerify, df, d.comparing(df, d.suspect(df, moved))); err != nil {
+		if _, err := d.pass(msg.PassVerify, df, d.comparing(df, d.suspect(df, moved, at))); err != nil {
 			return err
 		}
+		at = time.Time{} // twice is enough
 		now := d.redoSlots()
 		if len(moved) == 0 && len(df.announce) == 0 && d.sentSince(clock) == 0 && !d.restive() && now.Equal(slots) {
 			return nil

@@ -21,10 +21,11 @@ type row struct {
 	cached bool // reading it fills the page cache
 	honest bool // its file system's times tell of every write call
 
-	space  uint32 // the tablespace's number as its first page told first; 0 when that was not read yet
-	late   bool   // not there from the first pass on
-	page   int    // the size of its pages, with space
-	looked uint64 // under the lock, pages that the log names since that LSN were looked at; 0: the log did not decide
+	space  uint32             // the tablespace's number as its first page told first; 0 when that was not read yet
+	late   bool               // not there from the first pass on
+	page   int                // the size of its pages, with space
+	firsts [firstPages]uint64 // the LSNs of its first pages as they were sent last
+	looked uint64             // under the lock, pages that the log names since that LSN were looked at; 0: the log did not decide
 
 	missed  bool // something was wrongly skipped; its units are not known any more
 	skipped bool // redo log: parts of it were taken to be what was sent

@@ -59,7 +59,7 @@ func (d *donor) live(first diff, at time.Time, lsn uint64) error {
 		case st.Seconds <= target.Seconds()/20:
 			why = "the last pass was short enough"
 		case st.Seconds <= target.Seconds() && stuck >= 1, stuck >= 2:
-			why = "passes no longer become shorter"
+			why = "passes hardly become shorter"
 		}
 		if why != "" {
 			d.predict(why)

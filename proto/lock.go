@@ -10,14 +10,15 @@ import (
 
 // window is one lock window, from asking for it to letting go.
 type window struct {
-	asked time.Time
-	wait  time.Duration // until it was granted
-	took  time.Duration // all of it, with the windows given back before
-	tries int
-	wrong int // of them, those kept to their end after which the joiner had not what was there
-	state string
-	lsn   uint64 // checkpoint while it was held
-	keys  []byte // the keyring while it was held, if it travels
+	asked  time.Time
+	wait   time.Duration // until it was granted
+	took   time.Duration // all of it, with the windows given back before
+	tries  int
+	rounds int // verify rounds that have begun
+	wrong  int // of them, those kept to their end after which the joiner had not what was there
+	state  string
+	lsn    uint64 // checkpoint while it was held
+	keys   []byte // the keyring while it was held, if it travels
 
 	cloned []wish                // whose files were cloned and are read after it
 	at     time.Time             // of the scan that chose them
@@ -46,7 +47,11 @@ func (d *donor) relock(w *window) error {
 	d.yield(false)
 	d.p.enter(PhaseLocking)
 	d.c.Note("asking the server to flush and lock its tables")
+	slow := time.AfterFunc(slowGrant, func() {
+		d.c.Note("the server has not granted the lock for %v: it waits for statements that run (SHOW FULL PROCESSLIST names them), and its clients cannot write as long as it does", slowGrant)
+	})
 	state, err := d.c.Locker.Lock(d.s.ctx)
+	slow.Stop()
 	if err != nil {
 		return d.s.cause(Fail(CodeLock, err))
 	}
@@ -55,6 +60,10 @@ func (d *donor) relock(w *window) error {
 	d.c.Note("locked after %.3f s at %s", w.wait.Seconds(), state)
 	return nil
 }
+
+// slowGrant is how long a server may take to grant its lock before a line says what that means: without statements to wait for it takes
+// as long as writing its pages.
+const slowGrant = 5 * time.Second
 
 // ready gets the memory that the next window is expected to take.
 func (d *donor) ready() { d.spare = warm(d.spare, d.dirtyPages(), d.opened()) }
@@ -188,7 +197,12 @@ func (d *donor) lock() (Summary, error) {
 		if w.wrong++; w.wrong >= lockTries {
 			return Summary{}, failf(CodeUnstable, "after %d lock windows, %d of them to their end, %d ranges still differ from the joiner's copy though their pages are older than the lock; the copy cannot be trusted", w.tries, w.wrong, missed)
 		}
-		d.c.Note("%d ranges differ from the joiner's copy though their pages are older than the lock; asking for the lock again to send them", missed)
+		d.c.Note("%d ranges differ from the joiner's copy though their pages are older than the lock; making another live pass before asking for the lock again", missed)
+		d.ready()
+		if _, err := d.livePass(); err != nil { // the server has worked since (R-LOCK-2)
+			return Summary{}, err
+		}
+		d.predict("once more, to send what differs")
 		if err := d.relock(w); err != nil {
 			return Summary{}, err
 		}
@@ -239,6 +253,11 @@ func (d *donor) anew(w *window) error {
 	d.ready()
 	if _, err := d.livePass(); err != nil {
 		return err
+	}
+	if w.tries+1 < lockTries {
+		d.predict("once more, since it was given back")
+	} else {
+		d.predict("once more, since it was given back, and it is kept this time")
 	}
 	return d.relock(w)
 }
@@ -316,7 +335,8 @@ func (d *donor) underLock(w *window) error {
 		testOnlyBeforeRound()
 		now := d.redoSlots()
 		w.lsn = d.known(now.LSN) // what it has reached must be found by this round
-		still, err := d.still(w, now.Equal(slots))
+		w.rounds++
+		still, err := d.still(w, now.Equal(slots) && (now.LSN != 0 || d.lastLSN == 0)) // what can be read once must be readable
 		if err != nil || still {
 			return err
 		}

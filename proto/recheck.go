@@ -101,6 +101,13 @@ func (w *worker) recheckPages(r *row, it item, find bool) error {
 	defer func() { w.page = 0 }()
 	told := size > 0 && r.logged(w.space)
 	if told {
+		imported, err := w.imported(r, size)
+		if err != nil {
+			return err
+		}
+		told = !imported
+	}
+	if told {
 		w.newest, told = w.d.follower.named(w.newest[:0], r.seen.lsn, w.space, uint32(it.off/int64(size)), uint32((it.n+int64(size)-1)/int64(size)))
 	}
 	var from, to int64 = -1, -1
@@ -147,6 +154,34 @@ func (w *worker) recheckPages(r *row, it item, find bool) error {
 		to = off + int64(step)
 	}
 	return flush()
+}
+
+// imported says whether the tablespace was written by an import since its first pages were sent last: they have other LSNs, of which the log says
+// nothing. (An import leaves 0 there.) What was once is remembered, since an import takes its time, and the first pages are sent again.
+func (w *worker) imported(r *row, size int) (bool, error) {
+	d := w.d
+	d.mu.Lock()
+	known, was := d.imports[r.id], r.firsts
+	d.mu.Unlock()
+	if known {
+		return true, nil
+	}
+	f, err := w.file(r.id)
+	if err != nil || f == nil {
+		return false, err
+	}
+	for page := range was {
+		if _, err := f.ReadAt(w.header[:], int64(page*size)); err != nil {
+			return false, nil // whoever reads in earnest finds out
+		}
+		if lsn := innodb.PageLSN(w.header[:]); lsn != was[page] && !d.tells(r, w.space, uint32(page)) {
+			d.mu.Lock()
+			d.imports[r.id] = true
+			d.mu.Unlock()
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // named says whether, by the log, one of n pages of the range that is being rechecked must be looked at, or what lies there at off has not been

@@ -101,11 +101,6 @@ const longestWrite = 120*time.Second + 20*time.Millisecond
 // inFlight is the margin in use. Only tests change it, to show what less would miss.
 var inFlight = longestWrite
 
-// pageInFlight is the margin for tablespaces. A page whose bytes came later yet is found by the check after the lock, so it
-// need only be long enough that a server which was not scheduled between the stamp and the bytes does not cost a second
-// window; what it costs is the headers of the files that were written last so shortly before a pass. Tests change it.
-var pageInFlight = 2 * time.Second
-
 // wallOf is what the wall clock showed at a moment. Tests step it.
 var wallOf = time.Time.UnixNano
 
@@ -129,21 +124,31 @@ func (d *donor) stamped(r *row) change {
 	return unchanged
 }
 
-// changed judges a file by its stamps with the margin. strict is set under the lock, where a wrong "unchanged"
-// would be final for files without a page LSN; tablespaces skipped here are
-// compared with the joiner after the lock.
+// changed judges a file by its stamps with the margin. strict is set under the lock, where a wrong "unchanged" may be final: tablespaces
+// are compared with the joiner after it, but a page that has changed once more by then tells nothing.
+//
+// Where the redo log tells of a tablespace its stamps do not matter. They are a file's word for what the log says of each page, and the
+// log has no margins, clocks or file systems to be wrong about.
 func (d *donor) changed(r *row, strict bool) change {
 	c := d.stamped(r)
-	switch {
-	case c != unchanged:
-	case d.byLSN(r.Class):
-		if r.Ctime >= r.seen.at-int64(pageInFlight) {
-			return moved
+	if c != unchanged {
+		return c
+	}
+	suspect := r.Suspect || r.Class.Props().Suspect
+	if d.byLSN(r.Class) {
+		if r.logged(r.seen.space) {
+			if touched, told := d.follower.touched(r.seen.lsn, r.seen.space); touched {
+				return moved
+			} else if told {
+				return unchanged
+			}
 		}
-	case strict && (r.Suspect || r.Class.Props().Suspect || d.distrust.Load() || r.Ctime >= r.seen.at-int64(inFlight)):
+		suspect = !r.honest // a small file is as good as a large one, and what is mapped has no pages with an LSN
+	}
+	if strict && (suspect || d.distrust.Load() || r.Ctime >= r.seen.at-int64(inFlight)) {
 		return moved
 	}
-	return c
+	return unchanged
 }
 
 // saw notes that a pass which scanned at the given moment has dealt with all the
@@ -205,6 +210,7 @@ func (d *donor) changes(strict bool) []wish {
 			continue
 		}
 		r.measure(d.byLSN(r.Class))
+		r.late = r.late || d.imports[r.id] // nobody else works now
 		switch d.changed(r, strict) {
 		case unseen:
 			w := d.wishAll(r)
@@ -277,6 +283,7 @@ func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err err
 		case pages:
 			continue
 		case r.Class.Props().Suspect, !r.honest:
+		case w.rounds == 1 && d.mayLand(r, w.at):
 		default:
 			continue
 		}
@@ -297,6 +304,17 @@ func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err err
 		w.cloned = slices.DeleteFunc(w.cloned, func(c wish) bool { return c.id == r.id })
 	}
 	return append(ws, rest...), len(anew), nil
+}
+
+// mayLand says whether a write that a server had begun before it froze may still have come into a tablespace after that. Such a file need not
+// hold still, but each block of it is read twice, so that none is sent in two halves (consistency 1.6). Other servers have
+// written all pages before they report the lock.
+func (d *donor) mayLand(r *row, at time.Time) bool {
+	switch r.Class {
+	case tree.System, tree.Undo, tree.UndoSpace, tree.Tablespace, tree.Dictionary, tree.Doublewrite:
+		return !d.c.PageLSN && d.c.Locker != nil && r.Ctime >= at.UnixNano()-int64(inFlight)
+	}
+	return false
 }
 
 // remember keeps the stat of every cloned file, which its clone must still have at

@@ -17,8 +17,8 @@ import (
 // as before.
 //
 // Two things are written without a word in the log. A page may be scrubbed long after it was freed: the comparison after the lock finds it
-// (unnamed), and what has been wrong once is not asked again. And an import writes all pages of a file that somebody has put there
-// (logged): only where that was before the transfer and the file has the number of the table already is it left to that comparison.
+// (unnamed), and what has been wrong once is not asked again. And an import writes all pages of a file that somebody has put there: the file
+// was not there at first, or had another number (logged), or its first pages have changed without a word (imported).
 //
 // A server that writes over what was not followed yet leaves a trail that ends before the checkpoint. The next pass finds that out; it looks
 // at all headers, and begins another trail.
@@ -26,10 +26,11 @@ import (
 // follower has the donor's trail. keepUp follows the log all the time; a pass and a window begin by catching up.
 type follower struct {
 	mu    sync.RWMutex
-	trail *innodb.Trail // nil: there is none
-	log   tree.Entry    // the file that it is about
-	sound bool          // it reaches the checkpoint that the present pass, or the window, began with
-	wrong bool          // the comparison after the lock found a page that it should have named
+	trail *innodb.Trail     // nil: there is none
+	log   tree.Entry        // the file that it is about
+	last  map[uint32]uint64 // by tablespace, the LSN behind the last change that it names; while it is sound
+	sound bool              // it reaches the checkpoint that the present pass, or the window, began with
+	wrong bool              // the comparison after the lock found a page that it should have named
 }
 
 // followEvery is often enough for a log of 100 MiB that is written at 400 MiB/s. What is faster laps the trail now and then.
@@ -48,7 +49,9 @@ func (d *donor) catchUp(want uint64) {
 	if err := d.follow(want, true); err != nil {
 		d.lose(err)
 	}
-	x.sound = x.trail != nil
+	if x.sound = x.trail != nil; x.sound {
+		x.last = x.trail.Spaces()
+	}
 }
 
 // keepUp follows the log until stop is called, so that it is read before it is written over, and that a window has little to read.
@@ -168,6 +171,16 @@ func (x *follower) named(list []uint64, since uint64, space, page, n uint32) ([]
 	return x.trail.Newest(list, space, page, n), true
 }
 
+// touched says whether the log names any page of a tablespace with a change that is newer than since; told is false where it does not tell.
+func (x *follower) touched(since uint64, space uint32) (touched, told bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if !x.sound || x.trail.From() > since {
+		return false, false
+	}
+	return x.last[space] > since, true
+}
+
 // logged says whether the log can tell of all changes of a tablespace since its last sighting. Not of the system's, among whose
 // pages is the doublewrite buffer, nor of undo logs, which are cut and lengthened without a word about each page, and not of what an import may
 // have written: a file that was not there at the beginning, or that had another number.
@@ -212,14 +225,46 @@ func (d *donor) unnamed(r *row, space, page uint32) bool {
 	return !named()
 }
 
-// learn remembers the number of a tablespace from the first of its pages that is read.
-func (d *donor) learn(r *row, page []byte) {
-	if len(page) < innodb.HeaderSize || !d.byLSN(r.Class) {
+// tells says whether the log names a page with a change that is newer than the sighting of its file. A page that is in its file is in the
+// log, if need be in what was not followed yet. Where the log does not tell any more nobody goes by it.
+func (d *donor) tells(r *row, space, page uint32) bool {
+	var lsn [1]uint64
+	for try := range 2 {
+		if try > 0 {
+			d.follower.mu.Lock()
+			if d.follower.trail != nil {
+				if err := d.follow(0, false); err != nil {
+					d.lose(err)
+				}
+			}
+			d.follower.mu.Unlock()
+		}
+		if list, told := d.follower.named(lsn[:0], r.seen.lsn, space, page, 1); !told || list[0] > r.seen.lsn {
+			return true
+		}
+	}
+	return false
+}
+
+// firstPages are those whose LSNs are remembered of each tablespace: few changes touch all of them.
+const firstPages = 3
+
+// learn remembers what the beginning of a tablespace says that is read: the number, when it is read first, and the LSNs of
+// its first pages, when they are sent.
+func (d *donor) learn(r *row, p []byte) {
+	if len(p) < innodb.HeaderSize || !d.byLSN(r.Class) {
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, physical, _, err := innodb.PageSize(page); err == nil && r.space == 0 {
-		r.space, r.page = innodb.Space(page), physical
+	_, physical, _, err := innodb.PageSize(p)
+	if err != nil {
+		return
+	}
+	if r.space == 0 {
+		r.space, r.page = innodb.Space(p), physical
+	}
+	for i := 0; i < firstPages && i*physical+innodb.HeaderSize <= len(p); i++ {
+		r.firsts[i] = innodb.PageLSN(p[i*physical:])
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"trireme/engine/tree"
 )
 
-// unlogged changes a page in the file as an import does: with a new LSN, and without a word in the log.
+// unlogged changes a page in the file with a new LSN, and without a word in the log.
 func (s *fakeServer) unlogged(name string, no int64) {
 	s.t.Helper()
 	log, lsn := len(s.log), s.lsn
@@ -24,6 +24,13 @@ func (s *fakeServer) unlogged(name string, no int64) {
 	binary.BigEndian.PutUint64(body[16:], lsn)
 	seal(body)
 	patch(s.t, s.dir, name, no*s.size, body)
+}
+
+// imported writes a page as an import does: without a word in the log, and with 0 for an LSN (seen with 10.11.19).
+func (s *fakeServer) imported(name string, no int64) {
+	s.t.Helper()
+	s.unlogged(name, no)
+	patch(s.t, s.dir, name, no*s.size+16, make([]byte, 8))
 }
 
 // scrub writes zeroes over a page as a server does that has freed it long ago.
@@ -234,20 +241,26 @@ func TestLeakIsNamed(t *testing.T) {
 }
 
 // TestImport: a tablespace is imported between two passes, which writes all its pages without a word in the log, and all of them are
-// changed again as soon as the server is released. Its file was there before the transfer and had another number, or it came later.
+// changed again as soon as the server is released. Its file was there before the transfer and had another number, or the same, or it came later.
 func TestImport(t *testing.T) {
 	heavy(t)
-	for _, before := range []bool{true, false} {
-		t.Run(fmt.Sprintf("there before=%v", before), func(t *testing.T) {
+	for _, c := range []struct {
+		name                  string
+		before, other, goesOn bool
+	}{
+		{"there before", true, false, false}, {"there before and used at once", true, false, true},
+		{"there before with another number", true, true, false}, {"came later", false, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			r, s := liveRig(t, 64)
 			const name = "shop/cold.ibd"
 			atLock := ""
-			if before {
+			if c.other {
 				s.space[name]++
 			}
-			r.tweakDonor = func(c *DonorConfig) {
-				c.Passes, c.PageLSN, c.LockTarget = 4, true, 1
-				c.Note = afterLive(func(n int) {
+			r.tweakDonor = func(d *DonorConfig) {
+				d.Passes, d.PageLSN, d.LockTarget = 4, true, 1
+				d.Note = afterLive(func(n int) {
 					if atLock != "" {
 						return
 					}
@@ -255,7 +268,7 @@ func TestImport(t *testing.T) {
 					s.flush(1)
 					switch n {
 					case 1:
-						if !before { // and with the table's number, as one that is brought back
+						if !c.before { // and with the table's number, as one that is brought back
 							remove(t, r.donor, name)
 							s.create(name, 200)
 							s.checkpoint()
@@ -263,7 +276,11 @@ func TestImport(t *testing.T) {
 					case 2:
 						s.checkpoint()
 						for i := range int64(150) {
-							s.unlogged(name, i)
+							s.imported(name, i)
+						}
+						if c.goesOn { // the table is used at once
+							s.change(name, 0)
+							s.flush(1)
 						}
 					}
 				})

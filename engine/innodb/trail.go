@@ -22,13 +22,19 @@ import (
 type Trail struct {
 	ring      Ring
 	from, end uint64
-	pages     map[chunk]*[chunkPages]uint64 // the LSN behind the last mini-transaction that named the page
+	pages     map[chunk]*lsns
 	room      int                           // chunks that may still be allotted
 	buf       []byte                        // what was read from end on and is no whole mini-transaction
 }
 
 // chunk is a stretch of a tablespace.
 type chunk struct{ space, no uint32 }
+
+// lsns are those behind the last mini-transaction that named a page, of the pages of a chunk; newest is the highest of them.
+type lsns struct {
+	newest uint64
+	page   [chunkPages]uint64
+}
 
 const (
 	// maxMini is the longest mini-transaction, in bytes, as the server bounds it.
@@ -52,7 +58,7 @@ func NewTrail(c Checkpoint, size int64, from uint64) (*Trail, bool) {
 	if !ok || c.Format != "mariadb-10.8" || from < ring.first || ring.lsn > from && ring.lsn-from > uint64(ring.Capacity()) {
 		return nil, false
 	}
-	return &Trail{ring: ring, from: from, end: from, pages: map[chunk]*[chunkPages]uint64{}, room: maxChunks}, true
+	return &Trail{ring: ring, from: from, end: from, pages: map[chunk]*lsns{}, room: maxChunks}, true
 }
 
 // From is the LSN at which the trail begins, End that behind the last mini-transaction that was found whole.
@@ -64,14 +70,24 @@ func (t *Trail) End() uint64  { return t.end }
 func (t *Trail) Newest(list []uint64, space, page, n uint32) []uint64 {
 	for at, end := uint64(page), uint64(page)+uint64(n); at < end; {
 		stop := min(end, at-at%chunkPages+chunkPages)
-		if lsns := t.pages[chunk{space, uint32(at / chunkPages)}]; lsns != nil {
-			list = append(list, lsns[at%chunkPages:][:stop-at]...)
+		if c := t.pages[chunk{space, uint32(at / chunkPages)}]; c != nil {
+			list = append(list, c.page[at%chunkPages:][:stop-at]...)
 		} else {
 			list = append(list, make([]uint64, stop-at)...)
 		}
 		at = stop
 	}
 	return list
+}
+
+// Spaces returns, for each tablespace of which a mini-transaction between From and End has named a page, the LSN behind the last one. The
+// map is the caller's.
+func (t *Trail) Spaces() map[uint32]uint64 {
+	spaces := map[uint32]uint64{}
+	for at, c := range t.pages {
+		spaces[at.space] = max(spaces[at.space], c.newest)
+	}
+	return spaces
 }
 
 // Follow reads on from End until the log ends, or whatever lies there is no whole mini-transaction: more may have come when it is
@@ -208,16 +224,16 @@ func (t *Trail) note(b []byte, lsn uint64) error {
 			return fmt.Errorf("redo log at LSN %d: a record of kind %#x does not say which page it is about", t.end, kind)
 		}
 		at := chunk{space, page / chunkPages}
-		lsns := t.pages[at]
-		if lsns == nil {
+		c := t.pages[at]
+		if c == nil {
 			if t.room == 0 {
 				return fmt.Errorf("redo log at LSN %d: the pages that it names lie too far apart to be remembered", t.end)
 			}
 			t.room--
-			lsns = new([chunkPages]uint64)
-			t.pages[at] = lsns
+			c = new(lsns)
+			t.pages[at] = c
 		}
-		lsns[page%chunkPages] = lsn
+		c.newest, c.page[page%chunkPages] = lsn, lsn
 	}
 	return nil
 }
