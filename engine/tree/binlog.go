@@ -46,6 +46,9 @@ func (c *rules) binlogClass(name string, asked bool) Class {
 	if !asked || l.isRelay(name) || ariaLogName.MatchString(name) || name[0] == '.' {
 		return 0
 	}
+	if class := c.topFile(name); class != Foreign {
+		return 0 // this node's own, which a peer must not have replaced by what it calls a binary log (R-JOIN-2)
+	}
 	switch {
 	case sequenceExt.MatchString(name):
 		return Binlog

@@ -17,6 +17,8 @@ type rules struct {
 	system, systemDirs map[string]bool
 	// nested maps directories below the datadir that are, or lead to, the directory of another role.
 	nested map[string]bool
+	// own holds Layout.Own by the paths below the datadir.
+	own map[string]bool
 	// indexed holds the binary logs that the index on disk names; Scan fills it.
 	indexed map[string]bool
 
@@ -49,7 +51,7 @@ func bit(r Role) uint8 { return 1 << r }
 // newRules compares directories as resolved, after symbolic links, and remembers them as configured, for messages and
 // patterns. Callers without a resolved layout pass the same one twice.
 func newRules(configured, resolved *Layout) *rules {
-	c := &rules{l: resolved, system: map[string]bool{}, systemDirs: map[string]bool{}, nested: map[string]bool{}}
+	c := &rules{l: resolved, system: map[string]bool{}, systemDirs: map[string]bool{}, nested: map[string]bool{}, own: map[string]bool{}}
 	var dirs [RoleBinlog + 1]string
 	for _, r := range Roles {
 		dirs[r], c.paths[r] = resolved.Dir(r), configured.Dir(r)
@@ -65,6 +67,13 @@ func newRules(configured, resolved *Layout) *rules {
 		}
 		c.nest(dirs[RoleData], dirs[r])
 		c.nest(c.paths[RoleData], c.paths[r])
+	}
+	for _, name := range configured.Own {
+		for _, data := range []string{c.paths[RoleData], dirs[RoleData]} {
+			if rel, ok := below(data, path.Clean(name)); ok {
+				c.own[rel] = true
+			}
+		}
 	}
 	for _, l := range []*Layout{configured, resolved} {
 		for _, name := range l.systemNames() {
@@ -316,8 +325,10 @@ func (c *rules) inDatabase(db, rest string, isDir bool) Class {
 		return Directory
 	case strings.HasSuffix(base, PartSuffix):
 		return Stale
-	case strings.HasPrefix(base, ".nfs"), strings.HasPrefix(base, ".fuse_hidden"), c.l.isRelay(base):
+	case len(c.own) > 0 && c.own[db+"/"+rest]:
 		return Private
+	case strings.HasPrefix(base, ".nfs"), strings.HasPrefix(base, ".fuse_hidden"), c.l.isRelayLog(base), providerName(base):
+		return Private // a directory that logs or the provider's files have been given looks like a database
 	case isKey(path.Ext(base)):
 		return Private // a directory of certificates below the datadir looks like a database
 	case strings.HasPrefix(base, "#sql-temptable"), strings.HasPrefix(base, "#sql_"):

@@ -119,7 +119,15 @@ func TestClassify(t *testing.T) {
 		{flat, RoleData, "d1/sub/t.ibd", RoleData, Tablespace},
 		{flat, RoleData, "d1/t.ibd" + PartSuffix, RoleData, Stale},
 		{flat, RoleData, "d1/ibdata1", RoleData, Table},
-		{flat, RoleData, "d1/grastate.dat", RoleData, Table},
+		{flat, RoleData, "d1/grastate.dat", RoleData, Private}, // wsrep_data_home_dir, gcache.dir
+		{flat, RoleData, "d1/galera.cache", RoleData, Private},
+		{flat, RoleData, "d1/gcache.page.000001", RoleData, Private},
+		{flat, RoleBinlog, "gcache.page.000001", RoleData, Private}, // a peer's word for it
+		{flat, RoleData, "d1/rly.frm", RoleData, Table}, // a table that has the name of the relay logs
+		{flat, RoleData, "d1/rly.ibd", RoleData, Tablespace},
+		{flat, RoleData, "d1/rly.000001", RoleData, Private},
+		{flat, RoleData, "d1/rly.index", RoleData, Private},
+		{flat, RoleData, "d1/rly-x.000001", RoleData, Private},
 		{flat, RoleData, "d1/t.mrn", RoleData, Unsupported},
 		{flat, RoleData, "mysql/general_log.CSV", RoleData, LogTable},
 		{flat, RoleData, "mysql/slow_log.CSM", RoleData, LogTable},
@@ -303,4 +311,17 @@ func FuzzClassify(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestOwn: files whose names the administrator chose, by both names that a linked datadir has.
+func TestOwn(t *testing.T) {
+	configured := &Layout{Data: "/srv/db", Own: []string{"/d/logs/my_log", "/srv/db/keys/keyfile.enc", "/d/ibdata1", "/var/log/x"}}
+	rules := newRules(configured, &Layout{Data: "/d"})
+	for name, want := range map[string]Class{
+		"logs/my_log": Private, "keys/keyfile.enc": Private, "keys/keyfile": Table, "logs/my_log.ibd": Tablespace, "ibdata1": System, "x": Foreign,
+	} {
+		if _, class := rules.classify(RoleData, name, false); class != want {
+			t.Errorf("%s is %v, want %v", name, class, want)
+		}
+	}
 }

@@ -96,6 +96,27 @@ func set(names ...string) map[string]bool {
 	return m
 }
 
+// providerName reports whether name is that of a file in which Galera keeps a node's own state, wherever options put it: no table can have
+// it.
+func providerName(name string) bool {
+	switch name {
+	case "grastate.dat", "gvwstate.dat", "galera.cache":
+		return true
+	}
+	return strings.HasPrefix(name, "gcache.page.")
+}
+
+// relayExt are the endings of relay logs and of what lies beside them.
+var relayExt = regexp.MustCompile(`^\.(\d{6,10}|index|info)$`)
+
+// isRelayLog is isRelay for a name among those of tables: relay_log may have the name of one.
+func (l *Layout) isRelayLog(name string) bool {
+	if rest, ok := strings.CutPrefix(name, l.RelayBase); ok && l.RelayBase != "" {
+		return relayExt.MatchString(rest) || strings.HasPrefix(rest, "-")
+	}
+	return l.isRelay(name)
+}
+
 // isRelay reports whether name is a relay log or a file beside one.
 func (l *Layout) isRelay(name string) bool {
 	if l.RelayBase != "" {

@@ -74,6 +74,9 @@ type Layout struct {
 	// databases and the files in them; stale logs and the files that make a server startable cannot be kept, because
 	// old ones beside new data destroy it (R-JOIN-4). A donor leaves Keep empty.
 	Keep []*regexp.Regexp
+	// Own are absolute paths of files that belong to this node alone, whatever they are called and wherever below the datadir options have put
+	// them: logs, Galera's cache, keys.
+	Own []string
 	// Identity says that auto.cnf travels like a table's file, because the node moves and is not cloned. Donor and
 	// joiner must have the same here.
 	Identity bool
