@@ -55,7 +55,8 @@ type Config struct {
 	// 256 GB.
 	KeyBytes int64
 
-	// MaxStrangers bounds the connections that have not proved anything yet. Zero means 64.
+	// MaxStrangers bounds the connections that have not proved anything yet. Zero means 64. Over QUIC, TLS handshakes that are
+	// under way do not count among them: there may be four times as many of these beside.
 	MaxStrangers int
 
 	// ManyControls lets a new control connection replace one that was closed. Zero: the nonce opens one control connection,
@@ -63,7 +64,7 @@ type Config struct {
 	ManyControls bool
 
 	// OnStranger is called for connections that are dropped without ending anything: at most once per remote address and
-	// cause, from several goroutines. It must not block. nil means that nobody wants to know.
+	// cause, and for 1024 such pairs, from several goroutines. It must not block. nil means that nobody wants to know.
 	OnStranger func(remote string, err error)
 
 	// Note is called with what an operator should know about the choice of a transport and the system's limits for it. It

@@ -46,13 +46,13 @@ type Conn struct {
 	header [FrameHeader]byte // reading; a field, because a local would be allocated for each frame
 }
 
-func newConn(s *socket, stream net.Conn, kind Kind, peer Peer, session [32]byte) *Conn {
+func newConn(s *socket, stream net.Conn, peer Peer) *Conn {
 	records := peer.Suite != plainWord && peer.Transport != QUIC
 	size := plainCoalesceSize
 	if records {
 		size = coalesceSize
 	}
-	c := &Conn{socket: s, stream: stream, records: records, kind: kind, peer: peer, session: session, out: make([]byte, recordSize), keyRecords: spentRecords}
+	c := &Conn{socket: s, stream: stream, records: records, peer: peer, out: make([]byte, recordSize), keyRecords: spentRecords}
 	if r, ok := stream.(*record.Conn); ok && r.Own() {
 		r.Widen(coalesced)
 		c.sealed = r
@@ -77,7 +77,7 @@ func (e *FrameError) Error() string {
 }
 
 // errDead is returned instead of using a TLS key beyond its limit.
-var errDead = errors.New("the connection has carried as much as its TLS key allows and must be replaced")
+var errDead = errors.New("wire: the connection has carried as much as its TLS key allows and must be replaced")
 
 // Send puts one frame with the given head and body, either of which may be empty, into the stream:
 //
@@ -275,9 +275,6 @@ func (c *Conn) Read() int64 { return c.socket.read.Load() }
 
 // BlockedWriting returns the time spent in write system calls, which is where a slow link or a slow peer shows.
 func (c *Conn) BlockedWriting() time.Duration { return time.Duration(c.socket.writeTime.Load()) }
-
-// BlockedReading returns the time spent waiting in read system calls.
-func (c *Conn) BlockedReading() time.Duration { return time.Duration(c.socket.readTime.Load()) }
 
 // Spent says that the connection should be replaced by a fresh one soon, because a TLS key is near its limit of 2^24.5 records.
 // It turns true after Config.KeyBytes, by default about 256 GB, in one direction; Send fails for good at about 389 GB. Never over

@@ -89,7 +89,6 @@ func testPolicyRefusalReachesBothEnds(t *testing.T) {
 		byDonor       bool
 		kind          identity.Kind
 		text          string
-		also          string // what the refused end says as well
 	}{
 		{name: "donor without certificate", joiner: Config{Material: good("joiner"), Policy: chain}, donor: Config{Policy: chain}, kind: identity.NoCertificate, text: "no certificate"},
 		{name: "donor of another CA", joiner: Config{Material: good("joiner"), Policy: chain}, donor: Config{Material: node(t, theirs, "donor"), Policy: chain}, kind: identity.Untrusted, text: "CN=theirs"},
@@ -197,7 +196,7 @@ func testRefuse(t *testing.T) {
 			t.Fatalf("plain=%v: %v", jc.Plain, err)
 		}
 		r := refusal(t, "joiner", <-got)
-		if !r.ByPeer || r.Code != CodeSetup || !strings.Contains(r.Reason, "does not exist") || strings.ContainsAny(r.Reason, "\n\x1b") || len(r.Reason) > maxReason || r.Also != "" {
+		if !r.ByPeer || r.Code != CodeSetup || !strings.Contains(r.Reason, "does not exist") || strings.ContainsAny(r.Reason, "\n\x1b") || len(r.Reason) > maxReason || strings.Contains(r.Reason, "objects") {
 			t.Errorf("plain=%v: %+v", jc.Plain, r)
 		}
 	}
@@ -212,6 +211,29 @@ func TestRefuseWithoutListener(t *testing.T) {
 	err := Refuse(testContext(t), ticket, Config{MinVersion: 1, MaxVersion: 1}, "x")
 	if err == nil || !strings.Contains(err.Error(), "nothing listens there") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A second objection stands behind the first, in the same text: that is all that gets into a log.
+func TestSecondObjectionIsToldAsWell(t *testing.T) { each(t, testSecondObjectionIsToldAsWell) }
+
+func testSecondObjectionIsToldAsWell(t *testing.T) {
+	jc := config(t)
+	jc.MinVersion, jc.MaxVersion = 3, 4
+	l := listen(t, jc)
+	o := meet(t, l, l.Ticket(host(t)), Control, Config{Plain: true, MinVersion: 1, MaxVersion: 2})
+	for _, tc := range []struct {
+		end  string
+		err  error
+		also string
+	}{
+		{"donor", o.donorErr, "; the other end objects too: no common protocol version"},
+		{"joiner", o.joinerErr, "; this end objects too: no common protocol version"},
+	} {
+		r := refusal(t, tc.end, tc.err)
+		if r.Code != CodeMode || !strings.HasPrefix(r.Reason, "the joiner encrypts") || !strings.Contains(r.Reason, tc.also) || !strings.Contains(r.Error(), r.Reason) {
+			t.Errorf("%s: %v, want %q", tc.end, r, tc.also)
+		}
 	}
 }
 

@@ -7,8 +7,10 @@ import (
 )
 
 // crowd holds the connections that have not proved anything yet, and keeps their number bounded. When one too many comes, the one
-// that is least likely the donor has to go, so that a flood pushes out itself: first those that have sent nothing, then those
-// that have not finished TLS, among equals one of the address that has most of them, and of these the oldest.
+// that is least likely the donor has to go. First the address that holds most beyond its share, however far its connections have
+// come, so that a flood from a few addresses pushes out itself; a donor that opens many at once loses only what is beyond its own
+// share, and comes back with it. Then, and within one address, those that have sent nothing, then those that have not finished TLS,
+// among equals one of the address that has most of them, and of these the oldest.
 type crowd struct {
 	mu      sync.Mutex
 	max     int
@@ -41,7 +43,7 @@ func (c *crowd) admit(s *socket, from netip.Addr) *member {
 		return m
 	}
 	if len(c.members) >= c.max {
-		v := c.victim()
+		v := c.victim(from)
 		v.evicted = true
 		delete(c.members, v)
 		v.socket.abandon()
@@ -67,14 +69,16 @@ func (c *crowd) closeAll() {
 	}
 }
 
-func (c *crowd) victim() *member {
-	perAddress := make(map[netip.Addr]int, len(c.members))
+// victim is who makes room for a newcomer from the given address, which counts as if it were in already.
+func (c *crowd) victim(from netip.Addr) *member {
+	perAddress := make(map[netip.Addr]int, len(c.members)+1)
+	perAddress[from]++
 	for m := range c.members {
 		perAddress[m.from]++
 	}
 	var worst *member
 	for m := range c.members {
-		if worst == nil || worse(m, worst, perAddress) {
+		if worst == nil || worse(m, worst, perAddress, share(c.max)) {
 			worst = m
 		}
 	}
@@ -82,7 +86,10 @@ func (c *crowd) victim() *member {
 }
 
 // worse says that a should go before b.
-func worse(a, b *member, perAddress map[netip.Addr]int) bool {
+func worse(a, b *member, perAddress map[netip.Addr]int, share int) bool {
+	if na, nb := max(share, perAddress[a.from]), max(share, perAddress[b.from]); na != nb {
+		return na > nb
+	}
 	if pa, pb := a.progress(), b.progress(); pa != pb {
 		return pa < pb
 	}

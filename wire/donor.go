@@ -45,21 +45,22 @@ func donorHandshake(ch *channel, t Ticket, kind Kind, c Config, refusal *objecti
 	if err != nil {
 		if own != nil {
 			// Whether or not it was heard, the reason must not get lost behind a broken connection.
-			return nil, errors.Join(own.refused(ch.remote, ""), err)
+			return nil, errors.Join(own.refused(ch.remote), err)
 		}
 		return nil, err
 	}
 	if !tr.good(labelJoiner, answer) {
 		return nil, &StrangerError{ch.remote, CauseNonce, unproved(kind, answer)}
 	}
-	theirReason := c.ours(answer)
 	switch {
-	case own != nil && answer.code != CodeOK && answer.code != own.code:
-		return nil, own.refused(ch.remote, theirReason)
 	case own != nil:
-		return nil, own.refused(ch.remote, "")
+		refused := own.refused(ch.remote)
+		if answer.code != CodeOK && answer.code != own.code {
+			refused.Reason += "; the other end objects too: " + c.ours(answer)
+		}
+		return nil, refused
 	case answer.code != CodeOK:
-		return nil, &RefusedError{Remote: ch.remote, ByPeer: true, Code: answer.code, Reason: theirReason}
+		return nil, &RefusedError{Remote: ch.remote, ByPeer: true, Code: answer.code, Reason: c.ours(answer)}
 	}
 	var session [32]byte
 	if kind == Control {
@@ -79,8 +80,8 @@ func unproved(kind Kind, v verdict) error {
 	return errors.New("the joiner could not prove that it issued this ticket")
 }
 
-func (o *objection) refused(remote, also string) *RefusedError {
-	return &RefusedError{Remote: remote, Code: o.code, Reason: o.text, Also: also, Err: o.err}
+func (o *objection) refused(remote string) *RefusedError {
+	return &RefusedError{Remote: remote, Code: o.code, Reason: o.text, Err: o.err}
 }
 
 // checkPin compares the joiner's certificate with the ticket. Nothing secret has been said before it succeeded.

@@ -28,15 +28,16 @@ func (g *gate) doubtful() bool {
 	return 2*g.all >= g.max
 }
 
-var errGate = errors.New("too many QUIC handshakes are under way")
+// share is how many of limit one address may have where others come as well.
+func share(limit int) int { return max(1, limit/8) }
 
 // enter lets a handshake in; leave has to be called once when it is over. Beyond max only addresses with little under way get
 // in, and beyond four times max nobody does.
 func (g *gate) enter(a netip.Addr) (leave func(), err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if share := max(1, g.max/8); g.all >= 4*g.max || g.all >= g.max && g.from[a] >= share {
-		return nil, errGate
+	if g.all >= 4*g.max || g.all >= g.max && g.from[a] >= share(g.max) {
+		return nil, errors.New("too many QUIC handshakes are under way")
 	}
 	g.all++
 	g.from[a]++

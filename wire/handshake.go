@@ -68,10 +68,10 @@ func (ch *channel) conn(kind Kind, version uint16, warnings []string, session [3
 	if err := ch.stream.SetDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("prepare connection to %s: %w", ch.remote, err)
 	}
-	conn := newConn(ch.socket, ch.stream, kind, Peer{
+	conn := newConn(ch.socket, ch.stream, Peer{
 		Certificates: ch.peer, Remote: ch.remote, Suite: ch.suite, Transport: ch.transport, Version: version, Warnings: warnings,
-	}, session)
-	conn.keyRecords = c.keyRecords()
+	})
+	conn.kind, conn.session, conn.keyRecords = kind, session, c.keyRecords()
 	return conn, nil
 }
 

@@ -218,6 +218,74 @@ func TestCrowdVictim(t *testing.T) {
 	}
 }
 
+// However far an address has got with its connections, beyond its share they make room for others.
+func TestCrowdShare(t *testing.T) {
+	ours, flood := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.9.9.9")
+	// come admits connections, and says how many of all that came in so are still there.
+	come := func(c *crowd, from netip.Addr, n int, encrypted bool) (left func() int) {
+		var all []*member
+		for range n {
+			m := c.admit(newSocket(silentConn{}), from)
+			m.encrypted.Store(encrypted)
+			all = append(all, m)
+		}
+		return func() (n int) {
+			for _, m := range all {
+				if !m.evicted {
+					n++
+				}
+			}
+			return n
+		}
+	}
+	t.Run("one_address_that_finishes_TLS", func(t *testing.T) {
+		c := newCrowd(64)
+		come(c, flood, 64, true)
+		donor := come(c, ours, 25, false) // a control connection and 24 for data, at their very beginning
+		come(c, flood, 1000, true)
+		come(c, flood, 1000, false)
+		if n := donor(); n != 25 {
+			t.Errorf("%d of the donor's 25 are left", n)
+		}
+	})
+	t.Run("seven_addresses_that_finish_TLS", func(t *testing.T) {
+		c := newCrowd(64)
+		donor := come(c, ours, 8, false)
+		for range 100 {
+			for a, n := flood, 0; n < 7; a, n = a.Next(), n+1 {
+				come(c, a, 1, true)
+			}
+		}
+		if n := donor(); n != 8 {
+			t.Errorf("%d of the donor's 8 are left", n)
+		}
+	})
+	t.Run("addresses_that_come_once", func(t *testing.T) {
+		c := newCrowd(64)
+		donor := come(c, ours, 25, true)
+		for a, n := flood, 0; n < 1000; a, n = a.Next(), n+1 {
+			come(c, a, 1, false)
+		}
+		if n := donor(); n != 8 {
+			t.Errorf("%d of the donor's 25 are left, its share is 8", n)
+		}
+	})
+	t.Run("one_address_for_all", func(t *testing.T) {
+		c := newCrowd(64)
+		come(c, ours, 64, false)
+		donor := come(c, ours, 25, true)
+		come(c, ours, 1000, false)
+		if n := donor(); n != 25 {
+			t.Errorf("%d of the donor's 25 are left", n)
+		}
+	})
+}
+
+// silentConn is a connection that can only be closed.
+type silentConn struct{ net.Conn }
+
+func (silentConn) Close() error { return nil }
+
 func TestAllow(t *testing.T) { each(t, testAllow) }
 
 func testAllow(t *testing.T) {

@@ -101,17 +101,17 @@ func (ch *channel) decline(tr transcript, proof verdict, own *objection, c Confi
 	if proof.code != CodeOK {
 		refused = &RefusedError{Remote: ch.remote, ByPeer: true, Code: proof.code, Reason: c.ours(proof)}
 		if own != nil && own.code != proof.code {
-			refused.Also = own.text
+			refused.Reason += "; this end objects too: " + own.text
 		}
 	} else {
-		refused = own.refused(ch.remote, "")
+		refused = own.refused(ch.remote)
 	}
 	if adm.settled() {
 		// Whoever comes with the nonce but without a good certificate while a donor is at work is not that donor.
 		return &StrangerError{ch.remote, CauseLate, refused}
 	}
 	if sendErr != nil && proof.code == CodeOK {
-		refused.Also = "(it could not be told: " + cleanReason(sendErr.Error()) + ")"
+		refused.Reason += "; the other end could not be told: " + cleanReason(sendErr.Error())
 	}
 	return refused
 }

@@ -127,9 +127,6 @@ type outage struct {
 	refused  time.Time // since when the port refuses; zero: it does not
 }
 
-// errReplaced is how a joiner loses a connection that the donor has given up.
-var errReplaced = errors.New("the donor has given it up")
-
 func newLink(id uint16, c LinkConfig, open func(context.Context) (*Conn, error)) *Link {
 	l := &Link{id: id, c: c, open: open, attended: id == 0, limits: c.Limits}
 	l.turn.L = &l.mu

@@ -30,7 +30,8 @@ type memSession struct {
 
 func memLink(c *memConn, kind Kind) *Conn {
 	s := newSocket(c)
-	conn := newConn(s, s, kind, Peer{Remote: c.RemoteAddr().String(), Suite: plainWord, Version: 1}, [32]byte{1})
+	conn := newConn(s, s, Peer{Remote: c.RemoteAddr().String(), Suite: plainWord, Version: 1})
+	conn.kind, conn.session = kind, [32]byte{1}
 	return conn
 }
 

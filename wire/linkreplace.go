@@ -7,9 +7,9 @@ import (
 
 var (
 	// ErrWornOut is the Cause of a Reopened that replaced a connection whose key had protected as much as it may.
-	ErrWornOut = errors.New("its key had protected as much as it may")
+	ErrWornOut = errors.New("wire: its key had protected as much as it may")
 	// ErrMoved is the same for one whose transport suited the path less than another.
-	ErrMoved = errors.New("another transport suits the path better")
+	ErrMoved = errors.New("wire: another transport suits the path better")
 )
 
 // planned says that a connection was given up on purpose, with nothing of it lost.

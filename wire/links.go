@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -134,7 +135,7 @@ func (l *Link) takeOver(conn *Conn, a attach) error {
 		l.detach(why)
 		old.kill()
 	case old != nil:
-		l.lose(old, errReplaced)
+		l.lose(old, errors.New("the donor has given it up"))
 	}
 	if a.planned {
 		l.down.cause = why // not what was seen of it

@@ -48,8 +48,9 @@ func (l *Listener) listenQUIC(udp *net.UDPConn) error {
 func (l *Listener) arrive(ctx context.Context, g *gate, remote net.Addr) (context.Context, error) {
 	from := addrOf(remote)
 	if !l.config.Socket.allows(from) {
-		l.reports.add(&StrangerError{remote.String(), CauseAddress, errors.New("its address is not among the allowed ones (range)")}, from)
-		return nil, errGate
+		err := &StrangerError{remote.String(), CauseAddress, errors.New("its address is not among the allowed ones (range)")}
+		l.reports.add(err, from)
+		return nil, err
 	}
 	leave, err := g.enter(from)
 	if err != nil {

@@ -46,28 +46,20 @@ func (c Code) String() string {
 }
 
 // RefusedError says that a peer which proved that it belongs to this state request could not be used, or that it could not
-// use us. Both ends get one, with the same reason.
+// use us. Both ends get one, and their reasons begin alike.
 type RefusedError struct {
 	Remote string // address of the peer
 	ByPeer bool   // true: the peer refused; false: we did
 	Code   Code
-	Reason string // one printable line, at most 512 bytes; where a peer refused our certificate, our file is named behind it
-	Also   string // what the other end had to complain about as well, if anything
+	Reason string // one printable line: 512 bytes at most, then our file when a peer refused our certificate, and any second objection
 	Err    error  // the local cause, for instance an *identity.CheckError; nil when the peer refused
 }
 
 func (e *RefusedError) Error() string {
-	text := fmt.Sprintf("refuse %s: %s", e.Remote, e.Reason)
 	if e.ByPeer {
-		text = fmt.Sprintf("refused by %s: %s", e.Remote, e.Reason)
+		return fmt.Sprintf("refused by %s: %s", e.Remote, e.Reason)
 	}
-	switch {
-	case e.Also != "" && e.ByPeer:
-		text += "; this end objects too: " + e.Also
-	case e.Also != "":
-		text += "; the other end objects too: " + e.Also
-	}
-	return text
+	return fmt.Sprintf("refuse %s: %s", e.Remote, e.Reason)
 }
 
 func (e *RefusedError) Unwrap() error { return e.Err }
@@ -84,7 +76,7 @@ const (
 	CausePlain    Cause = 5  // it speaks our preface without TLS, but we are told to encrypt
 	CauseWantsTLS Cause = 6  // it speaks TLS, but we are told to be plain
 	CauseProtocol Cause = 7  // TLS was fine, what came then was not our preface
-	CauseNonce    Cause = 8  // it does not know the nonce, or uses it a second time
+	CauseNonce    Cause = 8  // it does not know the nonce
 	CausePin      Cause = 9  // its certificate is not the one in the ticket
 	CauseCrowd    Cause = 10 // too many unproved connections at once
 	CauseAddress  Cause = 11 // its address is not among the allowed ones

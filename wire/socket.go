@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// socket sits between TLS and TCP, or on top of a QUIC stream. It counts bytes, measures the time spent in the kernel and, once widen was called, gathers
+// socket sits between TLS and TCP, or on top of a QUIC stream. It counts bytes, measures the time spent writing and, once widen was called, gathers
 // writes and reads into large system calls. crypto/tls makes one per record otherwise; a record.Conn does its own gathering.
 //
 // Write and flush may run beside Close; the read side belongs to one goroutine at a time.
@@ -24,11 +24,11 @@ type socket struct {
 	rbuf       []byte // nil before widen
 	rpos, rend int
 
-	written, read       atomic.Int64
-	again               atomic.Int64 // bytes sent again by TCP, as last seen
-	writeTime, readTime atomic.Int64 // nanoseconds
-	started             atomic.Bool  // the peer has sent something
-	closing             atomic.Bool
+	written, read atomic.Int64
+	again         atomic.Int64 // bytes sent again by TCP, as last seen
+	writeTime     atomic.Int64 // nanoseconds
+	started       atomic.Bool  // the peer has sent something
+	closing       atomic.Bool
 }
 
 func newSocket(c net.Conn) *socket {
@@ -110,9 +110,7 @@ func (s *socket) Read(p []byte) (int, error) {
 }
 
 func (s *socket) receive(p []byte) (int, error) {
-	start := time.Now()
 	n, err := s.direct.Read(p)
-	s.readTime.Add(int64(time.Since(start)))
 	if n > 0 {
 		s.read.Add(int64(n))
 		s.started.Store(true)

@@ -5,7 +5,7 @@
 // only self-signed certificates are anchors, so a CA file that holds an intermediate alone proves nothing. They are more
 // lenient in three: a common name counts when the certificate has no DNS or IP name at all, an address written as text is
 // recognised, and the extended key usage is only warned about, since most clusters have one certificate per node for both
-// directions.
+// directions. The name constraints of CAs hold for the first two as well.
 //
 // Load turns bad set-ups into one line that names option, origin and file, what was found and what to do. Nothing falls
 // back to the system's trust store: without a CA file there is no trust.

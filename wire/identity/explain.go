@@ -20,7 +20,7 @@ func (c *checker) explain(peer []*x509.Certificate, cause error) error {
 		case x509.TooManyIntermediates:
 			return &CheckError{Untrusted, fmt.Sprintf("the chain of %s is longer than the path length that %s allows", Describe(peer[0]), Describe(invalid.Cert)), "issue the certificate from that CA itself"}
 		case x509.CANotAuthorizedForThisName:
-			return &CheckError{Untrusted, fmt.Sprintf("certificate %s carries a name that the name constraints of its CA do not allow: %s", Describe(peer[0]), clean(invalid.Detail)), "issue it with a name within them"}
+			return outsideConstraints(peer[0], invalid.Detail)
 		}
 	}
 	var critical x509.UnhandledCriticalExtension
@@ -62,6 +62,10 @@ func (c *checker) explain(peer []*x509.Certificate, cause error) error {
 		at = issuer
 	}
 	return &CheckError{Untrusted, fmt.Sprintf("certificate %s does not verify against %s: %s", Describe(peer[0]), from, clean(cause.Error())), "compare with openssl verify"}
+}
+
+func outsideConstraints(leaf *x509.Certificate, detail string) *CheckError {
+	return &CheckError{Untrusted, fmt.Sprintf("certificate %s carries a name that the name constraints of its CA do not allow: %s", Describe(leaf), clean(detail)), "issue it with a name within them"}
 }
 
 // issuerOf finds the best candidate that could have signed cert: one whose signature fits, else one with the right name.

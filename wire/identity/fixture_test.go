@@ -39,7 +39,8 @@ type spec struct {
 	from, to time.Time
 	key      crypto.Signer
 	pathLen0 bool
-	within   []string // name constraints of a CA
+	within   []string // name constraints of a CA: domains and networks
+	without  []string // what they exclude
 	policies []asn1.ObjectIdentifier
 	critical bool // with a critical extension that nobody knows
 	email    string
@@ -74,7 +75,9 @@ func mint(t testing.TB, s spec) *pair {
 		DNSNames: s.dns, KeyUsage: s.usage, ExtKeyUsage: s.ext,
 		BasicConstraintsValid: !s.noBasic, IsCA: s.ca, MaxPathLenZero: s.pathLen0,
 	}
-	tpl.PermittedDNSDomains, tpl.PermittedDNSDomainsCritical, tpl.PolicyIdentifiers = s.within, len(s.within) > 0, s.policies
+	tpl.PermittedDNSDomains, tpl.PermittedIPRanges = constraints(s.within)
+	tpl.ExcludedDNSDomains, tpl.ExcludedIPRanges = constraints(s.without)
+	tpl.PermittedDNSDomainsCritical, tpl.PolicyIdentifiers = len(s.within)+len(s.without) > 0, s.policies
 	if s.critical {
 		tpl.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Critical: true, Value: []byte{5, 0}}}
 	}
@@ -103,6 +106,18 @@ func mint(t testing.TB, s spec) *pair {
 		t.Fatal(err)
 	}
 	return &pair{c, key}
+}
+
+// constraints tells domains and networks apart.
+func constraints(list []string) (domains []string, networks []*net.IPNet) {
+	for _, text := range list {
+		if _, n, err := net.ParseCIDR(text); err == nil {
+			networks = append(networks, n)
+		} else {
+			domains = append(domains, text)
+		}
+	}
+	return domains, networks
 }
 
 func (p *pair) certPEM() []byte {

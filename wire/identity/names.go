@@ -87,6 +87,25 @@ func matchPattern(pattern, host string) bool {
 	return ok && label != "" && strings.Contains(rest, ".") && !strings.Contains(rest, "*") && domain == rest
 }
 
+// vouches says whether the name constraints of a CA let it give somebody this host name or address (RFC 5280 section 4.2.1.10).
+func vouches(ca *x509.Certificate, name string) bool {
+	host := strings.ToLower(strings.TrimSuffix(name, "."))
+	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		a := net.IP(ip.WithZone("").Unmap().AsSlice())
+		return within(ca.PermittedIPRanges, ca.ExcludedIPRanges, func(n *net.IPNet) bool { return n.Contains(a) })
+	}
+	return within(ca.PermittedDNSDomains, ca.ExcludedDNSDomains, func(domain string) bool {
+		domain = strings.ToLower(domain)
+		// A dot in front leaves the domain itself out; crypto/x509 reads it so as well.
+		return domain == "" || host == domain || strings.HasSuffix(host, "."+strings.TrimPrefix(domain, "."))
+	})
+}
+
+// within applies one kind of constraints: nothing excluded may cover a name, and something permitted must if there is any.
+func within[T any](permitted, excluded []T, covers func(T) bool) bool {
+	return !slices.ContainsFunc(excluded, covers) && (len(permitted) == 0 || slices.ContainsFunc(permitted, covers))
+}
+
 // NamesOf lists what the certificate could be matched by, for messages.
 func NamesOf(c *x509.Certificate) string {
 	var names []string

@@ -127,6 +127,7 @@ func (p Policy) Check(peer []*x509.Certificate) (warnings []string, err error) {
 type checker struct {
 	Policy
 	now      time.Time
+	chains   [][]*x509.Certificate // what build found, each from the leaf to an anchor; none for a leaf that is listed
 	warnings []string
 }
 
@@ -203,13 +204,13 @@ func (c *checker) build(peer []*x509.Certificate) error {
 	for _, m := range peer[1:] {
 		inter.AddCert(m)
 	}
-	_, err := peer[0].Verify(x509.VerifyOptions{
+	var err error
+	if c.chains, err = peer[0].Verify(x509.VerifyOptions{
 		Roots:         roots,
 		Intermediates: inter,
 		CurrentTime:   c.now,
 		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
-	if err != nil {
+	}); err != nil {
 		return c.explain(peer, err)
 	}
 	if trap := SharedName(peer[0]); trap != "" {
@@ -219,15 +220,22 @@ func (c *checker) build(peer []*x509.Certificate) error {
 }
 
 func (c *checker) name(leaf *x509.Certificate) error {
+	var outside error
 	for _, want := range c.Names {
 		ok, warning := matchName(leaf, want)
-		if !ok {
+		switch {
+		case !ok:
 			continue
-		}
-		if warning != "" {
+		case !c.vouched(want):
+			outside = outsideConstraints(leaf, want)
+			continue
+		case warning != "":
 			c.warn("%s", warning)
 		}
 		return nil
+	}
+	if outside != nil {
+		return outside
 	}
 	from := ""
 	if c.NamesFrom != "" {
@@ -239,6 +247,14 @@ func (c *checker) name(leaf *x509.Certificate) error {
 	}
 	return &CheckError{WrongName,
 		fmt.Sprintf("certificate %s is valid for %s, wanted is one of: %s%s", Describe(leaf), NamesOf(leaf), want, from), c.otherName()}
+}
+
+// vouched says whether the CAs of some chain may all give somebody this name. crypto/x509 has asked that of the alternative names, but
+// not of a common name, nor of an address that is written as text whether it is within the constraints for addresses.
+func (c *checker) vouched(name string) bool {
+	return len(c.chains) == 0 || slices.ContainsFunc(c.chains, func(chain []*x509.Certificate) bool {
+		return !slices.ContainsFunc(chain[1:], func(ca *x509.Certificate) bool { return !vouches(ca, name) })
+	})
 }
 
 // dates tells the two ends of the validity apart, which crypto/x509 does not.

@@ -130,6 +130,7 @@ func verdictCases(t *testing.T) []verdictCase {
 		{name: "self-signed leaf, an older one of the same name listed", anchors: certs(again), peer: certs(alone), kind: Untrusted, text: "is self-signed and not listed"},
 		{name: "name within the constraints of the CA", anchors: certs(narrow), peer: certs(mint(t, spec{cn: "x", by: narrow, dns: []string{"n1.db.local"}})), openssl: true},
 		{name: "name outside the constraints of the CA", anchors: certs(narrow), peer: certs(mint(t, spec{cn: "x", by: narrow, dns: []string{"n1.example.org"}})), kind: Untrusted, text: "name constraints of its CA do not allow"},
+		{name: "common name outside the constraints of the CA", anchors: certs(narrow), peer: certs(mint(t, spec{cn: "n1.example.org", by: narrow})), unlike: "counts where names are compared, see TestPolicyNameConstraints"},
 		{name: "certificate policies", anchors: certs(root), peer: certs(mint(t, spec{cn: "x", by: root, policies: oid})), openssl: true},
 		{name: "unknown critical extension in the leaf", anchors: certs(root), peer: certs(mint(t, spec{cn: "x", by: root, critical: true})), kind: Untrusted, text: "critical extension"},
 		{name: "unknown critical extension in the root", anchors: certs(strange), peer: certs(mint(t, spec{cn: "x", by: strange})), kind: Untrusted, text: "critical extension"},
@@ -267,7 +268,7 @@ func TestPolicyNames(t *testing.T) {
 				v.kind, v.text = WrongName, "the address"
 			}
 			wantVerdict(t, v, warnings, err)
-			theirs := opensslNames(t, root.cert, leaf.cert, tc.want)
+			theirs := opensslNames(t, root.cert, []*x509.Certificate{leaf.cert}, tc.want)
 			if theirs != tc.ok && tc.unlike == "" {
 				t.Errorf("we accept: %v, openssl: %v, and no reason is written down", tc.ok, theirs)
 			}
@@ -275,16 +276,93 @@ func TestPolicyNames(t *testing.T) {
 	}
 }
 
-func opensslNames(t *testing.T, root, leaf *x509.Certificate, want string) bool {
+// A CA with name constraints vouches for nothing outside them, in whatever part of a certificate the name stands.
+func TestPolicyNameConstraints(t *testing.T) {
+	sign := x509.KeyUsageCertSign
+	root := mint(t, spec{cn: "root", ca: true, usage: sign})
+	for _, tc := range []struct {
+		name            string
+		within, without []string // constraints
+		cert            spec
+		want            string
+		ok              bool
+		warning         string
+		unlike          string
+	}{
+		{name: "common name", within: []string{"db.local"}, cert: spec{cn: "n1.db.local"}, want: "n1.DB.local.", ok: true, unlike: "openssl takes no final dot"},
+		{name: "common name, the domain itself", within: []string{"db.local"}, cert: spec{cn: "db.local"}, want: "db.local", ok: true},
+		{name: "common name, the domain itself, not below", within: []string{".db.local"}, cert: spec{cn: "db.local"}, want: "db.local"},
+		{name: "common name, below", within: []string{".DB.local"}, cert: spec{cn: "n1.db.local"}, want: "n1.db.local", ok: true},
+		{name: "common name, one of two domains", within: []string{"elsewhere", "db.local"}, cert: spec{cn: "n1.db.local"}, want: "n1.db.local", ok: true},
+		{name: "common name outside", within: []string{"db.local"}, cert: spec{cn: "db1.elsewhere"}, want: "db1.elsewhere"},
+		{name: "common name outside, same ending", within: []string{"db.local"}, cert: spec{cn: "n1.otherdb.local"}, want: "n1.otherdb.local"},
+		{name: "common name of one label", within: []string{"db.local"}, cert: spec{cn: "db1"}, want: "db1", unlike: "openssl does not take it for a host name"},
+		{name: "wildcard in the common name", within: []string{"db.local"}, cert: spec{cn: "*.db.local"}, want: "n1.db.local", ok: true},
+		{name: "wildcard in the common name outside", within: []string{"db.local"}, cert: spec{cn: "*.other.local"}, want: "n1.other.local", unlike: "openssl does not take it for a host name"},
+		{name: "common name excluded", without: []string{"db.local"}, cert: spec{cn: "n1.db.local"}, want: "n1.db.local"},
+		{name: "common name not excluded", without: []string{"db.local"}, cert: spec{cn: "n1.other.local"}, want: "n1.other.local", ok: true},
+		{name: "common name, everything permitted", within: []string{""}, cert: spec{cn: "n1.db.local"}, want: "n1.db.local", ok: true},
+		{name: "common name, everything excluded", without: []string{""}, cert: spec{cn: "n1.db.local"}, want: "n1.db.local"},
+		{name: "common name, networks alone", within: []string{"10.0.0.0/8"}, cert: spec{cn: "n1.db.local"}, want: "n1.db.local", ok: true},
+		{name: "common name outside, SAN is an e-mail address", within: []string{"db.local"}, cert: spec{cn: "db1.elsewhere", email: "dba@example.org"}, want: "db1.elsewhere"},
+		{name: "address in the common name", within: []string{"10.0.0.0/8"}, cert: spec{cn: "10.0.0.1"}, want: "10.0.0.1", ok: true, warning: "common name", unlike: "socat takes it"},
+		{name: "address in the common name outside", within: []string{"10.0.0.0/8"}, cert: spec{cn: "192.168.0.1"}, want: "192.168.0.1"},
+		{name: "v6 address in the common name, v4 networks", within: []string{"10.0.0.0/8"}, cert: spec{cn: "2001:db8::1"}, want: "[2001:db8::1]"},
+		{name: "address in the common name excluded", without: []string{"2001:db8::/32"}, cert: spec{cn: "2001:db8::1"}, want: "2001:db8::1"},
+		{name: "address in a DNS name outside", within: []string{"10.0.0.0/8"}, cert: spec{cn: "x", dns: []string{"192.168.0.1"}}, want: "192.168.0.1"},
+		{name: "address, domains alone", within: []string{"db.local"}, cert: spec{cn: "x", ips: []string{"10.0.0.1"}}, want: "10.0.0.1", ok: true},
+	} {
+		t.Run(strings.ReplaceAll(tc.name, " ", "_"), func(t *testing.T) {
+			sub := mint(t, spec{cn: "sub", ca: true, usage: sign, by: root, within: tc.within, without: tc.without})
+			s := tc.cert
+			s.by = sub
+			peer := []*x509.Certificate{mint(t, s).cert, sub.cert}
+			warnings, err := Policy{Level: ChainAndName, Names: []string{"unrelated", tc.want}, Anchors: []*x509.Certificate{root.cert}}.Check(peer)
+			v := verdictCase{warning: tc.warning}
+			if !tc.ok {
+				v.kind, v.text = Untrusted, "constraints of its CA do not allow: "+tc.want
+			}
+			wantVerdict(t, v, warnings, err)
+			if theirs := opensslNames(t, root.cert, peer, tc.want); theirs != tc.ok && tc.unlike == "" {
+				t.Errorf("we accept: %v, openssl: %v, and no reason is written down", tc.ok, theirs)
+			}
+		})
+	}
+}
+
+// A name that the CA may not give is no reason to refuse another one that it may.
+func TestPolicyNameConstraintsLeaveOtherNames(t *testing.T) {
+	narrow := mint(t, spec{cn: "narrow", ca: true, usage: x509.KeyUsageCertSign, within: []string{"a.db.local"}})
+	leaf := mint(t, spec{cn: "*.db.local", by: narrow})
+	for want, ok := range map[string]bool{"a.db.local": true, "b.db.local": false} {
+		_, err := Policy{Level: ChainAndName, Names: []string{"c.db.local", want}, Anchors: []*x509.Certificate{narrow.cert}}.Check([]*x509.Certificate{leaf.cert})
+		if (err == nil) != ok {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+// A listed certificate has no chain that could constrain its name.
+func TestPolicyNameOfListed(t *testing.T) {
+	alone := mint(t, spec{cn: "n1.db.local", noBasic: true})
+	for want, ok := range map[string]bool{"n1.db.local": true, "n2.db.local": false} {
+		_, err := Policy{Level: ChainAndName, Names: []string{want}, Anchors: []*x509.Certificate{alone.cert}}.Check([]*x509.Certificate{alone.cert})
+		if (err == nil) != ok {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+func opensslNames(t *testing.T, root *x509.Certificate, peer []*x509.Certificate, want string) bool {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, dir, "ca.pem", certsPEM(root))
-	write(t, dir, "leaf.pem", certsPEM(leaf))
+	write(t, dir, "leaf.pem", certsPEM(peer...))
 	flag := "-verify_hostname"
 	if strings.Count(want, ".") == 3 && strings.Trim(want, "0123456789.") == "" || strings.Contains(want, ":") {
 		flag = "-verify_ip"
 	}
-	_, err := openssl(t, dir, "verify", "-no-CApath", "-no-CAstore", "-CAfile", "ca.pem", flag, want, "leaf.pem")
+	_, err := openssl(t, dir, "verify", "-no-CApath", "-no-CAstore", "-CAfile", "ca.pem", "-untrusted", "leaf.pem", flag, want, "leaf.pem")
 	return err == nil
 }
 

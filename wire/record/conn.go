@@ -145,7 +145,7 @@ func (c *Conn) Flush() error {
 }
 
 // Close sends what was sealed and the closing alert, unless somebody is writing at this moment, and closes the connection below. It
-// waits a second at most.
+// waits a second at most, or five where Own is false.
 func (c *Conn) Close() error {
 	if !c.Own() {
 		return c.tls.Close()

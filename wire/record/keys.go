@@ -108,7 +108,7 @@ func (s suite) expand(secret []byte, label string, size int) ([]byte, error) {
 	return hkdf.Expand(s.hash, secret, string(append(info, 0)), size)
 }
 
-var errWornOut = errors.New("the key of this connection has protected as much as it may")
+var errWornOut = errors.New("record: the key of this connection has protected as much as it may")
 
 // next takes the nonce of the next record (section 5.3). It is valid until the following call.
 func (h *half) next() ([]byte, error) {
