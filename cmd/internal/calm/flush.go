@@ -48,7 +48,7 @@ func (c *Calm) target(total int64) int64 {
 }
 
 // errLimit marks the end of Config.Limit, which is no error of Quiet.
-var errLimit = errors.New("time is up")
+var errLimit = errors.New("calm: time is up")
 
 // flush brings the dirty pages down: by checkpoints where the server takes the order, else by waiting.
 func (c *Calm) flush(parent context.Context) error {
@@ -94,7 +94,7 @@ func (c *Calm) flush(parent context.Context) error {
 }
 
 // errNoOrder says that a checkpoint cannot be ordered, or ended once it runs; the server itself is fine.
-var errNoOrder = errors.New("no checkpoint can be ordered")
+var errNoOrder = errors.New("calm: no checkpoint can be ordered")
 
 // order makes one checkpoint: the server writes all pages that were dirty, and under load those that became so, while clients go
 // on. When ctx ends, the statement is ended too, from a second connection: a closed connection alone would leave the server

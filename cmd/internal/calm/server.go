@@ -32,7 +32,7 @@ const (
 	leftoverWait = 2 * time.Second
 )
 
-var errSlow = errors.New("the server does not answer in time")
+var errSlow = errors.New("calm: the server does not answer in time")
 
 // login is how a server is reached. The guard gets it through its pipe.
 type login struct {

@@ -133,7 +133,7 @@ func (x *examination) joinAddress(ctx context.Context, set *settings.Settings, c
 		return ""
 	}
 	x.Address = a.HostPort()
-	where := ends.ListenAddress(set, a)
+	where := ends.ListenAddress(ctx, set, a)
 	if bound, _, _ := net.SplitHostPort(where); bound == "" {
 		x.add(levelWarn, "address", settings.Joiner, fmt.Sprintf("%s is not an address of this host (%s): the joiner listens on all of them, and something must lead from there to here", a.Host, from), "")
 	}

@@ -74,6 +74,29 @@ func TestIPv6(t *testing.T) {
 	}
 }
 
+// TestStreams: at either end the lower of the two options that say how many data connections there may be holds.
+func TestStreams(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	both, one, none := at("both.cnf", "[trireme]\nstreams=2\n[sst]\nbackup-threads=8\n"), at("one.cnf", "[sst]\nbackup-threads=2\n"), at("none.cnf", "[sst]\n")
+	src := t.TempDir()
+	mariadb(t, src)
+	for _, c := range []struct{ receiver, sender string }{{both, none}, {one, none}, {none, both}, {none, one}} {
+		r := receive(t, t.Context(), "--listen", "127.0.0.1:0", "--defaults-file", c.receiver, filepath.Join(t.TempDir(), "dst"))
+		errs := mustRun(t, "send", "--verbose", "--defaults-file", c.sender, src, r.ticket)
+		r.end(t, 0)
+		if !strings.Contains(errs, "\n2 data connections to ") {
+			t.Errorf("%s at the receiver, %s at the sender: %s", filepath.Base(c.receiver), filepath.Base(c.sender), errs)
+		}
+	}
+}
+
 // TestCertificates: with certificates at both ends, by flags and by option file, and with a wrong or a missing one.
 func TestCertificates(t *testing.T) {
 	dir := t.TempDir()

@@ -122,7 +122,7 @@ func (o *receiveOptions) run(t *transfer, dir string) (err error) {
 			BeforeCommit: func(ctx context.Context) error { return whose.give(ctx, dirs) },
 			Manifest:     set.Manifest == "auto",
 			Definitions:  definitions,
-			Software:     t.program, Node: t.node, Facts: facts(set, nil), Streams: max(set.Streams, set.MaxStreams),
+			Software:     t.program, Node: t.node, Facts: facts(set, nil), Streams: set.Streams,
 			Compress: ends.Compression(set), FirstContact: time.Until(tk.expires), Progress: &p, Note: t.detail, Trouble: t.note,
 			Reconnect: set.Reconnect, ReconnectFrom: set.ReconnectFrom,
 		})

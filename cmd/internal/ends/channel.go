@@ -15,9 +15,6 @@ import (
 	"trireme/wire/identity"
 )
 
-// foreverLimit bounds sockopt's forever: the time that a joiner waits for its donor by default.
-const foreverLimit = 300 * time.Second
-
 // reverseLimit bounds the question which names an address has.
 const reverseLimit = 5 * time.Second
 
@@ -34,13 +31,7 @@ func Channel(set *settings.Settings, joiner bool) (wire.Config, error) {
 	c := wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Socket: socketOptions(set.SockOpts(), set.InitialTimeout)}
 	c.Transport = transports[set.Transport]
 	if !joiner {
-		c.Choice = new(wire.Choice)
-	}
-	if !joiner && set.DonorTimeoutSet {
-		c.HandshakeTimeout = set.DonorTimeout
-		if c.HandshakeTimeout == 0 {
-			c.HandshakeTimeout = foreverLimit
-		}
+		c.Choice, c.HandshakeTimeout = new(wire.Choice), set.DonorTimeout
 	}
 	t := &set.TLS
 	if t.Mode == settings.Plain {
@@ -159,23 +150,25 @@ func why(t *settings.TLS) string {
 	return t.Decider.Name + " from " + t.Decider.Origin
 }
 
-// socketOptions translates what sockopt asked for (sst-options 5). A donor that shall
-// try for ever stops when a joiner with the same settings has.
-func socketOptions(o settings.SockOpts, forever time.Duration) wire.SocketOptions {
+// socketOptions translates what sockopt asked for (sst-options 5). A donor does not try for longer than a joiner with the same
+// settings waits; 0 is a joiner that has no limit, and then one that shall try for ever has.
+func socketOptions(o settings.SockOpts, waits time.Duration) wire.SocketOptions {
 	s := wire.SocketOptions{
 		Bind: strings.Trim(o.Bind, "[]"), SourcePort: o.SourcePort, Device: o.Interface, NoKeepAlive: o.KeepAlive == settings.Off,
 		KeepIdle: o.KeepIdle, KeepInterval: o.KeepInterval, KeepCount: o.KeepCount, UserTimeout: o.UserTimeout,
 		SendBuffer: o.SndBuf, ReceiveBuffer: o.RcvBuf, Congestion: o.Congestion, MaxSegment: o.MSS, TOS: o.TOS,
 		Delay: o.NoDelay == settings.Off, Allow: o.Ranges, ConnectTimeout: o.ConnectTimeout,
-		Retries: o.Retry, RetryEvery: o.Interval,
+		Retries: o.Retry, RetryEvery: o.Interval, RetryFor: waits,
 	}
 	if !o.NoSNI {
 		s.ServerName = o.SNIHost
 	}
 	if o.Forever {
 		s.Retries = math.MaxInt
+		if waits == 0 || waits > settings.Forever {
+			s.RetryFor = settings.Forever
+		}
 	}
-	s.RetryFor = forever
 	switch o.Family {
 	case "ip4":
 		s.Family = 4

@@ -18,6 +18,11 @@ func TestSocketOptions(t *testing.T) {
 	if o.Bind != "::1" || o.Family != 6 || o.Retries < 1<<30 || o.RetryEvery != time.Second || o.RetryFor != time.Minute || o.SourcePort != 7 {
 		t.Errorf("%+v", o)
 	}
+	for _, waits := range []time.Duration{0, time.Hour} {
+		if o := socketOptions(settings.SockOpts{Forever: true}, waits); o.RetryFor != settings.Forever {
+			t.Errorf("for ever, with a joiner that waits %s: %s", waits, o.RetryFor)
+		}
+	}
 	if o := socketOptions(settings.SockOpts{Retry: 3}, 0); o.Retries != 3 || o.RetryFor != 0 {
 		t.Errorf("%+v", o)
 	}

@@ -1,7 +1,9 @@
 package ends
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -14,7 +16,7 @@ import (
 func Layout(s *settings.Settings) (tree.Layout, error) {
 	l := tree.Layout{
 		Data: s.Datadir, InnoDBHome: s.InnoDBHome, Redo: s.RedoDir, Undo: s.UndoDir, Aria: s.AriaDir,
-		MaxBinlogs: s.MaxBinlogs, Keep: s.Keep, MyISAMMmap: s.MyISAMUseMmap,
+		MaxBinlogs: s.MaxBinlogs, Keep: s.Keep, Own: s.OwnFiles, MyISAMMmap: s.MyISAMUseMmap,
 	}
 	home, names, err := SystemFiles(s)
 	if err != nil {
@@ -35,7 +37,48 @@ func Layout(s *settings.Settings) (tree.Layout, error) {
 	if s.RelayLogBase != "" {
 		l.RelayBase = filepath.Base(s.RelayLogBase)
 	}
+	if s.Role == settings.Donor {
+		return l, outside(s, l)
+	}
 	return l, nil
+}
+
+// outside refuses tablespaces that lie where innodb_directories lets them. MariaDB keeps a file for each of them in the datadir, which the look at
+// the tree finds; MySQL 8 keeps their places in its dictionary, and they would be left out without a word.
+func outside(s *settings.Settings, lay tree.Layout) error {
+	for _, dir := range s.InnoDBDirs {
+		dir = resolved(dir)
+		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			switch {
+			case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+				return nil // nor can the server have anything there
+			case err != nil:
+				return fmt.Errorf("look for tablespaces in %s: %w", dir, err)
+			case e.IsDir():
+				if within(lay, path) {
+					return fs.SkipDir // what lies there is copied
+				}
+			case strings.HasSuffix(path, ".ibd"), strings.HasSuffix(path, ".ibu"):
+				return fmt.Errorf("%s lies outside the directories that are copied (innodb_directories, %s); move the tablespace back into the datadir, or take the directory out of the option when it is none of this server's",
+					path, Origin(s, "innodb-directories"))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// within says whether dir is one of the directories of the layout, which are walked, with links followed.
+func within(lay tree.Layout, dir string) bool {
+	for _, role := range tree.Roles {
+		if root := lay.Dir(role); root != "" && resolved(root) == dir {
+			return true
+		}
+	}
+	return false
 }
 
 // SystemFiles returns the directory of the system tablespace and the names below it. The server takes absolute names as they

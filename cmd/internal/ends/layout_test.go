@@ -1,6 +1,8 @@
 package ends
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -41,6 +43,45 @@ func TestSystemFiles(t *testing.T) {
 		}
 		if got := SystemShape(dir, files); got != c.shape {
 			t.Errorf("%s below %s has the shape %q, want %q", c.path, c.home, got, c.shape)
+		}
+	}
+}
+
+// TestTablespacesOutside: MySQL 8 has no file in the datadir that tells of a tablespace which lies elsewhere.
+func TestTablespacesOutside(t *testing.T) {
+	base := t.TempDir()
+	for _, file := range []string{"data/shop/in.ibd", "more/redo/x.ibd", "empty/readme", "far/db/out.ibd"} {
+		if err := os.MkdirAll(filepath.Join(base, filepath.Dir(file)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(base, file), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("data", filepath.Join(base, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for dirs, want := range map[string]string{
+		"":                   "",
+		"empty;missing;data": "",
+		"more":               "", // the redo log's directory is walked as such
+		"empty;far":          "far/db/out.ibd lies outside the directories that are copied (innodb_directories, ",
+	} {
+		for _, role := range []settings.Role{settings.Donor, settings.Joiner} {
+			s := &settings.Settings{Role: role, Datadir: filepath.Join(base, "link"), InnoDBHome: filepath.Join(base, "link"), RedoDir: filepath.Join(base, "more/redo")}
+			for _, dir := range strings.Split(dirs, ";") {
+				if dir != "" {
+					s.InnoDBDirs = append(s.InnoDBDirs, filepath.Join(base, dir))
+				}
+			}
+			_, err := Layout(s)
+			if want == "" || role == settings.Joiner {
+				if err != nil {
+					t.Errorf("%v, %q: %v", role, dirs, err)
+				}
+			} else if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, %q: %v, want %q", role, dirs, err, want)
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package ends
 
 import (
+	"context"
 	"net"
 	"strconv"
 	"strings"
@@ -11,13 +12,13 @@ import (
 )
 
 // ListenAddress is what sockopt's bind says, else the advertised address where that is one of this host's,
-// else every interface: behind a translation of addresses the two differ.
-func ListenAddress(set *settings.Settings, a galera.Address) string {
+// else every interface: behind a translation of addresses the two differ. A name is looked up until ctx ends.
+func ListenAddress(ctx context.Context, set *settings.Settings, a galera.Address) string {
 	port := strconv.Itoa(a.Port)
 	if own := strings.Trim(set.SockOpts().Bind, "[]"); own != "" {
 		return net.JoinHostPort(own, port)
 	}
-	ips, err := net.LookupIP(a.Host)
+	ips, err := net.DefaultResolver.LookupIP(ctx, "ip", a.Host)
 	if err != nil || len(ips) != 1 {
 		return net.JoinHostPort("", port)
 	}

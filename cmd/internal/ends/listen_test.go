@@ -1,9 +1,12 @@
 package ends
 
 import (
+	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"trireme/cmd/internal/galera"
 	"trireme/cmd/internal/mycnf"
@@ -41,8 +44,25 @@ func TestListenAddress(t *testing.T) {
 		{"192.0.2.1", "127.0.0.2", "127.0.0.2:7"},
 		{"192.0.2.1", "::1", "[::1]:7"},
 	} {
-		if got := ListenAddress(resolve(c.bind), galera.Address{Host: c.host, Port: 7}); got != c.want {
+		if got := ListenAddress(t.Context(), resolve(c.bind), galera.Address{Host: c.host, Port: 7}); got != c.want {
 			t.Errorf("advertised %s, bind=%s: listens on %s, want %s", c.host, c.bind, got, c.want)
 		}
+	}
+}
+
+// TestListenAddressEnds: a resolver that does not answer holds up nobody who was told to end.
+func TestListenAddressEnds(t *testing.T) {
+	was := net.DefaultResolver
+	defer func() { net.DefaultResolver = was }()
+	ctx, cancel := context.WithCancel(t.Context())
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		cancel()
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	begin := time.Now()
+	got := ListenAddress(ctx, new(settings.Settings), galera.Address{Host: "node.trireme.invalid.", Port: 7})
+	if took := time.Since(begin); got != ":7" || took > 2*time.Second {
+		t.Errorf("listens on %s after %s", got, took)
 	}
 }

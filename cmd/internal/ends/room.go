@@ -68,14 +68,16 @@ func Room(l tree.Layout, donor int64) error {
 // they take stays taken.
 func occupied(dir string) (int64, error) {
 	var sum int64
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+	var device uint64
+	root := dir + "/" // which may be a link
+	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil
 			}
 			return fmt.Errorf("add up the old copy: %w", err)
 		}
-		if !e.Type().IsRegular() {
+		if !e.Type().IsRegular() && !e.IsDir() {
 			return nil
 		}
 		info, err := e.Info()
@@ -85,7 +87,17 @@ func occupied(dir string) (int64, error) {
 		if err != nil {
 			return fmt.Errorf("add up the old copy: %w", err)
 		}
-		if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Nlink == 1 {
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if !ok {
+			return nil
+		}
+		if path == root {
+			device = st.Dev
+		}
+		switch {
+		case st.Dev != device && e.IsDir():
+			return fs.SkipDir
+		case st.Dev == device && !e.IsDir() && st.Nlink == 1:
 			sum += st.Blocks * 512
 		}
 		return nil

@@ -83,12 +83,6 @@ func SplitAddress(s string) (Address, error) {
 	return a, nil
 }
 
-// ParseAddress is SplitAddress in loose values, for callers that need no more.
-func ParseAddress(s string) (host string, port int, path string, auth string, err error) {
-	a, err := SplitAddress(s)
-	return a.Host, a.Port, a.Path, a.Auth, err
-}
-
 // HostPort returns host:port, with brackets round an IPv6 host: a form to dial, and to advertise.
 func (a Address) HostPort() string {
 	return net.JoinHostPort(a.Host, strconv.Itoa(a.Port))

@@ -27,10 +27,6 @@ func TestSplitAddress(t *testing.T) {
 		if err != nil || got != want {
 			t.Errorf("%q: %+v, %v, expected %+v", in, got, err, want)
 		}
-		host, port, path, auth, err := ParseAddress(in)
-		if err != nil || host != want.Host || port != want.Port || path != want.Path || auth != want.Auth {
-			t.Errorf("ParseAddress %q: %q %d %q %q %v", in, host, port, path, auth, err)
-		}
 		if want.Auth == "" && want.Path == "" {
 			if h, _, err := net.SplitHostPort(got.HostPort()); err != nil || h != want.Host {
 				t.Errorf("%q: HostPort %q", in, got.HostPort())

@@ -24,7 +24,6 @@ type Args struct {
 	Address       string // joiner: what to advertise; donor: what the joiner's ready line said
 	Datadir       string // absolute, usually with a trailing slash
 	Defaults      Defaults
-	NoDefaults    bool   // the server was started with --no-defaults
 	Parent        int    // pid of the server; joiner only, 0 when not given
 	Progress      bool   // value of --progress
 	ProgressKnown bool   // --progress was among the options at all
@@ -76,7 +75,6 @@ func ParseArgs(argv []string) (Args, error) {
 			if attached {
 				return Args{}, exitf(ExitInvalid, "read argument --mysqld-args: takes no value, the server's arguments follow it as separate words")
 			}
-			a.NoDefaults = len(a.MysqldArgs) > 0 && a.MysqldArgs[0] == "--no-defaults"
 			seen[name] = true
 			i = len(argv)
 			continue

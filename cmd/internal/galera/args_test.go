@@ -18,7 +18,7 @@ func TestParseArgs(t *testing.T) {
 			Args{Role: "donor", Address: "h:1/x=y", Progress: true, ProgressKnown: true, GTIDDomain: "0", HasDomain: true}},
 		{"bypass takes no value", "--bypass|--role|donor", Args{Role: "donor", Bypass: true}},
 		{"server's words", "--role|joiner|--mysqld-args|--no-defaults|--role=donor|--datadir=/x",
-			Args{Role: "joiner", MysqldArgs: []string{"--no-defaults", "--role=donor", "--datadir=/x"}, NoDefaults: true}},
+			Args{Role: "joiner", MysqldArgs: []string{"--no-defaults", "--role=donor", "--datadir=/x"}}},
 		{"no-defaults must be first", "--mysqld-args|--x|--no-defaults", Args{MysqldArgs: []string{"--x", "--no-defaults"}}},
 		{"no words of the server", "--mysqld-args", Args{MysqldArgs: []string{}}},
 		{"lone quotes", "--role|joiner|||--binlog|b|", Args{Role: "joiner", Binlog: "b"}},

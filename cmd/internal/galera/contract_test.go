@@ -268,7 +268,7 @@ func TestOneInstance(t *testing.T) {
 	o := options(t, p, "plain")
 	first := serveremul.StartJoiner(t, p, self(t), o)
 	first.Ready()
-	release, err := lockInstance(o.Datadir, RoleJoiner, 60e6)
+	release, err := lockInstance(t.Context(), o.Datadir, RoleJoiner, 60e6)
 	if ExitCode(err) != ExitAlready {
 		t.Errorf("error %v", err)
 	}
@@ -281,7 +281,7 @@ func TestOneInstance(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(o.Datadir, instanceFile)); err != nil {
 		t.Fatal(err)
 	}
-	if release, err = LockInstance(o.Datadir, RoleJoiner); err != nil {
+	if release, err = LockInstance(t.Context(), o.Datadir, RoleJoiner); err != nil {
 		t.Fatal(err)
 	}
 	release()

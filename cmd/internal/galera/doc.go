@@ -13,8 +13,8 @@
 // server version believed where behaviour can be seen instead: version tables choose waiting times and the set of files,
 // not the correctness of a copy.
 //
-// Goroutines: the package starts none. Everything that waits does so in the caller's goroutine and ends with its
-// context, within 100 milliseconds.
+// Goroutines: everything that waits does so in the caller's goroutine and ends with its context, within 100 milliseconds.
+// A [Parent] that is waited for has the end of that context call a function, which is over before the wait returns.
 //
 // Standard output belongs to the server. A program that uses this package must not print there, must not let a child
 // inherit it, and should ignore SIGPIPE so that a server that went away is seen as an error of the next line.

@@ -10,21 +10,19 @@ import (
 // Exit codes. A server turns any of them into the text of the errno with that number, so each is the errno whose text
 // says most; the numbers are those of the stock scripts where they have one (sst-contract 9).
 const (
-	ExitOK       = 0
-	ExitMissing  = 2   // ENOENT: something that is needed is not there; the port contradicts the address
-	ExitSignal   = 3   // ended by INT or TERM
-	ExitAgain    = 11  // EAGAIN: only for PXC, only while the datadir is untouched: the provider restores the old state
-	ExitBusy     = 16  // EBUSY: the port or a file is in use
-	ExitUnsafe   = 21  // a value with characters that must not get near a shell
-	ExitInvalid  = 22  // EINVAL: bad configuration or arguments
-	ExitNoSpace  = 28  // ENOSPC
-	ExitPipe     = 32  // EPIPE: transfer failed, server gone, HUP
-	ExitProto    = 71  // EPROTO: the other end, or the server, said something that cannot be
-	ExitTooOld   = 93  // the other end's version cannot be served
-	ExitTimeout  = 110 // ETIMEDOUT
-	ExitAlready  = 114 // EALREADY: another SST still runs in this datadir
-	ExitCanceled = 125 // ECANCELED: PXC stops gracefully
-	ExitUnknown  = 255 // anything else; also the server's own report that the flush failed
+	ExitOK      = 0
+	ExitMissing = 2   // ENOENT: something that is needed is not there; the port contradicts the address
+	ExitSignal  = 3   // ended by INT or TERM
+	ExitAgain   = 11  // EAGAIN: only for PXC, only while the datadir is untouched: the provider restores the old state
+	ExitBusy    = 16  // EBUSY: the port or a file is in use
+	ExitUnsafe  = 21  // a value with characters that must not get near a shell
+	ExitInvalid = 22  // EINVAL: bad configuration or arguments
+	ExitNoSpace = 28  // ENOSPC
+	ExitPipe    = 32  // EPIPE: transfer failed, server gone, HUP
+	ExitProto   = 71  // EPROTO: the other end, or the server, said something that cannot be
+	ExitTimeout = 110 // ETIMEDOUT
+	ExitAlready = 114 // EALREADY: another SST still runs in this datadir
+	ExitUnknown = 255 // anything else; also the server's own report that the flush failed
 )
 
 // ExitError is an error that knows the exit code the program should end with.

@@ -1,8 +1,6 @@
 package galera
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -80,30 +78,4 @@ func FuzzParseFlushed(f *testing.F) {
 			t.Errorf("%q: %+v", b, g)
 		}
 	})
-}
-
-func TestGrastate(t *testing.T) {
-	dir := t.TempDir()
-	if _, _, ok := Grastate(dir); ok {
-		t.Error("ok without a file")
-	}
-	for content, want := range map[string]struct {
-		seqno int64
-		ok    bool
-	}{
-		"# GALERA saved state\nversion: 2.1\nuuid:    " + testUUID + "\nseqno:   42\nsafe_to_bootstrap: 0\n     ": {42, true},
-		"uuid: " + testUUID + "\nseqno: -1\n": {-1, true},
-		"uuid: " + testUUID + "\n":            {},
-		"uuid: x\nseqno: 1\n":                 {},
-		"uuid: " + testUUID + "\nseqno: x\n":  {},
-		"":                                    {},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, "grastate.dat"), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		uuid, seqno, ok := Grastate(dir)
-		if ok != want.ok || seqno != want.seqno || ok && uuid != testUUID {
-			t.Errorf("%q: %q %d %v", content, uuid, seqno, ok)
-		}
-	}
 }

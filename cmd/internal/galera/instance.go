@@ -1,6 +1,7 @@
 package galera
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -26,13 +27,13 @@ const (
 // process number in the same file; that counts while this process lives and is an SST script, because in containers
 // numbers repeat from one start to the next (sst-contract 8.6).
 //
-// It blocks up to 30 seconds for another one and then returns an ExitError with ExitAlready. release removes the
-// file and lets go; it may be called more than once, but not concurrently.
-func LockInstance(datadir string, role string) (release func(), err error) {
-	return lockInstance(datadir, role, instanceWait)
+// It blocks up to 30 seconds for another one and then returns an ExitError with ExitAlready; the end of ctx ends the wait
+// with its cause. release removes the file and lets go; it may be called more than once, but not concurrently.
+func LockInstance(ctx context.Context, datadir, role string) (release func(), err error) {
+	return lockInstance(ctx, datadir, role, instanceWait)
 }
 
-func lockInstance(datadir, role string, limit time.Duration) (func(), error) {
+func lockInstance(ctx context.Context, datadir, role string, limit time.Duration) (func(), error) {
 	path := filepath.Join(datadir, instanceFile)
 	deadline := time.Now().Add(limit)
 	for {
@@ -47,7 +48,11 @@ func lockInstance(datadir, role string, limit time.Duration) (func(), error) {
 			return nil, exitf(ExitAlready, "lock datadir for the %s: %s is held by %s since more than %s; "+
 				"end that process or wait for it", role, path, holder, limit)
 		}
-		time.Sleep(instancePoll)
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("lock datadir for the %s: wait for %s: %w", role, holder, context.Cause(ctx))
+		case <-time.After(instancePoll):
+		}
 	}
 }
 

@@ -171,15 +171,6 @@ func (p *Parent) Close() error {
 	return unix.Close(fd)
 }
 
-// WatchParent finds the server, waits for its end and returns why it stopped waiting: see FindParent and Wait.
-func WatchParent(ctx context.Context, pid int) error {
-	p, err := FindParent(pid)
-	if err != nil {
-		return err
-	}
-	return errors.Join(p.Wait(ctx), p.Close())
-}
-
 // CloseInheritedFDs closes the files and sockets of the server that leaked into this process, and returns how many there
 // were. MariaDB up to 10.11 also leaves the reading end of our own standard output open, which hides the death of
 // the server (sst-contract 2.1). What this program opened itself is marked close-on-exec and stays; what came through

@@ -34,7 +34,6 @@ func play(mode string) int {
 }
 
 func playRole(mode string, a Args, log *Log) error {
-	env := ReadEnvironment(os.Getenv)
 	var in Stdin
 	if a.ReadsStdin() {
 		var err error
@@ -42,14 +41,14 @@ func playRole(mode string, a Args, log *Log) error {
 			return err
 		}
 	}
-	user, secret := env.RemoteUser()
-	if in.RemoteUser != "" {
-		user, secret = in.RemoteUser, in.RemotePassword
+	user, secret := in.RemoteUser, in.RemotePassword
+	if user == "" {
+		user, secret, _ = strings.Cut(os.Getenv("WSREP_SST_OPT_REMOTE_AUTH"), ":")
 	}
 	if user != "" {
 		log.Debugf("remote %s, secret of %d bytes", user, len(secret))
 	}
-	release, err := LockInstance(a.Datadir, a.Role)
+	release, err := LockInstance(context.Background(), a.Datadir, a.Role)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,6 @@ type Stdin struct {
 	Password       string // sst_password
 	RemoteUser     string // sst_remote_user
 	RemotePassword string // sst_remote_password
-	TimedOut       bool   // the limit ended the reading, not the end of the stream
 }
 
 // ReadsStdin says whether the server of these arguments may have something to say on standard input. Everywhere else it
@@ -54,44 +53,41 @@ func ReadStdin(f *os.File, limit time.Duration) (Stdin, error) {
 		return Stdin{}, fmt.Errorf("read standard input: %w", err)
 	}
 	var data []byte
-	var timedOut bool
-	if ctlErr := conn.Control(func(fd uintptr) { data, timedOut, err = drain(int(fd), limit) }); ctlErr != nil {
+	if ctlErr := conn.Control(func(fd uintptr) { data, err = drain(int(fd), limit) }); ctlErr != nil {
 		return Stdin{}, fmt.Errorf("read standard input: %w", ctlErr)
 	}
 	if err != nil {
 		return Stdin{}, fmt.Errorf("read standard input: %w", err)
 	}
-	in := parseStdin(data)
-	in.TimedOut = timedOut
-	return in, nil
+	return parseStdin(data), nil
 }
 
 // drain reads fd to its end. It polls before each read, so a silent writer costs the limit and not eternity.
-func drain(fd int, limit time.Duration) (data []byte, timedOut bool, err error) {
+func drain(fd int, limit time.Duration) (data []byte, err error) {
 	deadline := time.Now().Add(limit)
 	buf := make([]byte, 4096)
 	for {
 		left := time.Until(deadline)
 		if left <= 0 {
-			return data, true, nil
+			return data, nil
 		}
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(left/time.Millisecond)+1)
 		if errors.Is(err, unix.EINTR) || err == nil && n == 0 {
 			continue
 		}
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		n, err = unix.Read(fd, buf)
 		switch {
 		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN):
 			continue
 		case err != nil:
-			return nil, false, err
+			return nil, err
 		case n == 0:
-			return data, false, nil
+			return data, nil
 		case len(data)+n > maxStdin:
-			return nil, false, exitf(ExitInvalid, "more than %d bytes, expected a few key=value lines", maxStdin)
+			return nil, exitf(ExitInvalid, "more than %d bytes, expected a few key=value lines", maxStdin)
 		}
 		data = append(data, buf[:n]...)
 	}

@@ -151,40 +151,22 @@ func splitVersion(full string) (major, minor, patch int, ok bool) {
 
 // Features are the habits of a server version that change what an SST program does (sst-contract 12).
 type Features struct {
-	ErrorFile       bool // a failed flush leaves the file sst_error
-	FileFirst       bool // tables_flushed appears before InnoDB is frozen (freeze flavour)
-	NeedsRedo       bool // the snapshot needs crash recovery: every redo file must be copied
-	AriaMoves       bool // the Aria checkpoint goes on under the lock
-	BinlogHeld      bool // the binary log is locked until continue
-	GTIDDecides     bool // the joiner's final line is its position; elsewhere the data files decide
-	ExitCodeChecked bool // a non-zero exit fails the joiner after a good final line
-	AuthInAddress   bool // the donor's server accepts an @ in the joiner's address
+	FileFirst bool // tables_flushed appears before InnoDB is frozen (freeze flavour)
+	NeedsRedo bool // the snapshot needs crash recovery: every redo file must be copied
 }
 
 // FeaturesOf returns the habits of a server of family f at version full. An unknown version, "" included, gets the
 // more careful answer to each question.
 func FeaturesOf(f Family, full string) Features {
 	switch f {
-	case PXC:
-		return Features{FileFirst: true, NeedsRedo: true, ExitCodeChecked: true}
-	case Codership57:
-		return Features{FileFirst: true, NeedsRedo: true, GTIDDecides: true, ExitCodeChecked: true}
+	case PXC, Codership57:
+		return Features{FileFirst: true, NeedsRedo: true}
 	case Codership80:
-		return Features{ErrorFile: true, NeedsRedo: true, GTIDDecides: true, AuthInAddress: true}
+		return Features{NeedsRedo: true}
 	}
 	major, minor, patch, ok := splitVersion(full)
 	freeze := !ok || freezes(major, minor, patch)
-	old := !ok || major == 10 && minor <= 3
-	return Features{
-		ErrorFile:       true,
-		FileFirst:       freeze,
-		NeedsRedo:       freeze,
-		AriaMoves:       !ok || major <= 10,
-		BinlogHeld:      ok,
-		GTIDDecides:     old,
-		ExitCodeChecked: old,
-		AuthInAddress:   ok && (major > 10 || major == 10 && minor >= 5),
-	}
+	return Features{FileFirst: freeze, NeedsRedo: freeze}
 }
 
 // freezes reports whether a MariaDB version freezes file writes with dirty pages in memory, and reports before it does.

@@ -47,7 +47,6 @@ func (r *resolver) binlogs() {
 	r.relayLog(basename)
 
 	count := r.lookup("sst-max-binlogs", encGroups)
-	r.s.MaxBinlogsSet = count.IsSet()
 	// The script took every text that is no number for "all"; a typo must not ship the disk.
 	n := r.int(count, 0, -1<<31, 1<<31-1)
 	r.s.MaxBinlogs = max(n, -1)

@@ -14,6 +14,14 @@ func (r *resolver) directories() {
 	r.s.UndoDir = r.dir("innodb-undo-directory", "INNODB_UNDO_DIR")
 	r.s.AriaDir = r.dir("aria-log-dir-path", "ARIA_LOG_DIR")
 	r.tmpdir()
+	if at := r.serverOption("innodb-directories", ""); at.IsSet() {
+		for _, dir := range strings.Split(at.Value, ";") {
+			if dir = strings.TrimSpace(dir); dir != "" {
+				r.s.InnoDBDirs = append(r.s.InnoDBDirs, r.abs(dir))
+			}
+		}
+		r.show("innodb-directories", at, strings.Join(r.s.InnoDBDirs, ";"))
+	}
 
 	at := r.serverOption("innodb-data-file-path", "")
 	text := at.Value

@@ -9,20 +9,22 @@ import (
 
 // TestRsyncFamily has a case for every row of sst-options 3.1.
 func TestRsyncFamily(t *testing.T) {
-	binlogs := func(s *Settings) any { return fmt.Sprint(s.MaxBinlogs, s.MaxBinlogsSet) }
+	binlogs := func(s *Settings) any { return s.MaxBinlogs }
 	names := func(s *Settings) any { return s.BinlogBase + " " + s.BinlogIndex }
 	dirs := func(s *Settings) any {
 		return strings.Join([]string{s.Datadir, s.InnoDBHome, s.RedoDir, s.UndoDir, s.AriaDir}, " ")
 	}
 	tmp := func(s *Settings) any { return s.TmpDir }
-	streams := func(s *Settings) any { return fmt.Sprint(s.Streams, s.MaxStreams) }
+	streams := func(s *Settings) any { return s.Streams }
 	runRows(t, []row{
-		{name: "sst-max-binlogs unset", get: binlogs, want: "0 false", warn: "-"},
-		{name: "sst-max-binlogs", cnf: "[sst]\nsst-max-binlogs=4\n", get: binlogs, want: "4 true"},
-		{name: "sst-max-binlogs negative", cnf: "[mysqld]\nsst_max_binlogs=-7\n", get: binlogs, want: "-1 true"},
+		{name: "sst-max-binlogs unset", get: binlogs, want: "0", warn: "-"},
+		{name: "sst-max-binlogs", cnf: "[sst]\nsst-max-binlogs=4\n", get: binlogs, want: "4"},
+		{name: "sst-max-binlogs negative", cnf: "[mysqld]\nsst_max_binlogs=-7\n", get: binlogs, want: "-1"},
 		{name: "sst-max-binlogs word", cnf: "[sst]\nsst-max-binlogs=4x\n", bad: "sst-max-binlogs"},
-		{name: "backup-threads", cnf: "[sst]\nbackup-threads=4\n[trireme]\nstreams=8\n", get: streams, want: "4 4", warn: "lowered to 4"},
-		{name: "backup-threads zero", cnf: "[sst]\nbackup-threads=0\n", in: Input{CPUs: 6}, get: streams, want: "0 6"},
+		{name: "backup-threads", cnf: "[sst]\nbackup-threads=4\n[trireme]\nstreams=8\n", get: streams, want: "4", warn: "lowered to 4"},
+		{name: "backup-threads above streams", cnf: "[sst]\nbackup-threads=8\n[trireme]\nstreams=2\n", get: streams, want: "2", warn: "-"},
+		{name: "backup-threads alone", cnf: "[sst]\nbackup-threads=8\n", get: streams, want: "8"},
+		{name: "backup-threads zero", cnf: "[sst]\nbackup-threads=0\n", in: Input{CPUs: 6}, get: streams, want: "6"},
 		{name: "backup-threads word", cnf: "[sst]\nbackup-threads=many\n", bad: `backup-threads`},
 		{name: "tmpdir default", get: tmp, want: "/tmp"},
 		{name: "tmpdir environment", env: map[string]string{"TMPDIR": "/e"}, get: tmp, want: "/e"},
@@ -72,7 +74,7 @@ func TestBackupFamily(t *testing.T) {
 		{name: "progress path", cnf: "[sst]\nprogress=/p/f\n", get: progress, want: "/p/f false 0"},
 		{name: "progress none keeps rlimit", cnf: "[sst]\nprogress=none\nrlimit=1k\n", get: progress, want: " true 1024"},
 		{name: "progress own wins", cnf: "[sst]\nprogress=none\n[trireme]\nprogress=p\n", get: progress, want: "/d/p false 0"},
-		{name: "time", cnf: "[sst]\ntime=1\n", get: func(s *Settings) any { return s.Time }, want: "true"},
+		{name: "time", cnf: "[sst]\ntime=1\n", get: shown("time"), want: "on"},
 		{name: "time bad", cnf: "[sst]\ntime=maybe\n", bad: "neither on nor off"},
 		{name: "cpat", cnf: `[sst]` + "\n" + `cpat=.*\.pem$\|.*keep\.me$` + "\n", get: func(s *Settings) any {
 			return fmt.Sprint(len(s.Keep), s.Keep[0].MatchString("/d/a.pem"), s.Keep[0].MatchString("/d/a.pem/b"))
@@ -94,9 +96,10 @@ func TestBackupFamily(t *testing.T) {
 		{name: "sst-special-dirs on", cnf: "[sst]\nsst-special-dirs=1\n", warn: "-"},
 		{name: "compress none", cnf: "[mariabackup]\ncompress=none\n", get: compress, want: "off 0", warn: "-"},
 		{name: "compress quicklz", cnf: "[mariabackup]\ncompress=quicklz\n", get: compress, want: "zstd 0", warn: "-"},
-		{name: "timeouts", get: limits, want: "5m0s 2m0s 30s"},
+		{name: "timeouts", get: limits, want: "5m0s 2m0s 10s"},
 		{name: "timeouts percona", cnf: pxc, in: Input{PXC: true}, get: limits, want: "1m40s 2m0s 10s"},
 		{name: "timeouts set", cnf: "[sst]\nsst-initial-timeout=0\nsst-idle-timeout=5\ndonor-timeout=1m30s\n", get: limits, want: "0s 5s 1m30s"},
+		{name: "no limit for a donor", cnf: "[sst]\ndonor-timeout=0\n", get: limits, want: "5m0s 2m0s 5m0s"},
 		{name: "joiner-timeout percona", cnf: pxc + "[sst]\njoiner-timeout=7\nsst-initial-timeout=9\n", in: Input{PXC: true}, get: limits, want: "7s 2m0s 10s"},
 		{name: "timeout garbage", cnf: "[sst]\nsst-initial-timeout=10 minutes\n", bad: "sst-initial-timeout"},
 		{name: "sst-syslog 1 alone", cnf: "[sst]\nsst-syslog=1\n", get: syslog, want: "true wsrep-sst-joiner"},
@@ -139,7 +142,7 @@ func TestServerFacts(t *testing.T) {
 		{name: "lower case", cnf: "[mysqld]\nlower_case_table_names=2\n", get: lower, want: "2"},
 		{name: "mmap", cnf: "[mysqld]\nmyisam_use_mmap\n", get: func(s *Settings) any { return s.MyISAMUseMmap }, want: "true"},
 		{name: "mmap skipped", cnf: "[mysqld]\nmyisam_use_mmap\nskip-myisam-use-mmap\n", get: func(s *Settings) any { return s.MyISAMUseMmap }, want: "false"},
-		{name: "log output", cnf: "[mysqld]\nlog_output=FILE,TABLE\n", get: func(s *Settings) any { return s.LogOutputTable }, want: "true"},
+		{name: "log output", cnf: "[mysqld]\nlog_output=FILE,TABLE\n", get: shown("log-output"), want: "table"},
 		{name: "no plugin", cnf: "[mysqld]\nplugin-load-add=ha_archive.so;auth_socket\n", get: plugin, want: " "},
 		{name: "plugin-load-add", cnf: "[mysqld]\nplugin_load_add = file_key_management\nloose-file_key_management_filename=/k/f\n", get: plugin, want: "file_key_management /k/f"},
 		{name: "plugin-load pairs", cnf: "[mysqld]\nplugin_load=a=b.so;hashicorp_key_management=hashicorp_key_management.so\n", get: plugin, want: "hashicorp_key_management "},
@@ -163,7 +166,8 @@ func TestOwnGroup(t *testing.T) {
 	runRows(t, []row{
 		{name: "defaults", get: show, want: fmt.Sprintln("", 0, "auto", 0, "2s", "0s", 5, "0s", "auto", "tag", false, "", "", "", "text", "20s"), warn: "-"},
 		{name: "all", cnf: all, get: show, want: fmt.Sprintln("auto", 4, "zstd", 10<<20, "500ms", "10s", 2, "1h0m0s", "on", "full", true, "/p", "/s", "/d/m", "json", "5s"), warn: "-"},
-		{name: "flags win", cnf: all, in: Input{Flags: map[string]string{"verify": "tag"}}, get: func(s *Settings) any { return s.Verify }, want: "tag"},
+		{name: "flags win", cnf: all, in: Input{Flags: map[string]string{"paranoid": "off", "verify": "tag"}}, get: func(s *Settings) any { return s.Verify }, want: "tag"},
+		{name: "paranoid compares everything", cnf: "[trireme]\nverify=tag\nparanoid\n", get: func(s *Settings) any { return s.Verify + " " + s.Manifest }, want: "full off", warn: "-"},
 		{name: "unknown name", cnf: "[trireme]\nlocktarget=1\n", bad: "did you mean lock-target?"},
 		{name: "swapped letters", cnf: "[trireme]\nsterams=1\n", bad: "did you mean streams?"},
 		{name: "unknown flag", in: Input{Flags: map[string]string{"verfy": "tag"}}, bad: "did you mean verify?"},
@@ -176,7 +180,4 @@ func TestOwnGroup(t *testing.T) {
 		{name: "quic and plain", cnf: "[trireme]\ntransport=quic\n[sst]\nssl-mode=disabled\n", bad: "QUIC always encrypts"},
 		{name: "far from every name", cnf: "[trireme]\nxyzzyqwert=1\n", bad: "; known are compress, delta, "},
 	})
-	if len(OwnNames()) != len(ownNames) {
-		t.Error("OwnNames differs from the list")
-	}
 }

@@ -2,12 +2,14 @@ package settings
 
 import (
 	"fmt"
+	"path/filepath"
 	"sort"
 	"strconv"
 	"strings"
 	"time"
 
 	"trireme/cmd/internal/mycnf"
+	"trireme/engine/tree"
 	"trireme/wire"
 )
 
@@ -33,13 +35,6 @@ const (
 var ownNames = []string{
 	"transport", "streams", "compress", "rate-limit", "lock-target", "lock-max", "passes", "passes-time", "delta",
 	"verify", "paranoid", "progress", "status-file", "metrics-file", "log-format", "reconnect", "manifest",
-}
-
-// OwnNames returns the names of our own settings, sorted.
-func OwnNames() []string {
-	names := append([]string(nil), ownNames...)
-	sort.Strings(names)
-	return names
 }
 
 // own reads our settings. A flag beats the file. Values that the stock options can give as well (rlimit,
@@ -80,21 +75,18 @@ func (r *resolver) own() {
 	at = r.ownValue("verify")
 	// Not page, though the name suggests it: checksums of pages are the server's to judge, and what is copied is compared byte by byte.
 	s.Verify = r.word(at, "tag", "tag", "full")
+	all := r.ownValue("paranoid")
+	if s.Paranoid = r.bool(all, false); s.Paranoid {
+		s.Verify, at = "full", all
+	}
+	full := at
 	r.show("verify", at, s.Verify)
-
-	at = r.ownValue("paranoid")
-	s.Paranoid = r.bool(at, false)
-	r.show("paranoid", at, onOff(s.Paranoid))
+	r.show("paranoid", all, onOff(s.Paranoid))
 
 	at = r.ownValue("manifest")
 	s.Manifest = r.word(at, "auto", "auto", "off")
-	for _, all := range []struct {
-		name string
-		on   bool
-	}{{"verify", s.Verify == "full"}, {"paranoid", s.Paranoid}} {
-		if s.Manifest == "auto" && all.on {
-			s.Manifest, at = "off", r.ownValue(all.name) // whoever asks for everything to be compared gets that
-		}
+	if s.Manifest == "auto" && s.Verify == "full" {
+		s.Manifest, at = "off", full // whoever asks for everything to be compared gets that
 	}
 	r.show("manifest", at, s.Manifest)
 
@@ -129,8 +121,10 @@ func (r *resolver) own() {
 	if at = r.ownValue("status-file"); strings.EqualFold(at.Value, NoFile) {
 		s.StatusOff = true
 		r.show("status-file", at, NoFile)
-	} else {
+	} else if at.IsSet() {
 		s.StatusFile = r.ownPath("status-file")
+	} else {
+		r.show("status-file", at, filepath.Join(s.Datadir, tree.StatusName))
 	}
 	s.MetricsFile = r.ownPath("metrics-file")
 }

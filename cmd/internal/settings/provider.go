@@ -5,6 +5,27 @@ import (
 	"strings"
 )
 
+// ownFiles collects the files with names of the administrator's choice that belong to this node. It runs when all else is known.
+func (r *resolver) ownFiles() {
+	own := []string{r.s.GCacheFile}
+	if r.s.EncryptionKeyFile != "" {
+		own = append(own, r.s.EncryptionKeyFile)
+	}
+	for _, option := range []string{"log-error", "general-log-file", "slow-query-log-file"} {
+		at := r.serverOption(option, "")
+		if !at.IsSet() {
+			continue // a file at the top of the datadir with the name of the host
+		}
+		name := r.abs(at.Value)
+		if option == "log-error" && filepath.Ext(name) == "" {
+			name += ".err"
+		}
+		r.show(option, at, name)
+		own = append(own, name)
+	}
+	r.s.OwnFiles = own
+}
+
 // provider finds the files the replication library keeps open and mapped. They must survive every cleaning step,
 // wherever the options put them (contract 8.1).
 func (r *resolver) provider() {

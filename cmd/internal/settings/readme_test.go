@@ -91,7 +91,7 @@ func TestReadmeKnowsWhatTheProgramKnows(t *testing.T) {
 			known[name] = true
 		}
 	}
-	for _, name := range OwnNames() {
+	for _, name := range ownNames {
 		known[name] = true
 	}
 	told := map[string]bool{}
@@ -131,7 +131,7 @@ func TestReadmeKnowsWhatTheProgramKnows(t *testing.T) {
 func TestReadmeDefaults(t *testing.T) {
 	// What a cell says of the absence of a value, and what the settings show then.
 	absent := map[string][]string{
-		"none": {"", "none", "no limit", "auto", "not set", "wsrep-sst-joiner"}, "datadir": nil, "in": {""}, "by": nil, "the": nil, "automatic": {"auto"}, "": nil,
+		"none": {"", "none", "no limit", "auto", "not set", "wsrep-sst-joiner"}, "datadir": nil, "in": {"/d/trireme-status.json"}, "by": nil, "the": nil, "automatic": {"auto"}, "": nil,
 	}
 	seen := 0
 	for _, row := range append(readmeRows(t, settingsTable), readmeRows(t, optionsTable)...) {
@@ -163,7 +163,7 @@ func TestReadmeDefaults(t *testing.T) {
 				for _, v := range s.Table() {
 					values[v.Name] = v.Value
 				}
-				s.table, s.IdleTimeoutSet, s.DonorTimeoutSet, s.MaxBinlogsSet, s.ReconnectFrom = nil, false, false, false, ""
+				s.table, s.IdleTimeoutSet, s.ReconnectFrom = nil, false, ""
 				return s, values
 			}
 			s, values := shown(cnf)

@@ -59,6 +59,7 @@ func resolve(in Input) *resolver {
 	r.server()
 	r.provider()
 	r.encryption()
+	r.ownFiles()
 	r.sockopt()
 	r.auth()
 	r.tls()

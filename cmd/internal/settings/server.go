@@ -28,10 +28,13 @@ func (r *resolver) server() {
 		// Without a value the server takes TABLE.
 		output = Setting{Name: at.Name, Value: "TABLE", Origin: at.Origin}
 	}
+	tables := "no table"
 	for _, word := range strings.Split(output.Value, ",") {
-		r.s.LogOutputTable = r.s.LogOutputTable || strings.EqualFold(strings.TrimSpace(word), "table")
+		if strings.EqualFold(strings.TrimSpace(word), "table") {
+			tables = "table"
+		}
 	}
-	r.show("log-output", output, map[bool]string{true: "table", false: "no table"}[r.s.LogOutputTable])
+	r.show("log-output", output, tables)
 
 	// Only a prediction hangs on it: what cannot be read is the server's affair.
 	pool := r.serverOption("innodb-buffer-pool-size", "")

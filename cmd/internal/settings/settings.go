@@ -109,15 +109,17 @@ type Settings struct {
 
 	Datadir, InnoDBHome, RedoDir, UndoDir, AriaDir, TmpDir string
 
-	WsrepDataHome string // holds grastate.dat and gvwstate.dat
-	GCacheDir     string // holds gcache.page.* files
-	GCacheFile    string // galera.cache, or what gcache.name says
-	RecvQueueMax  int64  // gcs.recv_q_hard_limit, bytes; 0 when it is not set
+	WsrepDataHome string   // holds grastate.dat and gvwstate.dat
+	GCacheDir     string   // holds gcache.page.* files
+	OwnFiles      []string // the provider's cache, logs and key files: they belong to this node wherever they lie
+	GCacheFile    string   // galera.cache, or what gcache.name says
+	RecvQueueMax  int64    // gcs.recv_q_hard_limit, bytes; 0 when it is not set
 
 	// GroupTLS says whether wsrep_provider_options encrypt the cluster's own traffic, which carries the secret of
 	// every state request. It is not used by a transfer.
 	GroupTLS bool
 
+	InnoDBDirs   []string // innodb_directories: where MySQL 8 looks for further tablespaces
 	SystemFiles  []SystemFile
 	BinlogBase   string // without extension; empty when log-bin is off
 	BinlogIndex  string // empty when log-bin is off
@@ -125,8 +127,7 @@ type Settings struct {
 
 	// MaxBinlogs is the number of newest binary logs to ship: 0 none, -1 all. The stock default
 	// was 1; shipping a freshly rotated log can give duplicate GTIDs (consistency 6), so ours is 0.
-	MaxBinlogs    int
-	MaxBinlogsSet bool
+	MaxBinlogs int
 
 	PageSize            int // bytes
 	LowerCaseTableNames int
@@ -136,23 +137,20 @@ type Settings struct {
 	VaultConfig         string // keyring_vault_config; empty when no vault is configured
 	BaseDir, PluginDir  string // where the server's program and plugins lie; empty when not written down
 	MyISAMUseMmap       bool
-	LogOutputTable      bool  // general and slow log may be written to tables
 	BufferPool          int64 // bytes of pages that InnoDB keeps in memory
 	Debug               bool  // wsrep-debug
 
 	TLS TLS
 
-	InitialTimeout  time.Duration // wait for the first contact; 0 means without limit
-	IdleTimeout     time.Duration // longest time without progress; 0 means without limit
-	IdleTimeoutSet  bool          // somebody wrote it down
-	DonorTimeout    time.Duration // the donor's limit for reaching the joiner; 0 means without limit
-	DonorTimeoutSet bool          // somebody wrote it down
-	Reconnect       time.Duration // how long a lost connection is tried again; 0 means never
-	ReconnectFrom   string        // the same with its origin, for errors
+	InitialTimeout time.Duration // wait for the first contact; 0 means without limit
+	IdleTimeout    time.Duration // longest time without progress; 0 means without limit
+	IdleTimeoutSet bool          // somebody wrote it down
+	DonorTimeout   time.Duration // the donor's limit for reaching the joiner
+	Reconnect      time.Duration // how long a lost connection is tried again; 0 means never
+	ReconnectFrom  string        // the same with its origin, for errors
 
 	RateLimit     int64 // bytes per second; 0 means none
-	Streams       int   // 0 means automatic
-	MaxStreams    int   // upper bound for the automatic choice; 0 means none
+	Streams       int   // most data connections: the lower of streams and backup-threads, where they are set; 0 means automatic
 	Compress      string
 	CompressLevel int    // zstd level asked for by a compressor command; 0 means the codec's own
 	Transport     string // tls, quic or auto; empty when not set, which is tls at the joiner and whatever the joiner offers at the donor
@@ -169,7 +167,6 @@ type Settings struct {
 	Keep         []*regexp.Regexp // from cpat; each is anchored and meant for the whole path
 	ProgressFile string
 	ProgressOff  bool
-	Time         bool
 	LogFormat    string
 	StatusFile   string // empty: the usual one in the datadir
 	StatusOff    bool   // no status file at all

@@ -39,6 +39,18 @@ func readFiles(t *testing.T, cnf, suffix string) *mycnf.File {
 	return f
 }
 
+// shown gets what the table says of a setting.
+func shown(name string) func(*Settings) any {
+	return func(s *Settings) any {
+		for _, at := range s.Table() {
+			if at.Name == name {
+				return at.Value
+			}
+		}
+		return "nothing"
+	}
+}
+
 func (c row) run(t *testing.T) {
 	t.Helper()
 	in := c.in
@@ -148,7 +160,7 @@ func TestSecretsStayOut(t *testing.T) {
 
 // TestLookup pins the rules of the scripts' lookup (sst-options 1.1, 1.2) on options that show them.
 func TestLookup(t *testing.T) {
-	threads := func(s *Settings) any { return s.MaxStreams }
+	threads := func(s *Settings) any { return s.Streams }
 	runRows(t, []row{
 		{name: "server group beats sst", cnf: "[sst]\nbackup-threads=2\n[mysqld]\nbackup-threads=3\n", get: threads, want: "3"},
 		{name: "last in file order wins", cnf: "[galera]\nbackup-threads=2\n[mysqld]\nbackup-threads=3\n[server]\nbackup-threads=4\n", get: threads, want: "4"},

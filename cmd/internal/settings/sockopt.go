@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 	"time"
@@ -37,7 +38,6 @@ type SockOpts struct {
 	Ranges         []netip.Prefix // the joiner takes connections from these only; empty means from everywhere
 	SourcePort     int
 	TOS            int
-	TOSSet         bool
 	SNIHost        string
 	NoSNI          bool
 }
@@ -119,7 +119,7 @@ func splitSockopt(text string) ([]sockItem, error) {
 		part.WriteByte(c)
 	}
 	if quote != 0 || depth != 0 {
-		return nil, errUnbalanced
+		return nil, errors.New("a quote or bracket is not closed")
 	}
 	flush()
 	return items, nil

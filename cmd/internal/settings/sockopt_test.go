@@ -100,7 +100,7 @@ func TestSockopt(t *testing.T) {
 	bad("allow-table=/x", "dangerous")
 	bad("deny-table=/x", "dangerous")
 	ok("linger=10", "", "linger")
-	ok("tos=0", "TOS:0 TOSSet:true", "-")
+	ok("tos=8", "TOS:8", "-")
 	bad("tos=256", "between 0 and 255")
 	ok("dscp=1,ttl=2", "", "dscp")
 	for _, o := range []string{"chroot=/", "su=x", "setuid=1", "user=x", "group=x", "mode=600", "umask=0"} {

@@ -1,14 +1,11 @@
 package settings
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
 	"time"
 )
-
-var errUnbalanced = errors.New("a quote or bracket is not closed")
 
 // sockRule handles one option of the list.
 type sockRule func(r *resolver, at Setting, item sockItem)
@@ -45,10 +42,7 @@ func buildSockRules() map[string]sockRule {
 	put(text(func(o *SockOpts) *string { return &o.Interface }), "so-bindtodevice", "bindtodevice", "if", "interface")
 	put(number(func(o *SockOpts) *int { return &o.SourcePort }, 1, 65535), "sourceport", "sp")
 	put(accessRange, "range")
-	put(func(r *resolver, at Setting, item sockItem) {
-		r.s.sock.TOS = r.int(at, 0, 0, 255)
-		r.s.sock.TOSSet = true
-	}, "tos", "ip-tos")
+	put(number(func(o *SockOpts) *int { return &o.TOS }, 0, 255), "tos", "ip-tos")
 
 	// TCP.
 	put(toggle(func(o *SockOpts) *Toggle { return &o.KeepAlive }), "keepalive", "so-keepalive")

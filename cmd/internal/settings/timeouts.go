@@ -3,21 +3,24 @@ package settings
 import "time"
 
 // Default time limits. The first contact takes the scripts' values; the limit without progress is Percona's, whose
-// script alone has one; for connecting the MariaDB scripts have none and wait as long as the tool does.
+// script alone has one; so is that for connecting, for which the MariaDB scripts have none and wait as long as the tool does.
 const (
-	defaultInitial      = 300 * time.Second
-	defaultInitialPXC   = 100 * time.Second
-	defaultIdle         = 120 * time.Second
-	defaultDonorConnect = 30 * time.Second
-	defaultDonorPXC     = 10 * time.Second
+	defaultInitial    = 300 * time.Second
+	defaultInitialPXC = 100 * time.Second
+	defaultIdle       = 120 * time.Second
+	defaultDonor      = 10 * time.Second
 )
+
+// Forever is the longest that a donor tries to reach its joiner, and so what no limit at all comes to: as long as a joiner waits by
+// default.
+const Forever = defaultInitial
 
 // timeouts reads the limits; 0 means without limit, as in the scripts.
 func (r *resolver) timeouts() {
-	initial, donor := defaultInitial, defaultDonorConnect
+	initial := defaultInitial
 	names := []string{"sst-initial-timeout", "joiner-timeout"}
 	if r.in.PXC {
-		initial, donor = defaultInitialPXC, defaultDonorPXC
+		initial = defaultInitialPXC
 		names = []string{"joiner-timeout", "sst-initial-timeout"}
 	}
 	at := r.lookup(names[0], sstGroup)
@@ -32,6 +35,8 @@ func (r *resolver) timeouts() {
 	r.show("sst-idle-timeout", at, noLimit(r.s.IdleTimeout))
 
 	at = r.lookup("donor-timeout", sstGroup)
-	r.s.DonorTimeout, r.s.DonorTimeoutSet = r.duration(at, donor), at.IsSet()
-	r.show("donor-timeout", at, noLimit(r.s.DonorTimeout))
+	if r.s.DonorTimeout = r.duration(at, defaultDonor); r.s.DonorTimeout == 0 {
+		r.s.DonorTimeout = Forever
+	}
+	r.show("donor-timeout", at, r.s.DonorTimeout.String())
 }

@@ -50,10 +50,6 @@ type TLS struct {
 
 	NameCheck  bool    // the donor compares the joiner's name with the host of the address
 	CommonName Setting // the name that the peer must have instead of the host, on either role
-	Verify     Setting // verify= of sockopt, when written down
-
-	// Warnings are about trust alone; Resolve returns them among its own.
-	Warnings []string
 }
 
 // tlsFiles is one set of certificate options.
@@ -78,7 +74,6 @@ func (f tlsFiles) first() Setting {
 // tls decides the mode by the rules of the method, then applies what sockopt says on top, as its place at the
 // end of the socat address had it.
 func (r *resolver) tls() {
-	before := len(r.warnings)
 	switch r.in.Method {
 	case MethodTunnel:
 		r.tunnel()
@@ -95,7 +90,6 @@ func (r *resolver) tls() {
 	if t.Mode == Required {
 		r.promise(t.Decider, "the certificate of the other node is not verified; configure a CA to change that")
 	}
-	t.Warnings = append([]string(nil), r.warnings[before:]...)
 	r.showTLS()
 }
 
@@ -150,7 +144,6 @@ func (r *resolver) peerChecks() {
 	t := &r.s.TLS
 	chain := t.Mode == VerifyCA || t.Mode == VerifyIdentity
 	if v := r.trust.verify; v.IsSet() {
-		t.Verify = v
 		on := r.bool(v, true)
 		switch {
 		case on && !chain && t.Mode != Certificates:

@@ -135,6 +135,7 @@ func TestPercona(t *testing.T) {
 		{name: "server files", cnf: "[mysqld]\n" + sslset, in: in, get: trust, want: "CA verified" + sfiles},
 		{name: "part of them", cnf: "[mysqld]\nssl-ca=/sca\n", in: in, bad: "one of them is missing"},
 		{name: "overrides sst", cnf: "[mysqld]\n" + sslset + "[sst]\nencrypt=0\nssl-mode=DISABLED\n", in: in, get: trust, want: "CA verified" + sfiles, warn: "overridden"},
+		{name: "nothing beside them", cnf: "[mysqld]\n" + sslset, in: in, get: trust, want: "CA verified" + sfiles, warn: "-"},
 		{name: "off", cnf: "[mysqld]\npxc_encrypt_cluster_traffic=OFF\n[sst]\nencrypt=4\n" + sslset, in: in, get: trust, want: "CA verified" + sfiles},
 		{name: "off, level 3", cnf: "[mysqld]\npxc_encrypt_cluster_traffic=OFF\n[sst]\nencrypt=3\n" + sslset, in: in, bad: "write encrypt=4"},
 		{name: "bad switch", cnf: "[mysqld]\npxc_encrypt_cluster_traffic=perhaps\n" + sslset, in: in, bad: "neither on nor off"},
@@ -145,13 +146,18 @@ func TestPercona(t *testing.T) {
 		}
 	}
 	runRows(t, []row{{name: "files of the datadir", in: in, get: trust, want: "CA verified" + ours}})
+	for _, name := range []string{"tca", "tcapath", "tcert", "tkey", "ssl-ca", "ssl-capath", "ssl-cert", "ssl-key", "ssl-server-cert", "ssl-client-key",
+		"sockopt=cafile", "sockopt=capath", "sockopt=certificate", "sockopt=key"} {
+		option := strings.Replace(name, "=", " ", 1)
+		runRows(t, []row{{name: option, cnf: "[sst]\n" + name + "=/elsewhere\n", in: in, get: trust, want: "CA verified" + ours, warn: option}})
+	}
 }
 
-// TestWarningsOfTrust checks that TLS carries its own warnings and that the decider is named.
-func TestWarningsOfTrust(t *testing.T) {
-	s, warnings, err := Resolve(Input{Files: readFiles(t, "[sst]\nstreamfmt=tar\nssl-mode=DISABLED\n", ""), Datadir: "/d"})
-	if err != nil || len(warnings) != 2 || len(s.TLS.Warnings) != 1 || !strings.Contains(s.TLS.Warnings[0], "ssl-mode") {
-		t.Fatalf("%v %q %+v", err, warnings, s.TLS)
+// TestDecider checks that the option which decided the mode is named with its place.
+func TestDecider(t *testing.T) {
+	s, _, err := Resolve(Input{Files: readFiles(t, "[sst]\n\nssl-mode=DISABLED\n", ""), Datadir: "/d"})
+	if err != nil {
+		t.Fatal(err)
 	}
 	if d := s.TLS.Decider; d.Name != "ssl-mode" || !strings.HasSuffix(d.Origin, ":3 [sst]") {
 		t.Errorf("decider %+v", d)

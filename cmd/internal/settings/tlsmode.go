@@ -3,6 +3,7 @@ package settings
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -188,6 +189,20 @@ func (r *resolver) sslFiles(t tlsFiles) tlsFiles {
 	return r.splitDir(f)
 }
 
+// transferFiles are the options for files of the transfer alone: those of the group [sst], and those that sockopt holds.
+func (r *resolver) transferFiles() (set []Setting) {
+	all := []Setting{r.trust.ca, r.trust.caPath, r.trust.cert, r.trust.keyOpt}
+	for _, name := range []string{"tca", "tcapath", "tcert", "tkey"} {
+		all = append(all, r.lookup(name, sstGroup))
+	}
+	for _, prefix := range []string{"ssl-", "ssl-server-", "ssl-client-"} {
+		for _, name := range []string{"ca", "capath", "cert", "key"} {
+			all = append(all, r.lookup(prefix+name, sstGroup))
+		}
+	}
+	return slices.DeleteFunc(all, func(s Setting) bool { return !s.IsSet() })
+}
+
 // percona honours pxc-encrypt-cluster-traffic, which is on by default from Percona's 8.0: TLS with the server's own files, or with
 // those the server makes in its datadir, whatever the group [sst] says. Other servers know no such option, but a loose one that was
 // written down speaks about safety and is honoured as well. It reports whether it decided.
@@ -209,6 +224,9 @@ func (r *resolver) percona() bool {
 		if w := r.lookup(name, sstGroup); w.IsSet() && w.Value != "4" {
 			r.warn(w, "is overridden: pxc-encrypt-cluster-traffic is on (%s)", at.Origin)
 		}
+	}
+	for _, w := range r.transferFiles() {
+		r.warn(w, "is not read: pxc-encrypt-cluster-traffic is on (%s) and decides", at.Origin)
 	}
 	get := func(name string) Setting { return r.lookup(name, serverGroup) }
 	f := tlsFiles{ca: get("ssl-ca"), cert: get("ssl-cert"), key: get("ssl-key")}

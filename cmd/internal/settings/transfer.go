@@ -16,24 +16,25 @@ func (r *resolver) transfer() {
 	r.syslog()
 
 	at := r.lookup("time", sstGroup)
-	r.s.Time = r.bool(at, false)
-	r.show("time", at, onOff(r.s.Time))
+	r.show("time", at, onOff(r.bool(at, false))) // durations are in the log in any case
 }
 
-// threads takes backup-threads as the bound of the automatic number of connections; 0 means one per CPU.
+// threads takes backup-threads as a bound of the number of connections beside streams; 0 means one per CPU.
 func (r *resolver) threads() {
 	at := r.lookup("backup-threads", encGroups)
 	n := r.int(at, 0, 0, 1<<31-1)
 	if at.IsSet() && n == 0 {
 		n = max(r.in.CPUs, 1)
 	}
-	r.s.MaxStreams = min(n, maxStreams)
-	if r.s.MaxStreams > 0 && r.s.Streams > r.s.MaxStreams {
+	n = min(n, maxStreams)
+	if n > 0 && r.s.Streams > n {
 		own := r.ownValue("streams")
-		r.warn(own, "%d is lowered to %d, the value of backup-threads (%s)", r.s.Streams, r.s.MaxStreams, at.Origin)
-		r.s.Streams = r.s.MaxStreams
+		r.warn(own, "%d is lowered to %d, the value of backup-threads (%s)", r.s.Streams, n, at.Origin)
 	}
-	r.show("backup-threads", at, autoOr(r.s.MaxStreams))
+	if n > 0 && (r.s.Streams == 0 || r.s.Streams > n) {
+		r.s.Streams = n
+	}
+	r.show("backup-threads", at, autoOr(n))
 }
 
 // codecs maps the commands people put into compressor to our codecs. The text is looked at, never run.

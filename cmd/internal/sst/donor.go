@@ -2,37 +2,50 @@ package sst
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"trireme/cmd/internal/calm"
 	"trireme/cmd/internal/ends"
 	"trireme/cmd/internal/galera"
+	"trireme/cmd/internal/settings"
 	"trireme/engine/tree"
 	"trireme/proto"
 	"trireme/wire"
 )
 
-// donor connects to the joiner and sends.
+// donor connects to the joiner and sends. Whatever keeps it from calling is told to the joiner, which waits for us: its log shall
+// say why nobody comes. Who was told to end, or has no server any more, does so at once; then the servers hear it of each other.
 func (c *call) donor() error {
 	ticket, err := wire.ParseTicket(c.args.Address)
 	if err != nil {
 		return &galera.ExitError{Code: galera.ExitProto, Err: fmt.Errorf(
 			"address of the joiner: %w; both nodes must run this program for the method (the stock script at the joiner sends another kind of address)", err)}
 	}
-	ch, lay, err := c.donorSetup(ticket)
-	if err != nil {
-		// The joiner waits for us: its log shall say why nobody comes.
+	err = c.give(ticket)
+	if err != nil && !c.called && c.ctx.Err() == nil {
 		cfg := wire.Config{MinVersion: proto.Version, MaxVersion: proto.Version, Plain: ticket.Plain}
 		if rerr := wire.Refuse(c.ctx, ticket, cfg, "the donor's set-up: "+firstLine(err)); rerr != nil {
 			c.log.Warningf("the joiner could not be told: %v", rerr)
 		}
+	}
+	return err
+}
+
+// give is donor with a ticket that can be read.
+func (c *call) give(ticket wire.Ticket) error {
+	leave, err := c.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
+	ch, lay, err := c.donorSetup(ticket)
+	if err != nil {
 		return err
 	}
 	cfg := proto.DonorConfig{
 		Ticket: ticket, Wire: ch, Software: c.program, Node: c.node, Bypass: c.args.Bypass,
-		Streams: c.streams(), NoDelta: c.set.Delta == "off", VerifyAll: c.set.Verify == "full" || c.set.Paranoid,
+		Streams: c.set.Streams, NoDelta: c.set.Delta == "off", VerifyAll: c.set.Verify == "full" || c.set.Paranoid,
 		Reconnect: c.set.Reconnect, ReconnectFrom: c.set.ReconnectFrom, Note: c.log.Infof,
 	}
 	if c.args.Bypass {
@@ -41,7 +54,7 @@ func (c *call) donor() error {
 	return c.full(cfg, lay)
 }
 
-// donorSetup is all that can go wrong at the donor before it connects.
+// donorSetup finds the settings, the directories and our end of the channel.
 func (c *call) donorSetup(t wire.Ticket) (wire.Config, tree.Layout, error) {
 	if err := c.resolve(); err != nil {
 		return wire.Config{}, tree.Layout{}, err
@@ -88,6 +101,7 @@ func (c *call) bypass(cfg proto.DonorConfig) error {
 		return err
 	}
 	cfg.State = g.String()
+	c.called = true
 	if _, err := proto.Send(c.ctx, cfg); err != nil {
 		return err
 	}
@@ -134,11 +148,16 @@ func (c *call) full(cfg proto.DonorConfig, lay tree.Layout) error {
 		}),
 	}
 	cfg.Locker = lock
+	if limit := c.set.RateLimit; limit > 0 {
+		c.log.Infof("reading at most %s/s from the files while the server works (rate-limit, %s)", size(limit), ends.Origin(c.set, "rate-limit"))
+	}
 	changes, unwatch := c.watchRate()
 	defer unwatch()
 	cfg.RateChanges = changes
 	stop := c.report(&p)
+	c.called = true
 	sum, err := proto.Send(c.ctx, cfg)
+	lock.settle()
 	stop(sum, err)
 	if err != nil {
 		return err
@@ -154,10 +173,16 @@ type locker struct {
 	calm   *calm.Calm // nil: no help
 	log    *galera.Log
 	at     galera.GTID
+	// keep takes the lock out of the hands of the transfer's end; its error says that it came too late. nil: none is held.
+	keep func() error
 }
 
 // Lock implements proto.Locker. A server whose report has no domain is given the
 // one from the arguments.
+//
+// A transfer that fails while the lock is held lets the server go at once, before it takes leave of the joiner and puts
+// settings back, which may take seconds (R-LOCK-7). What was copied is given up by then (R-LOCK-5), and the server, which
+// reads on after "continue", takes our end without a "done" for the failure that it is (sst-contract 7.2).
 func (l *locker) Lock(ctx context.Context) (string, error) {
 	g, err := l.Locker.Lock(ctx)
 	if galera.ExitCode(err) == galera.ExitPipe {
@@ -171,12 +196,30 @@ func (l *locker) Lock(ctx context.Context) (string, error) {
 		g.Domain = l.domain
 	}
 	l.at = g
+	let := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(let)
+		_ = l.Locker.Unlock() // a server that does not hear it sees our end
+	})
+	l.keep = func() error {
+		l.keep = nil
+		if stop() {
+			return nil
+		}
+		<-let
+		return context.Cause(ctx)
+	}
 	return g.String(), nil
 }
 
 // Unlock implements proto.Locker. The server's settings are put back after it goes
 // on, so that this adds nothing to the lock.
 func (l *locker) Unlock() error {
+	if l.keep != nil {
+		if err := l.keep(); err != nil {
+			return fmt.Errorf("unlock the donor's tables: the server was let go before: %w", err)
+		}
+	}
 	if err := l.Locker.Unlock(); err != nil {
 		return err
 	}
@@ -186,6 +229,13 @@ func (l *locker) Unlock() error {
 		}
 	}
 	return nil
+}
+
+// settle waits until the server has been let go by a transfer that has ended under its lock.
+func (l *locker) settle() {
+	if l.keep != nil {
+		_ = l.keep() // Send's error says it all
+	}
 }
 
 // openCalm connects to the server when wsrep_sst_auth, or the server itself on
@@ -203,7 +253,11 @@ func (c *call) openCalm() *calm.Calm {
 		quiet, err = calm.Open(c.ctx, config)
 	}
 	if err != nil {
-		c.log.Infof("dirty pages are not written before the lock: %s", oneLine(err))
+		say := c.log.Infof
+		if from := ends.Origin(c.set, "wsrep_sst_auth"); from != settings.OriginArgument { // not the server's own idea
+			say = c.log.Warningf
+		}
+		say("dirty pages are not written before the lock, which is longer for it (wsrep_sst_auth): %s", oneLine(err))
 		return nil
 	}
 	return quiet
@@ -211,20 +265,7 @@ func (c *call) openCalm() *calm.Calm {
 
 var _ proto.Locker = (*locker)(nil)
 
-// streams is the number of data connections: ours, within backup-threads.
-func (c *call) streams() int {
-	n := c.set.Streams
-	if m := c.set.MaxStreams; m > 0 && (n == 0 || n > m) {
-		n = m
-	}
-	return n
-}
-
 func firstLine(err error) string {
-	var exit *galera.ExitError
-	if errors.As(err, &exit) {
-		err = exit.Err
-	}
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
 }

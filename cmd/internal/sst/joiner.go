@@ -1,6 +1,7 @@
 package sst
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -26,6 +27,11 @@ const spareEntries = 100_000
 
 // joiner listens, tells the server where, and receives.
 func (c *call) joiner() error {
+	leave, err := c.enter()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if err := c.resolve(); err != nil {
 		return err
 	}
@@ -58,13 +64,16 @@ func (c *call) joiner() error {
 		c.log.Warningf("connection from %s refused: %v", remote, err)
 	}
 	ch.Note = c.log.Infof
-	ln, err := wire.Listen(c.ctx, ends.ListenAddress(c.set, addr), ch)
+	ln, err := wire.Listen(c.ctx, ends.ListenAddress(c.ctx, c.set, addr), ch)
 	if err != nil {
 		return err
 	}
 	defer ln.Close()
 	ticket := ln.Ticket(addr.Host)
 	c.log.Infof("joiner listens on %s for %s; channel: %s", ends.Where(ln), net.JoinHostPort(addr.Host, strconv.Itoa(ticket.Port)), ends.Describe(c.set, ch))
+	if c.ctx.Err() != nil { // nobody shall be called for a transfer that has ended
+		return context.Cause(c.ctx)
+	}
 	if err := c.out.Ready(ticket.String()); err != nil {
 		return err
 	}
@@ -85,7 +94,7 @@ func (c *call) joiner() error {
 			return err
 		},
 		Keyring:  c.installKeys(),
-		Software: c.program, Node: c.node, Facts: c.facts(nil), Streams: c.set.MaxStreams, Compress: ends.Compression(c.set),
+		Software: c.program, Node: c.node, Facts: c.facts(nil), Streams: c.set.Streams, Compress: ends.Compression(c.set),
 		FirstContact: c.set.InitialTimeout, IdleTimeout: idle, Progress: &p, Note: c.log.Infof,
 		Reconnect: c.set.Reconnect, ReconnectFrom: c.set.ReconnectFrom,
 		Gentle: true,

@@ -28,13 +28,13 @@ const stdinLimit = 5 * time.Second
 type call struct {
 	ctx    context.Context
 	args   galera.Args
-	env    galera.Environment
 	in     galera.Stdin
 	set    *settings.Settings
 	log    *galera.Log
 	out    *galera.Out
 	parent *galera.Parent
 	said   bool // why it failed is in the log
+	called bool // donor: package proto has called the joiner, and tells it what goes wrong
 	method settings.Method
 	wan    bool // called by the method's name with _wan behind it
 	// family, series and version of the server; empty when it would not say.
@@ -68,7 +68,7 @@ func Main(name string, argv []string, program string) int {
 		return galera.ExitCode(err)
 	}
 	c := &call{
-		args: args, env: galera.ReadEnvironment(os.Getenv), log: log,
+		args: args, log: log,
 		out: galera.NewOut(os.Stdout, args), method: settings.MethodOf(name), wan: strings.HasSuffix(name, "_wan"), program: program, start: time.Now(),
 	}
 	c.node, _ = os.Hostname() // only for the peer's log
@@ -132,30 +132,33 @@ func (c *call) run() error {
 	}
 	stop := c.watchSignals()
 	defer stop()
-	release, err := galera.LockInstance(c.args.Datadir, c.args.Role)
-	if err != nil {
-		return err
-	}
-	defer release()
-	for _, u := range c.args.Unknown {
-		c.log.Debugf("argument %q is not known and has no effect", strings.SplitN(u, "=", 2)[0])
-	}
-	c.parent, err = galera.FindParent(c.args.Parent)
-	if err != nil {
+	// Before anything that may take its time: a server that is gone ends all of it.
+	var err error
+	if c.parent, err = galera.FindParent(c.args.Parent); err != nil {
 		return err
 	}
 	defer c.parent.Close()
 	defer c.watchParent()()
-	c.family, c.series, c.version = galera.ServerVersion(c.ctx, c.args)
-	if c.args.ReadsStdin() && !c.inheritsStdin() {
-		if c.in, err = galera.ReadStdin(os.Stdin, stdinLimit); err != nil {
-			return err
-		}
-	}
 	if c.args.Role == galera.RoleJoiner {
 		return c.joiner()
 	}
 	return c.donor()
+}
+
+// enter makes this the only SST program of the datadir, until leave is called, and learns from the server what it has to say.
+func (c *call) enter() (leave func(), err error) {
+	leave, err = galera.LockInstance(c.ctx, c.args.Datadir, c.args.Role)
+	if err != nil {
+		return nil, err
+	}
+	c.family, c.series, c.version = galera.ServerVersion(c.ctx, c.args)
+	if c.args.ReadsStdin() && !c.inheritsStdin() {
+		if c.in, err = galera.ReadStdin(os.Stdin, stdinLimit); err != nil {
+			leave()
+			return nil, err
+		}
+	}
+	return leave, nil
 }
 
 // inheritsStdin says that the server is known to hand on its own standard input, whatever that is: MariaDB before 11
@@ -164,7 +167,7 @@ func (c *call) inheritsStdin() bool {
 	return c.args.Family == galera.MariaDB && strings.HasPrefix(c.series, "10.")
 }
 
-// resolve finds the settings; a donor that cannot use its own tells the joiner why.
+// resolve finds the settings, and the log that they ask for.
 func (c *call) resolve() error {
 	set, warnings, err := c.settings()
 	for _, w := range warnings {
@@ -175,6 +178,12 @@ func (c *call) resolve() error {
 	}
 	c.set = set
 	c.openLog()
+	for _, u := range c.args.Unknown {
+		// Values may be secrets, and so may words that stand alone.
+		if name, _, _ := strings.Cut(u, "="); strings.HasPrefix(name, "--") {
+			c.log.Debugf("argument %s is not known and has no effect", name)
+		}
+	}
 	for _, s := range set.Table() {
 		c.log.Debugf("setting %s = %s (%s)", s.Name, s.Value, s.Origin)
 	}
@@ -199,6 +208,7 @@ func (c *call) settings() (*settings.Settings, []string, error) {
 		Method: c.method, WAN: c.wan, MysqldArgs: c.args.MysqldArgs, Env: os.Getenv,
 		Datadir: c.args.Datadir, Binlog: c.args.Binlog, BinlogIndex: c.args.BinlogIndex,
 		CPUs: runtime.NumCPU(), PXC: c.args.Family == galera.PXC, ServerVersion: c.series, Auth: c.auth(),
+		Arguments: map[string]string{"basedir": c.args.Basedir, "plugin-dir": c.args.PluginDir},
 	}
 	if err := in.Read(source); err != nil {
 		return nil, nil, &galera.ExitError{Code: galera.ExitInvalid, Err: err}
@@ -222,8 +232,9 @@ func (c *call) auth() string {
 	return c.args.Auth
 }
 
-// watchSignals ends the transfer on the signals a server or service manager sends;
-// the server releases its own locks when we are gone (sst-contract 2.2).
+// watchSignals ends the transfer on the signals a server or service manager sends. A
+// lock that is held then is given back (locker.Lock), or the server releases it itself
+// when we are gone (sst-contract 2.2).
 func (c *call) watchSignals() (stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	sigs := make(chan os.Signal, 2) // one to stop, a second that arrives meanwhile
