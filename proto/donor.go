@@ -29,7 +29,8 @@ type Locker interface {
 	// what was being done.
 	Lock(ctx context.Context) (state string, err error)
 	// Unlock lets the server go on. It is called once after each successful Lock of
-	// a transfer that has not failed; after a failure the program's exit does it.
+	// a transfer that has not failed. After a failure, which the end of ctx tells, the
+	// Locker lets the server go by itself.
 	Unlock() error
 }
 

@@ -108,6 +108,7 @@ func TestJoinDuringLoad(t *testing.T) {
 func joinDuringLoad(t *testing.T, r *joinRig, i int) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), testLimit, fmt.Errorf("the repeat took longer than %v", testLimit))
 	defer cancel()
+	defer threadsAfter(t, r.one, testLimit*8/10)()
 	n := r.two
 	must(t, n.Stop(ctx))
 	if i%2 == 1 || !settled(n) {

@@ -74,7 +74,31 @@ func sharedRig(t *testing.T) (context.Context, *joinRig) {
 
 // quietly leaves out the lines about progress, which come every five seconds and push everything else out of a log's end.
 func quietly(log []string) []string {
-	return slices.DeleteFunc(log, func(line string) bool { return strings.Contains(line, ", ETA ") })
+	return slices.DeleteFunc(log, func(line string) bool {
+		return strings.Contains(line, ", ETA ") || strings.Contains(line, "live copy for ")
+	})
+}
+
+// threadsAfter logs what the threads of a node's server do when that time has passed before it is stopped: a server that never grants its lock
+// tells nothing else of it, and lets everybody go when the test's clients leave.
+func threadsAfter(t *testing.T, n *cluster.Node, after time.Duration) (stop func()) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-done:
+			return
+		case <-time.After(after):
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		rows, err := n.Query(ctx, "SHOW FULL PROCESSLIST")
+		t.Logf("after %v the server's threads are (%v):", after, err)
+		for _, row := range rows {
+			t.Log(strings.Join(row, " | "))
+		}
+	})
+	return func() { close(done); wg.Wait() }
 }
 
 // quickEviction makes the group notice a killed member in seconds: writes stand still until it does.

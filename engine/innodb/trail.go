@@ -23,8 +23,8 @@ type Trail struct {
 	ring      Ring
 	from, end uint64
 	pages     map[chunk]*lsns
-	room      int                           // chunks that may still be allotted
-	buf       []byte                        // what was read from end on and is no whole mini-transaction
+	room      int    // chunks that may still be allotted
+	buf       []byte // what was read from end on and is no whole mini-transaction
 }
 
 // chunk is a stretch of a tablespace.

@@ -123,7 +123,7 @@ func TestClassify(t *testing.T) {
 		{flat, RoleData, "d1/galera.cache", RoleData, Private},
 		{flat, RoleData, "d1/gcache.page.000001", RoleData, Private},
 		{flat, RoleBinlog, "gcache.page.000001", RoleData, Private}, // a peer's word for it
-		{flat, RoleData, "d1/rly.frm", RoleData, Table}, // a table that has the name of the relay logs
+		{flat, RoleData, "d1/rly.frm", RoleData, Table},             // a table that has the name of the relay logs
 		{flat, RoleData, "d1/rly.ibd", RoleData, Tablespace},
 		{flat, RoleData, "d1/rly.000001", RoleData, Private},
 		{flat, RoleData, "d1/rly.index", RoleData, Private},
