@@ -62,7 +62,6 @@ func (d *donor) lockedPasses(t *tree.Tree) error {
 		if _, err := d.pass(msg.PassVerify, df, d.comparing(df, d.suspect(df, moved, at))); err != nil {
 			return err
 		}
-		at = time.Time{} // twice is enough
 		now := d.redoSlots()
 		if len(moved) == 0 && len(df.announce) == 0 && d.sentSince(clock) == 0 && !d.restive() && now.Equal(slots) {
 			return nil

@@ -205,6 +205,7 @@ type donor struct {
 	sampled   time.Time     // when the clocks were compared last
 	distrust  atomic.Bool   // time stamps prove nothing any more
 	predicted time.Duration // of the next lock; 0: none was made
+	foretold  time.Duration // the same when the first one was asked for
 	looked    time.Duration // that the last look at all files took
 	disks     *tree.Tree    // the file systems of that look; no entries
 	effort    time.Duration // of the last live pass, see passMeter
@@ -308,7 +309,7 @@ func (d *donor) converse() (Summary, error) {
 	sum.Files, sum.Bytes, _ = d.cat.totals()
 	st := d.s.linkStats()
 	sum.Reopened, sum.Resent = st.Reopened, st.Resent
-	sum.Passes, sum.Wire, sum.Predicted = d.p.Passes(), d.s.wireBytes(), d.predicted
+	sum.Passes, sum.Wire, sum.Predicted = d.p.Passes(), d.s.wireBytes(), d.foretold
 	return sum, nil
 }
 

@@ -83,7 +83,7 @@ func (d *donor) release() {
 
 // suspect picks the files a verify round hashes again: the classes that are always
 // suspect, what the scan saw touched, what moved under a reader, and everything on
-// file systems whose times prove nothing (R-COPY-2, R-COPY-10). locked is when a lock was new, in the first round, or zero.
+// file systems whose times prove nothing (R-COPY-2, R-COPY-10). locked is when the lock was new.
 func (d *donor) suspect(df diff, moved map[uint32]string, locked time.Time) func(*row) bool {
 	return func(r *row) bool {
 		if _, ok := moved[r.id]; ok || d.c.VerifyAll || df.touched[r.id] {
@@ -95,7 +95,7 @@ func (d *donor) suspect(df diff, moved map[uint32]string, locked time.Time) func
 		if r.Class.Props().Suspect && d.c.Quiet == nil {
 			return true
 		}
-		return !r.honest || !locked.IsZero() && d.mayLand(r, locked)
+		return !r.honest || d.mayLand(r, locked)
 	}
 }
 

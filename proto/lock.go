@@ -10,15 +10,14 @@ import (
 
 // window is one lock window, from asking for it to letting go.
 type window struct {
-	asked  time.Time
-	wait   time.Duration // until it was granted
-	took   time.Duration // all of it, with the windows given back before
-	tries  int
-	rounds int // verify rounds that have begun
-	wrong  int // of them, those kept to their end after which the joiner had not what was there
-	state  string
-	lsn    uint64 // checkpoint while it was held
-	keys   []byte // the keyring while it was held, if it travels
+	asked time.Time
+	wait  time.Duration // until it was granted
+	took  time.Duration // all of it, with the windows given back before
+	tries int
+	wrong int // of them, those kept to their end after which the joiner had not what was there
+	state string
+	lsn   uint64 // checkpoint while it was held
+	keys  []byte // the keyring while it was held, if it travels
 
 	cloned []wish                // whose files were cloned and are read after it
 	at     time.Time             // of the scan that chose them
@@ -28,6 +27,7 @@ type window struct {
 // acquire asks the server for its lock and waits for it.
 func (d *donor) acquire() (*window, error) {
 	w := &window{asked: time.Now(), state: d.c.State}
+	d.foretold = d.predicted
 	if err := d.relock(w); err != nil {
 		return nil, err
 	}
@@ -334,8 +334,7 @@ func (d *donor) underLock(w *window) error {
 		d.p.enter(PhaseVerifying)
 		testOnlyBeforeRound()
 		now := d.redoSlots()
-		w.lsn = d.known(now.LSN) // what it has reached must be found by this round
-		w.rounds++
+		w.lsn = d.known(now.LSN)                                                       // what it has reached must be found by this round
 		still, err := d.still(w, now.Equal(slots) && (now.LSN != 0 || d.lastLSN == 0)) // what can be read once must be readable
 		if err != nil || still {
 			return err

@@ -22,6 +22,9 @@ type forecast struct {
 	// dirty are bytes of pages that the server has changed in memory only. It writes them
 	// before it reports its lock, and the window reads and sends them.
 	dirty int64
+	// headers are pages whose headers only the window reads: of tablespaces that the redo log does not tell of, written so shortly
+	// before a pass that their stamps do not either.
+	headers int64
 }
 
 const (
@@ -33,11 +36,13 @@ const (
 	// again. What its disk takes is not known here; several times less or more shows only
 	// where this is most of a window.
 	flushRate = 250 << 20
+	// headerTime is what reading a page's header takes one worker, out of memory.
+	headerTime = 2 * time.Microsecond
 )
 
 // length is how long the window should take.
 func (f forecast) length() time.Duration {
-	seconds := float64(f.dirty) / flushRate
+	seconds := float64(f.dirty)/flushRate + float64(f.headers)*headerTime.Seconds()/float64(runtime.GOMAXPROCS(0))
 	if f.suspect > 0 {
 		seconds += float64(f.suspect) / max(f.hashing, 1)
 	}
@@ -54,7 +59,13 @@ func (d *donor) predict(why string) {
 	var largest *row
 	for i := range d.cat.rows {
 		r := &d.cat.rows[i]
-		if r.gone || r.Dir || d.byLSN(r.Class) || d.changed(r, true) != moved {
+		if r.gone || r.Dir || d.changed(r, true) != moved {
+			continue
+		}
+		if d.byLSN(r.Class) {
+			if d.stamped(r) == unchanged && !r.logged(r.seen.space) {
+				f.headers += r.Size / int64(max(r.page, d.page, 1))
+			}
 			continue
 		}
 		if _, along := d.ring(r); along {

@@ -14,11 +14,11 @@ func TestForecast(t *testing.T) {
 		f    forecast
 		took time.Duration
 	}{
-		{"no load, 230 MB", forecast{4 * ms, 4 * ms, 35 * mib, 6000 * mib, 0}, 78 * ms},
-		{"random updates, 800 MB in memory", forecast{4 * ms, 66 * ms, 129 * mib, 1612 * mib, 64 * mib}, 326 * ms},
-		{"the same once more", forecast{4 * ms, 60 * ms, 129 * mib, 1842 * mib, 64 * mib}, 367 * ms},
-		{"the same with rate-limit=256M", forecast{4 * ms, 222 * ms, 129 * mib, 733 * mib, 64 * mib}, 424 * ms},
-		{"small transactions, 400 MB on a disk", forecast{4 * ms, 16 * ms, 66 * mib, 930 * mib, 16 * mib}, 307 * ms},
+		{"no load, 230 MB", forecast{4 * ms, 4 * ms, 35 * mib, 6000 * mib, 0, 0}, 78 * ms},
+		{"random updates, 800 MB in memory", forecast{4 * ms, 66 * ms, 129 * mib, 1612 * mib, 64 * mib, 0}, 326 * ms},
+		{"the same once more", forecast{4 * ms, 60 * ms, 129 * mib, 1842 * mib, 64 * mib, 0}, 367 * ms},
+		{"the same with rate-limit=256M", forecast{4 * ms, 222 * ms, 129 * mib, 733 * mib, 64 * mib, 0}, 424 * ms},
+		{"small transactions, 400 MB on a disk", forecast{4 * ms, 16 * ms, 66 * mib, 930 * mib, 16 * mib, 0}, 307 * ms},
 	} {
 		if p := c.f.length(); c.took > 2*p || p > 2*c.took {
 			t.Errorf("%s: predicted %v, it took %v", c.what, p, c.took)

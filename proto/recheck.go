@@ -170,11 +170,15 @@ func (w *worker) imported(r *row, size int) (bool, error) {
 	if err != nil || f == nil {
 		return false, err
 	}
+	if err := w.hold(firstPages * headerCost); err != nil {
+		return false, err
+	}
 	for page := range was {
 		if _, err := f.ReadAt(w.header[:], int64(page*size)); err != nil {
 			return false, nil // whoever reads in earnest finds out
 		}
-		if lsn := innodb.PageLSN(w.header[:]); lsn != was[page] && !d.tells(r, w.space, uint32(page)) {
+		// What the log says of a page counts only where the page has it: an import may be followed by changes that are in memory so far.
+		if lsn := innodb.PageLSN(w.header[:]); lsn != was[page] && (lsn <= r.seen.lsn || !d.tells(r, w.space, uint32(page))) {
 			d.mu.Lock()
 			d.imports[r.id] = true
 			d.mu.Unlock()
@@ -264,6 +268,6 @@ func (w *worker) pageSize(r *row) (int, error) {
 		return 0, nil
 	}
 	w.space = innodb.Space(head)
-	w.d.learn(r, head)
+	w.d.number(r, head)
 	return physical, nil
 }

@@ -161,7 +161,7 @@ func (d *donor) checkRedo(w *window, cloned bool) (missed int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if !sound {
+		if !sound || d.strayed(r.id) { // another log has taken its place
 			r.forget()
 			missed++
 		}

@@ -127,8 +127,8 @@ func (d *donor) stamped(r *row) change {
 // changed judges a file by its stamps with the margin. strict is set under the lock, where a wrong "unchanged" may be final: tablespaces
 // are compared with the joiner after it, but a page that has changed once more by then tells nothing.
 //
-// Where the redo log tells of a tablespace its stamps do not matter. They are a file's word for what the log says of each page, and the
-// log has no margins, clocks or file systems to be wrong about.
+// Where the redo log tells of a tablespace the margin does not matter: the log says of each page what stamps say of a file, and has no
+// clocks or file systems to be wrong about.
 func (d *donor) changed(r *row, strict bool) change {
 	c := d.stamped(r)
 	if c != unchanged {
@@ -283,7 +283,7 @@ func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err err
 		case pages:
 			continue
 		case r.Class.Props().Suspect, !r.honest:
-		case w.rounds == 1 && d.mayLand(r, w.at):
+		case d.mayLand(r, w.at):
 		default:
 			continue
 		}
@@ -307,8 +307,8 @@ func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err err
 }
 
 // mayLand says whether a write that a server had begun before it froze may still have come into a tablespace after that. Such a file need not
-// hold still, but each block of it is read twice, so that none is sent in two halves (consistency 1.6). Other servers have
-// written all pages before they report the lock.
+// hold still, but each block of it is read twice with the same result, so that none is sent in two halves (consistency 1.6). Other
+// servers have written all pages before they report the lock.
 func (d *donor) mayLand(r *row, at time.Time) bool {
 	switch r.Class {
 	case tree.System, tree.Undo, tree.UndoSpace, tree.Tablespace, tree.Dictionary, tree.Doublewrite:
@@ -346,9 +346,7 @@ func (w *worker) sent(r *row, off int64, p []byte) {
 		return
 	}
 	leaf := r.Class.Props().Leaf
-	if off == 0 {
-		w.d.learn(r, p)
-	}
+	w.d.learn(r, off, p)
 	if w.d.byLSN(r.Class) {
 		r.marks.noteZero(off, p)
 		w.noteHot(r, off, p)

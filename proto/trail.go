@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"trireme/engine/block"
 	"trireme/engine/gentle"
 	"trireme/engine/innodb"
 	"trireme/engine/tree"
@@ -233,7 +234,7 @@ func (d *donor) tells(r *row, space, page uint32) bool {
 		if try > 0 {
 			d.follower.mu.Lock()
 			if d.follower.trail != nil {
-				if err := d.follow(0, false); err != nil {
+				if err := d.follow(d.redoSlots().LSN, false); err != nil {
 					d.lose(err)
 				}
 			}
@@ -246,25 +247,34 @@ func (d *donor) tells(r *row, space, page uint32) bool {
 	return false
 }
 
-// firstPages are those whose LSNs are remembered of each tablespace: few changes touch all of them.
-const firstPages = 3
-
-// learn remembers what the beginning of a tablespace says that is read: the number, when it is read first, and the LSNs of
-// its first pages, when they are sent.
-func (d *donor) learn(r *row, p []byte) {
-	if len(p) < innodb.HeaderSize || !d.byLSN(r.Class) {
+// number remembers the number of a tablespace, and the size of its pages, by the head of the first one.
+func (d *donor) number(r *row, head []byte) {
+	if len(head) < innodb.HeaderSize || !d.byLSN(r.Class) {
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	_, physical, _, err := innodb.PageSize(p)
-	if err != nil {
+	if _, physical, _, err := innodb.PageSize(head); err == nil && r.space == 0 {
+		r.space, r.page = innodb.Space(head), physical
+	}
+}
+
+// firstPages are those whose LSNs are remembered of each tablespace: few changes touch all of them.
+const firstPages = 3
+
+// learn remembers what the joiner was sent of the first pages of a tablespace, or holds of them: p lies at off.
+func (d *donor) learn(r *row, off int64, p []byte) {
+	if off == 0 {
+		d.number(r, p)
+	}
+	if off >= block.Unit || !d.byLSN(r.Class) {
 		return
 	}
-	if r.space == 0 {
-		r.space, r.page = innodb.Space(p), physical
-	}
-	for i := 0; i < firstPages && i*physical+innodb.HeaderSize <= len(p); i++ {
-		r.firsts[i] = innodb.PageLSN(p[i*physical:])
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range r.firsts {
+		if at := int64(i*r.page) - off; r.page > 0 && at >= 0 && at+innodb.HeaderSize <= int64(len(p)) {
+			r.firsts[i] = innodb.PageLSN(p[at:])
+		}
 	}
 }

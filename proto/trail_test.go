@@ -245,11 +245,22 @@ func TestLeakIsNamed(t *testing.T) {
 func TestImport(t *testing.T) {
 	heavy(t)
 	for _, c := range []struct {
-		name                  string
-		before, other, goesOn bool
+		name          string
+		before, other bool
+		sameFirst     bool                      // but for page 0 the first pages are as they were
+		after         func(*fakeServer, string) // what the table is used for at once
 	}{
-		{"there before", true, false, false}, {"there before and used at once", true, false, true},
-		{"there before with another number", true, true, false}, {"came later", false, false, false},
+		{name: "there before", before: true},
+		{name: "there before and the same", before: true, sameFirst: true},
+		{name: "there before and used at once", before: true, after: func(s *fakeServer, name string) { s.change(name, 0); s.flush(1) }},
+		{name: "there before and used in memory", before: true, after: func(s *fakeServer, name string) {
+			for page := range int64(firstPages) {
+				s.change(name, page)
+			}
+			s.write()
+		}},
+		{name: "there before with another number", before: true, other: true},
+		{name: "came later"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, s := liveRig(t, 64)
@@ -276,11 +287,12 @@ func TestImport(t *testing.T) {
 					case 2:
 						s.checkpoint()
 						for i := range int64(150) {
-							s.imported(name, i)
+							if i == 0 || i >= firstPages || !c.sameFirst {
+								s.imported(name, i)
+							}
 						}
-						if c.goesOn { // the table is used at once
-							s.change(name, 0)
-							s.flush(1)
+						if c.after != nil {
+							c.after(s, name)
 						}
 					}
 				})

@@ -367,9 +367,7 @@ func (w *worker) equal(id uint32, off int64, p []byte, leaves []block.Digest) {
 		return
 	}
 	leaf := r.Class.Props().Leaf
-	if off == 0 {
-		w.d.learn(r, p)
-	}
+	w.d.learn(r, off, p)
 	if w.d.byLSN(r.Class) {
 		r.marks.noteZero(off, p)
 		r.marks.cool(unit)

@@ -22,7 +22,8 @@ import (
 type Trail struct {
 	ring      Ring
 	from, end uint64
-	pages     map[chunk]*lsns
+	pages     map[chunk]uint32 // where in lsns a chunk is
+	lsns      []lsns
 	room      int    // chunks that may still be allotted
 	buf       []byte // what was read from end on and is no whole mini-transaction
 }
@@ -32,8 +33,9 @@ type chunk struct{ space, no uint32 }
 
 // lsns are those behind the last mini-transaction that named a page, of the pages of a chunk; newest is the highest of them.
 type lsns struct {
+	space  uint32
 	newest uint64
-	page   [chunkPages]uint64
+	page   *[chunkPages]uint64
 }
 
 const (
@@ -58,7 +60,7 @@ func NewTrail(c Checkpoint, size int64, from uint64) (*Trail, bool) {
 	if !ok || c.Format != "mariadb-10.8" || from < ring.first || ring.lsn > from && ring.lsn-from > uint64(ring.Capacity()) {
 		return nil, false
 	}
-	return &Trail{ring: ring, from: from, end: from, pages: map[chunk]*lsns{}, room: maxChunks}, true
+	return &Trail{ring: ring, from: from, end: from, pages: map[chunk]uint32{}, room: maxChunks}, true
 }
 
 // From is the LSN at which the trail begins, End that behind the last mini-transaction that was found whole.
@@ -70,8 +72,8 @@ func (t *Trail) End() uint64  { return t.end }
 func (t *Trail) Newest(list []uint64, space, page, n uint32) []uint64 {
 	for at, end := uint64(page), uint64(page)+uint64(n); at < end; {
 		stop := min(end, at-at%chunkPages+chunkPages)
-		if c := t.pages[chunk{space, uint32(at / chunkPages)}]; c != nil {
-			list = append(list, c.page[at%chunkPages:][:stop-at]...)
+		if i, ok := t.pages[chunk{space, uint32(at / chunkPages)}]; ok {
+			list = append(list, t.lsns[i].page[at%chunkPages:][:stop-at]...)
 		} else {
 			list = append(list, make([]uint64, stop-at)...)
 		}
@@ -84,8 +86,8 @@ func (t *Trail) Newest(list []uint64, space, page, n uint32) []uint64 {
 // map is the caller's.
 func (t *Trail) Spaces() map[uint32]uint64 {
 	spaces := map[uint32]uint64{}
-	for at, c := range t.pages {
-		spaces[at.space] = max(spaces[at.space], c.newest)
+	for _, c := range t.lsns {
+		spaces[c.space] = max(spaces[c.space], c.newest)
 	}
 	return spaces
 }
@@ -224,15 +226,16 @@ func (t *Trail) note(b []byte, lsn uint64) error {
 			return fmt.Errorf("redo log at LSN %d: a record of kind %#x does not say which page it is about", t.end, kind)
 		}
 		at := chunk{space, page / chunkPages}
-		c := t.pages[at]
-		if c == nil {
+		i, ok := t.pages[at]
+		if !ok {
 			if t.room == 0 {
 				return fmt.Errorf("redo log at LSN %d: the pages that it names lie too far apart to be remembered", t.end)
 			}
 			t.room--
-			c = new(lsns)
-			t.pages[at] = c
+			i = uint32(len(t.lsns))
+			t.pages[at], t.lsns = i, append(t.lsns, lsns{space: space, page: new([chunkPages]uint64)})
 		}
+		c := &t.lsns[i]
 		c.newest, c.page[page%chunkPages] = lsn, lsn
 	}
 	return nil

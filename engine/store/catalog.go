@@ -168,6 +168,8 @@ func (s *Store) judge(spec Spec) (tree.Class, error) {
 	switch {
 	case class == tree.Kept:
 		return 0, fmt.Errorf("the donor sends %s, which this node is configured to keep; remove the keep pattern", s.abs(spec.Role, spec.Path))
+	case class == tree.Private && spec.Role == tree.RoleData && strings.Contains(spec.Path, "/"):
+		return 0, fmt.Errorf("the donor sends %s, which by its name is a log, a key or the provider's file of this node and may not be written; remove it at the donor, or give this node's own another name", s.abs(spec.Role, spec.Path))
 	case class.Props().Send == tree.Never || strings.HasSuffix(spec.Path, tree.PartSuffix):
 		return 0, fmt.Errorf("%q (%s) is a %s here and may not be written", spec.Path, spec.Role, class)
 	case home != spec.Role:

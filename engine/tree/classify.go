@@ -17,7 +17,7 @@ type rules struct {
 	system, systemDirs map[string]bool
 	// nested maps directories below the datadir that are, or lead to, the directory of another role.
 	nested map[string]bool
-	// own holds Layout.Own by the paths below the datadir.
+	// own holds those of Layout.Own that lie in a directory below the datadir, by their paths from there.
 	own map[string]bool
 	// indexed holds the binary logs that the index on disk names; Scan fills it.
 	indexed map[string]bool
@@ -70,7 +70,7 @@ func newRules(configured, resolved *Layout) *rules {
 	}
 	for _, name := range configured.Own {
 		for _, data := range []string{c.paths[RoleData], dirs[RoleData]} {
-			if rel, ok := below(data, path.Clean(name)); ok {
+			if rel, ok := below(data, path.Clean(name)); ok && strings.Contains(rel, "/") {
 				c.own[rel] = true
 			}
 		}
@@ -179,7 +179,7 @@ func (c *rules) byName(dir Role, rel string, isDir bool) (Role, Class) {
 	}
 	switch parent := c.topParent(dir, first); parent {
 	case Database:
-		return RoleData, c.inDatabase(first, rest, isDir)
+		return RoleData, c.inDatabase(rel, first, rest, isDir)
 	default:
 		return RoleData, parent
 	}
@@ -315,8 +315,8 @@ func (c *rules) isPart(dir Role, name string) bool {
 	return class.Props().Keystone
 }
 
-// inDatabase classifies rest inside the directory of a database.
-func (c *rules) inDatabase(db, rest string, isDir bool) Class {
+// inDatabase classifies rel, which is rest inside the directory of a database.
+func (c *rules) inDatabase(rel, db, rest string, isDir bool) Class {
 	parents, base := path.Split(rest)
 	switch {
 	case strings.HasPrefix(parents, ".") || strings.Contains(parents, "/."), isDir && base[0] == '.':
@@ -325,7 +325,7 @@ func (c *rules) inDatabase(db, rest string, isDir bool) Class {
 		return Directory
 	case strings.HasSuffix(base, PartSuffix):
 		return Stale
-	case len(c.own) > 0 && c.own[db+"/"+rest]:
+	case len(c.own) > 0 && c.own[rel]:
 		return Private
 	case strings.HasPrefix(base, ".nfs"), strings.HasPrefix(base, ".fuse_hidden"), c.l.isRelayLog(base), providerName(base):
 		return Private // a directory that logs or the provider's files have been given looks like a database
