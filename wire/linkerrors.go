@@ -24,7 +24,7 @@ func (e *LostError) Error() string {
 	switch {
 	case e.Cause == nil:
 		text = "no connection"
-	case e.Silent:
+	case e.Silent && e.Silence > 0: // else it was given up because of another one
 		text += fmt.Sprintf(": nothing came for %v", e.Silence)
 	case errors.Is(e.Cause, io.EOF), errors.Is(e.Cause, io.ErrUnexpectedEOF):
 		text += ": the other end or something in between closed it"

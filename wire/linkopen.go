@@ -283,6 +283,7 @@ func (l *Link) tick() {
 		l.down.overdue = true
 		if hook := l.c.OnOverdue; hook != nil {
 			err := l.lost(o)
+			err.From = "" // that is where the limit of an outage comes from
 			l.mu.Unlock()
 			hook(err)
 			l.mu.Lock()

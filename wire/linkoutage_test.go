@@ -21,7 +21,7 @@ func TestLinkOutage(t *testing.T) {
 			Limits: Limits{Outage: 20 * time.Second, Overdue: 3 * time.Second}, From: "reconnect=20s, default",
 			OnOverdue: func(e *LostError) {
 				overdue = time.Since(began)
-				if e.Limit != 3*time.Second {
+				if e.Limit != 3*time.Second || strings.Contains(e.Error(), "reconnect") {
 					t.Errorf("overdue: %v", e)
 				}
 			},

@@ -54,10 +54,7 @@ func outside(s *settings.Settings, lay tree.Layout) error {
 				return nil // nor can the server have anything there
 			case err != nil:
 				return fmt.Errorf("look for tablespaces in %s: %w", dir, err)
-			case e.IsDir():
-				if within(lay, path) {
-					return fs.SkipDir // what lies there is copied
-				}
+			case e.IsDir() || copied(lay, path):
 			case strings.HasSuffix(path, ".ibd"), strings.HasSuffix(path, ".ibu"):
 				return fmt.Errorf("%s lies outside the directories that are copied (innodb_directories, %s); move the tablespace back into the datadir, or take the directory out of the option when it is none of this server's",
 					path, Origin(s, "innodb-directories"))
@@ -71,11 +68,17 @@ func outside(s *settings.Settings, lay tree.Layout) error {
 	return nil
 }
 
-// within says whether dir is one of the directories of the layout, which are walked, with links followed.
-func within(lay tree.Layout, dir string) bool {
+// copied says whether a file, with links followed, is among those that a donor sends.
+func copied(lay tree.Layout, path string) bool {
 	for _, role := range tree.Roles {
-		if root := lay.Dir(role); root != "" && resolved(root) == dir {
-			return true
+		root := lay.Dir(role)
+		if root == "" {
+			continue
+		}
+		if rel, ok := strings.CutPrefix(path, resolved(root)+"/"); ok {
+			if _, class := lay.Classify(role, rel, false); class.Props().Send != tree.Never {
+				return true
+			}
 		}
 	}
 	return false

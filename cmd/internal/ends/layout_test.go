@@ -64,7 +64,8 @@ func TestTablespacesOutside(t *testing.T) {
 	for dirs, want := range map[string]string{
 		"":                   "",
 		"empty;missing;data": "",
-		"more":               "", // the redo log's directory is walked as such
+		"data/shop":          "",
+		"more":               "more/redo/x.ibd lies outside", // only logs are taken from there
 		"empty;far":          "far/db/out.ibd lies outside the directories that are copied (innodb_directories, ",
 	} {
 		for _, role := range []settings.Role{settings.Donor, settings.Joiner} {
