@@ -245,6 +245,7 @@ type donor struct {
 	mu       sync.Mutex
 	restless map[uint32]string // files that moved while they were read, and how
 	imports  map[uint32]bool   // tablespaces that an import has written
+	differs  map[uint32]bool   // files without page LSNs in which the last search found something
 
 	stamps    *stamps // nil: every file is read
 	noBinlogs bool    // the joiner keeps no binary logs
@@ -260,7 +261,7 @@ func newDonor(ctx context.Context, c DonorConfig) *donor {
 	if c.Rounds <= 0 {
 		c.Rounds = 8
 	}
-	d := &donor{c: c, s: newSession(ctx, c.Reconnect), p: c.Progress, started: time.Now(), sampled: time.Now(), clones: newClones(), cat: newCatalogue(), restless: map[uint32]string{}, imports: map[uint32]bool{}}
+	d := &donor{c: c, s: newSession(ctx, c.Reconnect), p: c.Progress, started: time.Now(), sampled: time.Now(), clones: newClones(), cat: newCatalogue(), restless: map[uint32]string{}, imports: map[uint32]bool{}, differs: map[uint32]bool{}}
 	rand.Read(d.key[:]) // never fails (crypto/rand)
 	rand.Read(d.id[:])
 	d.limit = newThrottle(c.RateLimit)

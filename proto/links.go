@@ -79,7 +79,7 @@ func linkError(what string, err error) error {
 	switch {
 	case errors.As(err, &rules):
 		return failf(CodeProtocol, "%s: %w", what, err)
-	case errors.As(err, &lost) && lost.Silent && lost.Limit == 0:
+	case errors.As(err, &lost) && lost.Silent && lost.Silence > 0 && lost.Limit == 0 && !lost.Gone:
 		return failf(CodeTimeout, "the other end has been silent for %v", lost.Silence)
 	case errors.As(err, &lost) && lost.Limit == 0 && !lost.Gone && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)), errors.Is(err, io.EOF):
 		return failf(CodeNetwork, "%s: the other end closed the connection", what)

@@ -22,6 +22,8 @@ type window struct {
 	cloned []wish                // whose files were cloned and are read after it
 	at     time.Time             // of the scan that chose them
 	entry  map[uint32]tree.Entry // their stat when they were cloned
+
+	settled map[uint32]bool // read twice with the same result (mayLand)
 }
 
 // acquire asks the server for its lock and waits for it.
@@ -300,6 +302,7 @@ func (d *donor) underLock(w *window) error {
 	}
 	d.hurry()
 	d.p.enter(PhaseLocked)
+	clear(w.settled)
 	slots := d.redoSlots()
 	w.lsn = d.known(slots.LSN)
 	d.takeUnrest() // those files have been forgotten and are read whole
@@ -475,6 +478,7 @@ func (d *donor) still(w *window, sameSlots bool) (bool, error) {
 	}
 	d.looking(ws)
 	d.found.Store(0)
+	clear(d.differs)
 	d.finding = true
 	err = d.move(ws)
 	d.finding = false
@@ -484,6 +488,7 @@ func (d *donor) still(w *window, sameSlots bool) (bool, error) {
 	if d.found.Load() == 0 && again == 0 && len(moved) == 0 && len(df.announce) == 0 && !d.restive() && sameSlots {
 		return true, nil
 	}
+	ws = d.settle(w, ws)
 	if err := d.announced(); err != nil {
 		return false, err
 	}

@@ -49,6 +49,7 @@ type wish struct {
 	along   bool // with recheck: one worker follows the log through the file
 	// with recheck: by its stamps nothing has changed, and only a write that was under way is looked for
 	underWay bool
+	landing  bool // read once more only because a write may have come in late (mayLand)
 	size     int64
 	have     int64
 }

@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"cmp"
 	"runtime"
 	"sync"
 	"time"
@@ -63,8 +64,9 @@ func (d *donor) predict(why string) {
 			continue
 		}
 		if d.byLSN(r.Class) {
-			if d.stamped(r) == unchanged && !r.logged(r.seen.space) {
-				f.headers += r.Size / int64(max(r.page, d.page, 1))
+			// What a live pass takes for changed too is part of its effort.
+			if d.changed(r, false) == unchanged && (d.disks == nil || !d.cloneable(d.rewish(r), d.disks)) {
+				f.headers += r.Size / int64(cmp.Or(r.page, d.page, 1))
 			}
 			continue
 		}

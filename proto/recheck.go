@@ -65,6 +65,9 @@ func (w *worker) recheckUnit(r *row, it item, find bool) (changed bool, err erro
 	}
 	if find {
 		w.d.found.Add(1)
+		w.d.mu.Lock()
+		w.d.differs[it.id] = true
+		w.d.mu.Unlock()
 		return true, nil
 	}
 	// From the first changed leaf to the last, out of the buffer that was
@@ -100,6 +103,9 @@ func (w *worker) recheckPages(r *row, it item, find bool) error {
 	w.page = size
 	defer func() { w.page = 0 }()
 	told := size > 0 && r.logged(w.space)
+	if size > 0 && r.Class == tree.Tablespace && r.seen != nil && r.seen.space != 0 && r.seen.space != w.space {
+		w.d.imported(r.id) // under a name and an inode as before: only an import changes the number
+	}
 	if told {
 		imported, err := w.imported(r, size)
 		if err != nil {
@@ -179,9 +185,7 @@ func (w *worker) imported(r *row, size int) (bool, error) {
 		}
 		// What the log says of a page counts only where the page has it: an import may be followed by changes that are in memory so far.
 		if lsn := innodb.PageLSN(w.header[:]); lsn != was[page] && (lsn <= r.seen.lsn || !d.tells(r, w.space, uint32(page))) {
-			d.mu.Lock()
-			d.imports[r.id] = true
-			d.mu.Unlock()
+			d.imported(r.id)
 			return true, nil
 		}
 	}

@@ -283,7 +283,11 @@ func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err err
 		case pages:
 			continue
 		case r.Class.Props().Suspect, !r.honest:
-		case d.mayLand(r, w.at):
+		case d.mayLand(r, w.at) && !w.settled[r.id]:
+			landing := d.rewish(r)
+			landing.landing = true
+			ws = append(ws, landing)
+			continue
 		default:
 			continue
 		}
@@ -312,9 +316,27 @@ func (d *donor) again(w *window, t *tree.Tree) (ws []wish, recloned int, err err
 func (d *donor) mayLand(r *row, at time.Time) bool {
 	switch r.Class {
 	case tree.System, tree.Undo, tree.UndoSpace, tree.Tablespace, tree.Dictionary, tree.Doublewrite:
-		return !d.c.PageLSN && d.c.Locker != nil && r.Ctime >= at.UnixNano()-int64(inFlight)
+		return !d.c.PageLSN && d.c.Locker != nil && (d.distrust.Load() || r.Ctime >= at.UnixNano()-int64(inFlight))
 	}
 	return false
+}
+
+// settle leaves out of wishes, after all of them were looked at, the files that were read again only because a write might have come in, where
+// none had: they are not read a third time.
+func (d *donor) settle(w *window, ws []wish) []wish {
+	return slices.DeleteFunc(ws, func(x wish) bool {
+		d.mu.Lock()
+		differs := d.differs[x.id]
+		d.mu.Unlock()
+		if !x.landing || differs {
+			return false
+		}
+		if w.settled == nil {
+			w.settled = map[uint32]bool{}
+		}
+		w.settled[x.id] = true
+		return true
+	})
 }
 
 // remember keeps the stat of every cloned file, which its clone must still have at

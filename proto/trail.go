@@ -20,6 +20,7 @@ import (
 // Two things are written without a word in the log. A page may be scrubbed long after it was freed: the comparison after the lock finds it
 // (unnamed), and what has been wrong once is not asked again. And an import writes all pages of a file that somebody has put there: the file
 // was not there at first, or had another number (logged), or its first pages have changed without a word (imported).
+// One that is under way when its file is read first is left to that comparison.
 //
 // A server that writes over what was not followed yet leaves a trail that ends before the checkpoint. The next pass finds that out; it looks
 // at all headers, and begins another trail.
@@ -259,6 +260,13 @@ func (d *donor) number(r *row, head []byte) {
 	}
 }
 
+// imported notes that an import has written a tablespace.
+func (d *donor) imported(id uint32) {
+	d.mu.Lock()
+	d.imports[id] = true
+	d.mu.Unlock()
+}
+
 // firstPages are those whose LSNs are remembered of each tablespace: few changes touch all of them.
 const firstPages = 3
 
@@ -274,7 +282,11 @@ func (d *donor) learn(r *row, off int64, p []byte) {
 	defer d.mu.Unlock()
 	for i := range r.firsts {
 		if at := int64(i*r.page) - off; r.page > 0 && at >= 0 && at+innodb.HeaderSize <= int64(len(p)) {
-			r.firsts[i] = innodb.PageLSN(p[at:])
+			lsn := innodb.PageLSN(p[at:])
+			if lsn == 0 && r.firsts[i] != 0 {
+				d.imports[r.id] = true // since these pages were looked at (worker.imported)
+			}
+			r.firsts[i] = lsn
 		}
 	}
 }
