@@ -212,6 +212,7 @@ func TestClockSteps(t *testing.T) {
 // where it does not tell, as of the system tablespace, the margin finds it under the lock, or a clock that was stepped does. It must be found there: the
 // check after the lock finds it too, and takes a second window, but not where the page has changed once more by then.
 func TestTornPage(t *testing.T) {
+	heavy(t)
 	const never = -time.Hour
 	for _, c := range []struct {
 		name, file string
@@ -293,6 +294,7 @@ func tornPage(t *testing.T, name string, windows int, beforeLock func(), again b
 // TestFrozenWriteLands: a server that freezes its writes instead of flushing has one under way, without doublewrite, which comes into a file that
 // has been read under the lock, without another stamp. The file is read twice.
 func TestFrozenWriteLands(t *testing.T) {
+	heavy(t)
 	for _, passes := range []int{0, 2} {
 		t.Run(fmt.Sprintf("passes=%d", passes), func(t *testing.T) {
 			r, _ := liveRig(t, 25)

@@ -226,7 +226,7 @@ func TestNetworkSix(t *testing.T) {
 // next run completes the copy from what has arrived.
 func TestNetworkWall(t *testing.T) {
 	elsewhere.take(t)
-	s := newScene(t, 40, netlab.Config{Relay: true, Shape: netlab.Shape{Rate: 200e6}})
+	s := newScene(t, 40, netlab.Config{Relay: true, Shape: netlab.Shape{Rate: 100e6}})
 	link := s.lab.Link(0, 1)
 	sender, receiver := s.transfer(nil, func() {
 		s.moved(12 << 20)
@@ -247,7 +247,7 @@ func TestNetworkWall(t *testing.T) {
 // TestNetworkReset: a firewall that forgets its connections and answers with resets does not end a transfer.
 func TestNetworkReset(t *testing.T) {
 	elsewhere.take(t)
-	s := newScene(t, 40, netlab.Config{Relay: true, Shape: netlab.Shape{Rate: 200e6}})
+	s := newScene(t, 40, netlab.Config{Relay: true, Shape: netlab.Shape{Rate: 100e6}})
 	link := s.lab.Link(0, 1)
 	sender, receiver := s.transfer(nil, func() {
 		s.moved(12 << 20)
