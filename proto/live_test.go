@@ -354,6 +354,18 @@ func TestLockMaxGivesTheLockBack(t *testing.T) {
 	}
 }
 
+// TestLateGrant: a lock that was granted when lock-max had passed already is kept for as long as it was expected to take, lock-max at most.
+func TestLateGrant(t *testing.T) {
+	for predicted, gives := range map[time.Duration]bool{0: true, time.Hour: false} {
+		d := &donor{c: DonorConfig{LockMax: time.Hour}, predicted: predicted}
+		stop := d.openCutoff(&window{asked: time.Now().Add(-2 * time.Hour)})
+		if past := d.cutoff.isPast(); past != gives {
+			t.Errorf("predicted %v: given back at once: %v", predicted, past)
+		}
+		stop()
+	}
+}
+
 // TestLockMaxHoldsWithASlowJoiner finds a change under the lock while the joiner takes its time: the server must be let go when
 // lock-max has passed, not when the joiner is done.
 func TestLockMaxHoldsWithASlowJoiner(t *testing.T) {

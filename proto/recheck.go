@@ -104,7 +104,7 @@ func (w *worker) recheckPages(r *row, it item, find bool) error {
 	defer func() { w.page = 0 }()
 	told := size > 0 && r.logged(w.space)
 	if size > 0 && r.Class == tree.Tablespace && r.seen != nil && r.seen.space != 0 && r.seen.space != w.space {
-		w.d.imported(r.id) // under a name and an inode as before: only an import changes the number
+		w.d.noteImport(r.id) // under a name and an inode as before: only an import changes the number
 	}
 	if told {
 		imported, err := w.imported(r, size)
@@ -160,36 +160,6 @@ func (w *worker) recheckPages(r *row, it item, find bool) error {
 		to = off + int64(step)
 	}
 	return flush()
-}
-
-// imported says whether the tablespace was written by an import since its first pages were sent last: they have other LSNs, of which the log says
-// nothing. (An import leaves 0 there.) What was once is remembered, since an import takes its time, and the first pages are sent again.
-func (w *worker) imported(r *row, size int) (bool, error) {
-	d := w.d
-	d.mu.Lock()
-	known, was := d.imports[r.id], r.firsts
-	d.mu.Unlock()
-	if known {
-		return true, nil
-	}
-	f, err := w.file(r.id)
-	if err != nil || f == nil {
-		return false, err
-	}
-	if err := w.hold(firstPages * headerCost); err != nil {
-		return false, err
-	}
-	for page := range was {
-		if _, err := f.ReadAt(w.header[:], int64(page*size)); err != nil {
-			return false, nil // whoever reads in earnest finds out
-		}
-		// What the log says of a page counts only where the page has it: an import may be followed by changes that are in memory so far.
-		if lsn := innodb.PageLSN(w.header[:]); lsn != was[page] && (lsn <= r.seen.lsn || !d.tells(r, w.space, uint32(page))) {
-			d.imported(r.id)
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // named says whether, by the log, one of n pages of the range that is being rechecked must be looked at, or what lies there at off has not been

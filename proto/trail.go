@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"trireme/engine/block"
 	"trireme/engine/gentle"
 	"trireme/engine/innodb"
 	"trireme/engine/tree"
@@ -227,27 +226,6 @@ func (d *donor) unnamed(r *row, space, page uint32) bool {
 	return !named()
 }
 
-// tells says whether the log names a page with a change that is newer than the sighting of its file. A page that is in its file is in the
-// log, if need be in what was not followed yet. Where the log does not tell any more nobody goes by it.
-func (d *donor) tells(r *row, space, page uint32) bool {
-	var lsn [1]uint64
-	for try := range 2 {
-		if try > 0 {
-			d.follower.mu.Lock()
-			if d.follower.trail != nil {
-				if err := d.follow(d.redoSlots().LSN, false); err != nil {
-					d.lose(err)
-				}
-			}
-			d.follower.mu.Unlock()
-		}
-		if list, told := d.follower.named(lsn[:0], r.seen.lsn, space, page, 1); !told || list[0] > r.seen.lsn {
-			return true
-		}
-	}
-	return false
-}
-
 // number remembers the number of a tablespace, and the size of its pages, by the head of the first one.
 func (d *donor) number(r *row, head []byte) {
 	if len(head) < innodb.HeaderSize || !d.byLSN(r.Class) {
@@ -257,36 +235,5 @@ func (d *donor) number(r *row, head []byte) {
 	defer d.mu.Unlock()
 	if _, physical, _, err := innodb.PageSize(head); err == nil && r.space == 0 {
 		r.space, r.page = innodb.Space(head), physical
-	}
-}
-
-// imported notes that an import has written a tablespace.
-func (d *donor) imported(id uint32) {
-	d.mu.Lock()
-	d.imports[id] = true
-	d.mu.Unlock()
-}
-
-// firstPages are those whose LSNs are remembered of each tablespace: few changes touch all of them.
-const firstPages = 3
-
-// learn remembers what the joiner was sent of the first pages of a tablespace, or holds of them: p lies at off.
-func (d *donor) learn(r *row, off int64, p []byte) {
-	if off == 0 {
-		d.number(r, p)
-	}
-	if off >= block.Unit || !d.byLSN(r.Class) {
-		return
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i := range r.firsts {
-		if at := int64(i*r.page) - off; r.page > 0 && at >= 0 && at+innodb.HeaderSize <= int64(len(p)) {
-			lsn := innodb.PageLSN(p[at:])
-			if lsn == 0 && r.firsts[i] != 0 {
-				d.imports[r.id] = true // since these pages were looked at (worker.imported)
-			}
-			r.firsts[i] = lsn
-		}
 	}
 }
