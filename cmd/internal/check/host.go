@@ -76,6 +76,9 @@ func (x *examination) account(set *settings.Settings) {
 // directories asks whether the server's user may write what a joiner has to write.
 func (x *examination) directories(set *settings.Settings) {
 	lay, err := ends.Layout(set)
+	if err == nil && set.Role == settings.Donor {
+		err = ends.Outside(set, lay)
+	}
 	if err != nil {
 		x.add(levelBad, "directories", 0, err.Error(), "")
 		return

@@ -234,6 +234,9 @@ func sameDirectory(a, b string) bool {
 // layout is where the parts of one end lie.
 func layout(set *settings.Settings) (tree.Layout, error) {
 	l, err := ends.Layout(set)
+	if err == nil && set.Role == settings.Donor {
+		err = ends.Outside(set, l)
+	}
 	if err != nil {
 		return tree.Layout{}, coded(exitRefused, err)
 	}

@@ -68,21 +68,19 @@ func TestTablespacesOutside(t *testing.T) {
 		"more":               "more/redo/x.ibd lies outside", // only logs are taken from there
 		"empty;far":          "far/db/out.ibd lies outside the directories that are copied (innodb_directories, ",
 	} {
-		for _, role := range []settings.Role{settings.Donor, settings.Joiner} {
-			s := &settings.Settings{Role: role, Datadir: filepath.Join(base, "link"), InnoDBHome: filepath.Join(base, "link"), RedoDir: filepath.Join(base, "more/redo")}
-			for _, dir := range strings.Split(dirs, ";") {
-				if dir != "" {
-					s.InnoDBDirs = append(s.InnoDBDirs, filepath.Join(base, dir))
-				}
+		home := filepath.Join(base, "link")
+		s := &settings.Settings{Datadir: home, InnoDBHome: home, RedoDir: filepath.Join(base, "more/redo")}
+		for _, dir := range strings.Split(dirs, ";") {
+			if dir != "" {
+				s.InnoDBDirs = append(s.InnoDBDirs, filepath.Join(base, dir))
 			}
-			_, err := Layout(s)
-			if want == "" || role == settings.Joiner {
-				if err != nil {
-					t.Errorf("%v, %q: %v", role, dirs, err)
-				}
-			} else if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%v, %q: %v, want %q", role, dirs, err, want)
-			}
+		}
+		lay, err := Layout(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Outside(s, lay); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", dirs, err, want)
 		}
 	}
 }

@@ -71,6 +71,9 @@ func (c *call) donorSetup(t wire.Ticket) (wire.Config, tree.Layout, error) {
 		c.log.Warningf("%s", w)
 	}
 	if !c.args.Bypass {
+		if err := ends.Outside(c.set, lay); err != nil {
+			return wire.Config{}, tree.Layout{}, &galera.ExitError{Code: galera.ExitInvalid, Err: err}
+		}
 		if err := c.findKeyring(ch, lay); err != nil {
 			return wire.Config{}, tree.Layout{}, err
 		}
