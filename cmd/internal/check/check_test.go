@@ -235,6 +235,18 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// TestTablespaceOutside: it is the donor that would leave it out, and both roles are looked at.
+func TestTablespaceOutside(t *testing.T) {
+	r := newRig(t)
+	must(t, os.Mkdir(filepath.Join(r.dir, "far"), 0o700))
+	r.put("far/t.ibd", "", 0o600)
+	r.put("my.cnf", r.fill(server+"innodb_directories=DIR/far\n"+quiet+tls), 0o600)
+	out, code := r.run("--brief", "--defaults-file="+filepath.Join(r.dir, "my.cnf"))
+	if code != ExitBad || !strings.Contains(out, r.fill("DIR/far/t.ibd lies outside")) {
+		t.Errorf("exit code %d, want %d\n%s", code, ExitBad, out)
+	}
+}
+
 func TestPortInUse(t *testing.T) {
 	r := newRig(t)
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", r.port))

@@ -73,12 +73,21 @@ func (x *examination) account(set *settings.Settings) {
 	}
 }
 
+// outside looks for tablespaces that a donor would have to leave out.
+func (x *examination) outside(set *settings.Settings) {
+	lay, err := ends.Layout(set)
+	if err != nil {
+		return // reported with the directories
+	}
+	if err := ends.Outside(set, lay); err != nil {
+		text, do := splitHint(err.Error())
+		x.add(levelBad, "directories", settings.Donor, text, do)
+	}
+}
+
 // directories asks whether the server's user may write what a joiner has to write.
 func (x *examination) directories(set *settings.Settings) {
 	lay, err := ends.Layout(set)
-	if err == nil && set.Role == settings.Donor {
-		err = ends.Outside(set, lay)
-	}
 	if err != nil {
 		x.add(levelBad, "directories", 0, err.Error(), "")
 		return

@@ -137,6 +137,9 @@ func (x *examination) role(ctx context.Context, role settings.Role, first bool) 
 		x.directories(set)
 		x.groupChannel(set)
 	}
+	if role == settings.Donor {
+		x.outside(set)
+	}
 	ch, err := ends.Channel(set, role == settings.Joiner)
 	if err != nil {
 		text, do := splitHint(err.Error())
