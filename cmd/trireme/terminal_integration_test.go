@@ -77,8 +77,9 @@ const (
 	// moving is a bar that is on its way, done one that stays.
 	moving = `^copying +[0-9]+% of 63 MiB +\[=*>-*\] +` + rates + `, ETA [0-9.]+m?s, ` + figures
 	done   = `^(copying|verifying) +100% of ` + number + ` +\[=+\] +` + rates + `, ` + figures
-	other  = `^(connecting|waiting|scanning|preparing|committing|done|making durable) `
-	end1   = `^complete: [0-9]+ files and directories, 63 MiB; sent ` + number + `, saved ` + number + `, holes ` + number + `, wire ` + number + `(, retransmitted ` + number + `)?, [0-9.]+s$`
+	// other is a phase without a measure; verifying has none before it is known how much there is to compare.
+	other = `^(connecting|waiting|scanning|preparing|committing|done|making durable) |^verifying +\[-+\] +[0-9.]+m?s so far$`
+	end1  = `^complete: [0-9]+ files and directories, 63 MiB; sent ` + number + `, saved ` + number + `, holes ` + number + `, wire ` + number + `(, retransmitted ` + number + `)?, [0-9.]+s$`
 )
 
 // clean checks what a program has left on its terminal: each line is one that is expected, and there is one summary, at the end.
